@@ -1,0 +1,67 @@
+//! The rows of one forward pass, packed without padding.
+
+/// Rows packed one behind another. Positions restart at 0 in each row and attention never crosses rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Packed {
+    /// Token ids of all rows, (T).
+    pub tokens: Vec<u32>,
+    /// Where each row begins, ascending from 0, with T as the last entry: row `r` is `row_starts[r]..row_starts[r + 1]`.
+    pub row_starts: Vec<usize>,
+    /// Supervised predictions, ascending: the hidden state at `Target::position` predicts `Target::token`.
+    pub targets: Vec<Target>,
+}
+
+/// One supervised prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Index into [`Packed::tokens`] of the token that predicts.
+    pub position: usize,
+    /// The token that must come next.
+    pub token: u32,
+}
+
+/// One tokenised training row.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Example {
+    /// Token ids, (T).
+    pub tokens: Vec<u32>,
+    /// Whether token `i` is to be learnt (predicted from the tokens before it), (T). `supervised[0]` never counts.
+    pub supervised: Vec<bool>,
+}
+
+impl Example {
+    /// The number of tokens that are learnt.
+    pub fn supervised_tokens(&self) -> usize {
+        self.supervised.iter().skip(1).filter(|&&s| s).count()
+    }
+}
+
+impl Packed {
+    /// Packs rows in the given order. Rows without a token are left out.
+    pub fn from_examples<'a>(rows: impl IntoIterator<Item = &'a Example>) -> Self {
+        let mut packed = Self { row_starts: vec![0], ..Self::default() };
+        for row in rows {
+            if row.tokens.is_empty() {
+                continue;
+            }
+            let start = packed.tokens.len();
+            packed.tokens.extend_from_slice(&row.tokens);
+            packed.row_starts.push(packed.tokens.len());
+            for i in 1..row.tokens.len() {
+                if row.supervised[i] {
+                    packed.targets.push(Target { position: start + i - 1, token: row.tokens[i] });
+                }
+            }
+        }
+        packed
+    }
+
+    /// The position of every token inside its row, (T).
+    pub fn positions(&self) -> Vec<u32> {
+        let mut positions = Vec::with_capacity(self.tokens.len());
+        for row in self.row_starts.windows(2) {
+            positions.extend((0..row[1] - row[0]).map(|i| i as u32));
+        }
+        positions
+    }
+}
