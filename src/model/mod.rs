@@ -5,3 +5,8 @@
 
 pub mod backend;
 pub mod batch;
+pub mod config;
+pub mod decoder;
+pub mod generate;
+pub mod inventory;
+pub mod weights;

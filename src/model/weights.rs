@@ -1,0 +1,1 @@
+//! Weights on disk: safetensors, memory-mapped, widened to f32 and narrowed back.
