@@ -1,1 +1,3 @@
-//! (being written)
+//! What the user wrote: schema, check, caret rendering; and what it resolves to.
+
+pub mod settings;

@@ -1,0 +1,384 @@
+//! The resolved pipeline: every key with its value, aliases made canonical, `like:` carried out, paths absolute.
+//!
+//! Stages read only this. It is what `steadfast check` prints and what `run.json` holds.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::record::Expect;
+
+/// A whole pipeline, checked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pipeline {
+    /// Names the runs: letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// Seeds of data order and random tickets; every arm runs once for each. At least one.
+    pub seeds: Vec<u64>,
+    /// The models.
+    pub model: Model,
+    /// How the base becomes the aligned model; none when it is given.
+    pub align: Option<Align>,
+    /// The pipeline's tickets in order; the first is named `ticket`, the others as under `tickets:`.
+    pub tickets: Vec<Ticket>,
+    /// The custom task and the arms; none for an evaluation of the aligned model alone.
+    pub finetune: Option<Finetune>,
+    /// What is measured.
+    pub evaluate: Evaluate,
+    /// The rules.
+    pub gate: Vec<Rule>,
+}
+
+/// The models.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Model {
+    /// Before safety alignment; as written, paths absolute. Needed with `align:` and by a `task-vector` ticket.
+    pub base: Option<String>,
+    /// The aligned model; none when `align:` makes it from the base.
+    pub aligned: Option<String>,
+    /// A Jinja file that replaces the model's own chat template.
+    pub chat_template: Option<PathBuf>,
+    /// The first system message of every conversation that has none; none leaves it to the template.
+    pub system: Option<String>,
+    /// How a GGUF is materialised: `bf16` or `f32`.
+    pub dtype: Dtype,
+}
+
+/// A floating-point type for stored weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// bfloat16.
+    Bf16,
+    /// IEEE single.
+    F32,
+}
+
+/// Where rows come from and how their columns are read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DataSpec {
+    /// `builtin:NAME`, or an absolute path.
+    pub source: String,
+    /// `auto` looks at the file's ending.
+    pub format: DataFormat,
+    /// Which column is what; empty: the shape is recognised.
+    pub columns: Columns,
+    /// Only rows whose column has one of these values, as text.
+    pub filter: Vec<(String, Vec<String>)>,
+    /// At most this many rows, from the top, after the filter and the split.
+    pub limit: Option<usize>,
+    /// Part of the rows, by a hash of their content: `[from, to)` within 0..=1.
+    pub split: Option<(f64, f64)>,
+}
+
+/// A file's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataFormat {
+    /// By the file's ending.
+    Auto,
+    /// One JSON object a line.
+    Jsonl,
+    /// One JSON array of objects.
+    Json,
+    /// Comma-separated, with a header; every column is text.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// Column names by what they hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Columns {
+    /// The user's turn.
+    pub prompt: Option<String>,
+    /// The assistant's turn.
+    pub response: Option<String>,
+    /// The system message.
+    pub system: Option<String>,
+    /// A list of `{role, content}`.
+    pub messages: Option<String>,
+    /// A row's id.
+    pub id: Option<String>,
+    /// A row's category.
+    pub category: Option<String>,
+}
+
+/// Hyperparameters under their Hugging Face Trainer names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Training {
+    /// Optimizer steps.
+    pub max_steps: u64,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Rows a micro-batch.
+    pub per_device_train_batch_size: usize,
+    /// Micro-batches a step.
+    pub gradient_accumulation_steps: usize,
+    /// Longest row, in tokens; longer ones are cut on the right.
+    pub max_length: usize,
+    /// Decoupled; norms and biases have none.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm; 0 = no clipping.
+    pub max_grad_norm: f64,
+    /// Shape of the learning rate over the steps.
+    pub lr_scheduler_type: Scheduler,
+    /// Steps over which the learning rate rises from 0.
+    pub warmup_steps: u64,
+    /// Decay of AdamW's first moment.
+    pub adam_beta1: f64,
+    /// Decay of AdamW's second moment.
+    pub adam_beta2: f64,
+    /// Added to the root of AdamW's second moment.
+    pub adam_epsilon: f64,
+    /// A resume checkpoint is written every so many steps; 0 = never.
+    pub save_steps: u64,
+}
+
+/// Shape of the learning rate after warm-up, as transformers' schedules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheduler {
+    /// Stays.
+    Constant,
+    /// Falls to 0 in a line.
+    Linear,
+    /// Falls to 0 along half a cosine.
+    Cosine,
+}
+
+/// How the base becomes the aligned model: all weights, rows from every source in equal number in each step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Align {
+    /// The sources.
+    pub data: Vec<DataSpec>,
+    /// Hyperparameters.
+    pub training: Training,
+    /// What is trained: `all` or `maskable`.
+    pub train: Train,
+}
+
+/// How a ticket is extracted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ticket {
+    /// `ticket` for the pipeline's own.
+    pub name: String,
+    /// The score.
+    pub score: Score,
+    /// What gradients are taken on; none for `task-vector`, `magnitude` and `random`.
+    pub data: Option<DataSpec>,
+    /// Share of maskable weights, in (0, 1].
+    pub density: f64,
+    /// Within what the top is taken.
+    pub scope: Scope,
+    /// Longest row, in tokens.
+    pub max_length: usize,
+    /// A ticket file made earlier, instead of all of the above.
+    pub file: Option<PathBuf>,
+}
+
+/// How much a weight matters, larger = more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Score {
+    /// |θ_aligned − θ_base|.
+    TaskVector,
+    /// |θ · mean gradient|.
+    Snip,
+    /// Seeded noise: the control.
+    Random,
+}
+
+/// Within what the top of the scores is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All maskable weights together.
+    Global,
+    /// Each tensor by itself.
+    Tensor,
+}
+
+/// The custom task and the arms.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finetune {
+    /// The user's rows.
+    pub data: Vec<DataSpec>,
+    /// The arms, in order.
+    pub arms: Vec<Arm>,
+}
+
+/// One way from aligned to tuned, with `like:` carried out and the section's defaults filled in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Arm {
+    /// Its name.
+    pub name: String,
+    /// What it trains.
+    pub train: Train,
+    /// Trained share of maskable, in (0, 1]; with `complement`, the task's own top inside it (LoTTO).
+    pub density: Option<f64>,
+    /// The ticket it stays outside of, or trains.
+    pub ticket: Option<ArmTicket>,
+    /// Steps of the dense calibration that finds a LoTTO arm's own ticket.
+    pub calibration_steps: u64,
+    /// Learning rate of that calibration.
+    pub calibration_learning_rate: f64,
+    /// Hyperparameters.
+    pub training: Training,
+}
+
+/// What an arm trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Train {
+    /// Every parameter.
+    All,
+    /// Every weight that a mask may hold.
+    Maskable,
+    /// Maskable minus the ticket.
+    Complement,
+    /// The ticket.
+    Ticket,
+    /// A random share of maskable, of the arm's density.
+    Random,
+    /// Nothing: the aligned model again.
+    None,
+}
+
+/// Which ticket an arm uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArmTicket {
+    /// One of the pipeline's, by name.
+    Named(String),
+    /// A random one of the same density, drawn from the arm's seed.
+    Random {
+        /// The ticket whose density and scope it takes.
+        like: String,
+    },
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluate {
+    /// The aligned model must refuse this share of every refusal suite, or there is nothing to preserve.
+    pub floor: f64,
+    /// The suites, in order.
+    pub suites: Vec<Suite>,
+    /// Names of the judges of refusal and answer suites.
+    pub judges: Vec<String>,
+    /// Most tokens of a reply to a harmful or benign prompt.
+    pub max_new_tokens: usize,
+    /// Most sequences that are generated at once.
+    pub batch_size: usize,
+    /// Whether the base is evaluated too.
+    pub base: bool,
+    /// Figures along the training curve.
+    pub probes: Option<Probes>,
+}
+
+/// Named prompts and what a good answer is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Suite {
+    /// Its name.
+    pub name: String,
+    /// The prompts.
+    pub prompts: DataSpec,
+    /// What a good answer is.
+    pub expect: Expect,
+    /// The column with the reference answer, for a task.
+    pub answer: Option<String>,
+    /// How the answer is taken from text, for a task.
+    pub extract: Extract,
+    /// Most tokens of a reply.
+    pub max_new_tokens: usize,
+}
+
+/// How the final answer is taken from text, on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extract {
+    /// GSM8K: the number after the last `####`, commas and `$` removed.
+    Gsm8k,
+    /// The last number of the text.
+    LastNumber,
+    /// The whole text, trimmed and whitespace folded.
+    Text,
+}
+
+/// Figures along the training curve.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Probes {
+    /// Every so many steps, and at the end.
+    pub every: u64,
+    /// Which.
+    pub of: Vec<Probe>,
+    /// Harmful prompts for drift and refusal log-odds; disjoint from every gate suite.
+    pub harmful: DataSpec,
+    /// Benign prompts on which the refusal tokens' mass is recorded.
+    pub benign: DataSpec,
+    /// Held-out task rows for `task_nll`; none: the task suite's rows.
+    pub task: Option<DataSpec>,
+    /// Tokens of each aligned refusal over which drift is measured.
+    pub tokens: usize,
+}
+
+/// One figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// KL(aligned ‖ tuned) per token along the aligned model's own refusals.
+    Drift,
+    /// Logit of the summed probability of those refusals' first tokens.
+    RefusalLogOdds,
+    /// Nats per token of the reference answers.
+    TaskNll,
+}
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rule {
+    /// The arm.
+    pub arm: String,
+    /// `suite.metric`: `harmful.refusal_rate`, `benign.over_refusal_rate`, `benign.answered_rate`, `task.exact_match`; or a figure: `drift`, `task_nll`.
+    pub metric: String,
+    /// The condition.
+    pub condition: Condition,
+    /// Only this judge; none: every judge of the suite.
+    pub judge: Option<String>,
+    /// Compare the point estimate or a bound of its interval.
+    pub bound: Bound,
+}
+
+/// A limit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// value ≥ limit.
+    AtLeast(f64),
+    /// value ≤ limit.
+    AtMost(f64),
+    /// rate(aligned) − rate(arm) ≤ limit, on the same prompts, by Newcombe's paired interval.
+    DropAtMost(f64),
+    /// rate(arm) − rate(aligned) ≤ limit, likewise.
+    RiseAtMost(f64),
+    /// gain(arm) ÷ gain(of) ≥ limit, gains over the aligned model.
+    RetainAtLeast {
+        /// The limit.
+        limit: f64,
+        /// The arm compared with.
+        of: String,
+    },
+}
+
+/// What of a value is compared with a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// The point estimate.
+    Point,
+    /// The lower end of the 95 % interval.
+    Lower,
+    /// The upper end of the 95 % interval.
+    Upper,
+}
