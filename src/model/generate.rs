@@ -1,4 +1,9 @@
-//! Batched generation with a key/value cache.
+//! Batched generation with a key/value cache: ragged prompts, no padding, finished rows make room for waiting ones.
+
+use std::collections::VecDeque;
+
+use super::backend::{Backend, Done};
+use super::decoder::Decoder;
 
 /// How a reply is produced.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,10 +21,161 @@ pub struct Sampling {
 }
 
 /// A produced reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     /// Token ids without the end token.
     pub tokens: Vec<u32>,
     /// Whether an end token ended it; otherwise the limit did.
     pub ended: bool,
+}
+
+/// A place in the batch, with the prompt that holds it.
+struct Seat {
+    prompt: usize,
+    /// Tokens in the cache.
+    length: usize,
+    /// The token to be fed next.
+    next: u32,
+}
+
+/// Prompt tokens that are fed in one pass at most, so that memory stays bounded.
+const PREFILL_TOKENS: usize = 2048;
+
+/// Replies to prompts, in their order. At most `max_batch` sequences are in work at once; longer prompts go first, so
+/// that the last ones to finish are short. `progress(done, total)` hears of finished replies.
+///
+/// A reply does not depend on its neighbours, up to f32 rounding of products of other shapes.
+///
+/// # Errors
+/// When a token is not in the vocabulary or the backend fails.
+pub fn generate<B: Backend>(
+    decoder: &mut Decoder<B>,
+    prompts: &[Vec<u32>],
+    sampling: &Sampling,
+    max_batch: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Done<Vec<Reply>> {
+    let mut replies = vec![Reply::default(); prompts.len()];
+    if sampling.max_new_tokens == 0 {
+        return Ok(replies);
+    }
+    let mut order: Vec<usize> = (0..prompts.len()).filter(|&i| !prompts[i].is_empty()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(prompts[i].len()));
+    let mut waiting: VecDeque<usize> = order.into();
+    let batch = max_batch.clamp(1, waiting.len().max(1));
+    let capacity = prompts.iter().map(Vec::len).max().unwrap_or(0) + sampling.max_new_tokens;
+    decoder.ensure_positions(capacity);
+    let width = decoder.config().key_value_heads * decoder.config().head_dim;
+    let mut caches = Vec::with_capacity(decoder.config().layers);
+    for _ in 0..decoder.config().layers {
+        let backend = decoder.backend_mut();
+        caches.push((backend.zeros(batch * capacity, width)?, backend.zeros(batch * capacity, width)?));
+    }
+    let mut seats: Vec<Option<Seat>> = (0..batch).map(|_| None).collect();
+    let mut finished = prompts.len() - waiting.len();
+    progress(finished, prompts.len());
+    loop {
+        // New prompts take free seats; what is fed is either new prompts or one token of every seat.
+        let mut fed: Vec<(usize, Vec<u32>)> = Vec::new();
+        let mut tokens = 0;
+        for (index, seat) in seats.iter_mut().enumerate() {
+            if seat.is_none() && tokens < PREFILL_TOKENS {
+                let Some(prompt) = waiting.pop_front() else { break };
+                tokens += prompts[prompt].len();
+                fed.push((index, prompts[prompt].clone()));
+                *seat = Some(Seat { prompt, length: 0, next: 0 });
+            }
+        }
+        if fed.is_empty() {
+            fed.extend(seats.iter().enumerate().filter_map(|(index, seat)| seat.as_ref().map(|seat| (index, vec![seat.next]))));
+        }
+        if fed.is_empty() {
+            return Ok(replies);
+        }
+        let logits = feed(decoder, &mut caches, capacity, &seats, &fed)?;
+        let vocabulary = decoder.config().vocab_size;
+        for ((index, tokens), row) in fed.iter().zip(logits.chunks(vocabulary)) {
+            let Some(seat) = &mut seats[*index] else { continue };
+            seat.length += tokens.len();
+            let reply = &mut replies[seat.prompt];
+            let token = choose(row, sampling, seat.prompt, reply.tokens.len());
+            reply.ended = sampling.end_tokens.contains(&token);
+            if !reply.ended {
+                reply.tokens.push(token);
+            }
+            seat.next = token;
+            if reply.ended || reply.tokens.len() == sampling.max_new_tokens {
+                seats[*index] = None;
+                finished += 1;
+                progress(finished, prompts.len());
+            }
+        }
+    }
+}
+
+/// Feeds tokens of several sequences and returns the logits after the last one of each, (fed, V).
+fn feed<B: Backend>(decoder: &mut Decoder<B>, caches: &mut [(B::Buffer, B::Buffer)], capacity: usize, seats: &[Option<Seat>], fed: &[(usize, Vec<u32>)]) -> Done<Vec<f32>> {
+    let (mut tokens, mut rows, mut positions, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (index, new) in fed {
+        let from = seats[*index].as_ref().map_or(0, |seat| seat.length);
+        for (i, &token) in new.iter().enumerate() {
+            tokens.push(token);
+            rows.push(*index);
+            positions.push((from + i) as u32);
+        }
+        last.push(tokens.len() - 1);
+    }
+    let heads = decoder.heads();
+    let mut x = decoder.embedded(&tokens)?;
+    for (layer, cache) in caches.iter_mut().enumerate() {
+        let (normed, _) = decoder.normed_input(layer, &x)?;
+        let (q, k, v, _, _) = decoder.project(layer, &normed, &positions)?;
+        let mixed = decoder.backend_mut().attention_cached(&q, &k, &v, cache, capacity, &rows, &positions, heads)?;
+        x = decoder.finish_layer(layer, &x, &mixed)?.0;
+    }
+    let hidden = decoder.backend_mut().gather_rows(&x, &last)?;
+    decoder.head(&hidden)
+}
+
+/// The next token.
+fn choose(logits: &[f32], sampling: &Sampling, prompt: usize, step: usize) -> u32 {
+    if sampling.temperature <= 0.0 {
+        let mut best = 0;
+        for (i, &logit) in logits.iter().enumerate() {
+            if logit > logits[best] {
+                best = i;
+            }
+        }
+        return best as u32;
+    }
+    let peak = logits.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+    let mut weights: Vec<(u32, f64)> =
+        logits.iter().enumerate().map(|(i, &logit)| (i as u32, (f64::from(logit - peak) / sampling.temperature).exp())).collect();
+    weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
+    let mut kept = 0;
+    let mut mass = 0.0;
+    while kept < weights.len() && (kept == 0 || mass < sampling.top_p * total) {
+        mass += weights[kept].1;
+        kept += 1;
+    }
+    let mut draw = uniform(sampling.seed, prompt as u64, step as u64) * mass;
+    for &(token, weight) in &weights[..kept] {
+        draw -= weight;
+        if draw <= 0.0 {
+            return token;
+        }
+    }
+    weights[kept - 1].0
+}
+
+/// A number in [0, 1) that depends on nothing but its three counters. Source: SplitMix64 (Steele, Lea, Flood 2014), applied to each in turn.
+fn uniform(seed: u64, stream: u64, counter: u64) -> f64 {
+    let mix = |state: u64| {
+        let z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    (mix(mix(mix(seed) ^ stream) ^ counter) >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -9,4 +9,8 @@ pub mod config;
 pub mod decoder;
 pub mod generate;
 pub mod inventory;
+pub mod rope;
 pub mod weights;
+
+#[cfg(test)]
+mod tests;

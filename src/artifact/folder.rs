@@ -1,0 +1,55 @@
+//! The folders that people look into: `runs/<name>/<UTC>-<key8>/` and `runs/<name>/latest`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::write::create_folder;
+use super::ArtifactError;
+
+/// Makes the folder of a new run; when the name is taken, a number is added. Nothing is replaced.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_run(runs: &Path, name: &str, run_id: &str) -> Result<PathBuf, ArtifactError> {
+    let parent = runs.join(name);
+    create_folder(&parent)?;
+    let mut tries = 1;
+    loop {
+        let id = if tries == 1 { run_id.to_owned() } else { format!("{run_id}-{tries}") };
+        let folder = parent.join(id);
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => tries += 1,
+            Err(error) => return Err(ArtifactError::io("cannot create", folder)(error)),
+        }
+    }
+}
+
+/// Points `latest`, beside the run, to it.
+///
+/// # Errors
+/// When the link cannot be made.
+pub fn point_latest(run: &Path) -> Result<(), ArtifactError> {
+    let (Some(parent), Some(name)) = (run.parent(), run.file_name()) else { return Ok(()) };
+    let latest = parent.join("latest");
+    let fresh = parent.join(format!(".latest-{}", name.to_string_lossy()));
+    #[cfg(unix)]
+    let made = std::os::unix::fs::symlink(name, &fresh);
+    #[cfg(not(unix))]
+    let made = fs::write(&fresh, name.to_string_lossy().as_bytes());
+    made.and_then(|()| fs::rename(&fresh, &latest)).map_err(ArtifactError::io("cannot write", latest))
+}
+
+/// Puts a finished file into a run's folder without a second copy where the system can (hard link), else with one.
+///
+/// # Errors
+/// When it can neither be linked nor copied.
+pub fn place_file(from: &Path, to: &Path) -> Result<(), ArtifactError> {
+    if let Some(parent) = to.parent() {
+        create_folder(parent)?;
+    }
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to).map(|_| ()).map_err(ArtifactError::io("cannot write", to))
+}

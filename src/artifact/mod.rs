@@ -1,0 +1,67 @@
+//! The files that a run leaves: atomic writes, digests, keys, the store of finished stages, the folders of runs.
+
+pub mod digest;
+pub mod folder;
+pub mod store;
+pub mod write;
+
+use std::path::PathBuf;
+
+use crate::error::Explain;
+
+/// What can go wrong with a run's own files.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// A file or folder could not be written, read or locked.
+    #[error("{what} {}: {source}", path.display())]
+    Io {
+        /// `cannot write`, `cannot create`, `cannot lock`, `cannot read`.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file that the program wrote does not hold what it wrote.
+    #[error("{} is damaged: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with both values.
+        problem: String,
+    },
+}
+
+impl ArtifactError {
+    /// Wraps an I/O error with what was tried.
+    pub fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+impl Explain for ArtifactError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk-full",
+            Self::Io { .. } => "file",
+            Self::Damaged { .. } => "damaged-artifact",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Io { source, path, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull => {
+                    let folder = path.parent().unwrap_or(path);
+                    Some(format!("free space on the disk of {}, then run the same command again: it goes on where it stopped", folder.display()))
+                }
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("choose a writable folder: steadfast run FILE --runs FOLDER".into())
+                }
+                _ => None,
+            },
+            Self::Damaged { path, .. } => Some(format!("remove it and run again: rm -r {}", path.display())),
+        }
+    }
+}

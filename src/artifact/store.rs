@@ -1,0 +1,168 @@
+//! The store of finished stages: one folder a key, whole or not there, shared between runs.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Key, sha256_file};
+use super::write::{create_folder, sync_folder, write_bytes};
+use super::ArtifactError;
+
+/// The file that says what an entry holds; written last.
+const MANIFEST: &str = "manifest.json";
+
+/// Where finished stages live: `runs/.store`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// A finished stage's files.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The folder with the files.
+    pub folder: PathBuf,
+    /// How long the stage took when it was carried out, in seconds.
+    pub seconds: f64,
+}
+
+/// A stage's place while it works: its files are written here, and survive a crash so that it can resume.
+#[derive(Debug)]
+pub struct Workplace {
+    /// The folder for the files.
+    pub folder: PathBuf,
+    target: PathBuf,
+    /// Held while the stage works, so that a second run of it waits.
+    _lock: File,
+}
+
+/// Where a stage stands in the store.
+pub enum Place {
+    /// Finished earlier; its files were checked.
+    Finished(Entry),
+    /// To be carried out, or gone on with, in this folder.
+    Open(Workplace),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    stage: String,
+    key: String,
+    seconds: f64,
+    files: BTreeMap<String, FileFacts>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+struct FileFacts {
+    bytes: u64,
+    sha256: String,
+}
+
+impl Store {
+    /// The store in this folder, which is made when it is first written to.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder of the store.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A folder inside the store that outlives stages (materialised models).
+    pub fn shared_folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The finished result of a key, or the place to make it in. Waits while another process makes it.
+    /// An entry whose files were changed or are missing is removed and made again.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn open(&self, key: &Key) -> Result<Place, ArtifactError> {
+        create_folder(&self.root)?;
+        let target = self.root.join(key.to_string());
+        if let Some(entry) = finished(&target)? {
+            return Ok(Place::Finished(entry));
+        }
+        let lock_path = self.root.join(format!("{key}.lock"));
+        let lock = File::create(&lock_path).map_err(ArtifactError::io("cannot create", &lock_path))?;
+        lock.lock().map_err(ArtifactError::io("cannot lock", &lock_path))?;
+        // Another process may have finished it while this one waited.
+        if let Some(entry) = finished(&target)? {
+            return Ok(Place::Finished(entry));
+        }
+        if target.exists() {
+            fs::remove_dir_all(&target).map_err(ArtifactError::io("cannot remove", &target))?;
+        }
+        let folder = self.root.join(format!("{key}.open"));
+        create_folder(&folder)?;
+        Ok(Place::Open(Workplace { folder, target, _lock: lock }))
+    }
+}
+
+impl Workplace {
+    /// Declares the stage finished: every file of the folder but resume checkpoints (`checkpoint*`) belongs to the result.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the workplace then stays for the next run.
+    pub fn finish(self, stage: &str, key: &Key, seconds: f64) -> Result<Entry, ArtifactError> {
+        let mut files = BTreeMap::new();
+        for path in files_below(&self.folder)? {
+            let name = path.strip_prefix(&self.folder).unwrap_or(&path).to_string_lossy().into_owned();
+            if name.starts_with("checkpoint") {
+                if path.is_file() {
+                    fs::remove_file(&path).map_err(ArtifactError::io("cannot remove", &path))?;
+                }
+                continue;
+            }
+            files.insert(name, facts(&path)?);
+        }
+        let manifest = Manifest { stage: stage.into(), key: key.to_string(), seconds, files };
+        let text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
+        write_bytes(&self.folder.join(MANIFEST), text.as_bytes())?;
+        fs::rename(&self.folder, &self.target).map_err(ArtifactError::io("cannot write", &self.target))?;
+        if let Some(root) = self.target.parent() {
+            sync_folder(root)?;
+        }
+        Ok(Entry { folder: self.target, seconds })
+    }
+}
+
+/// The entry, when its manifest is there and every file is as it was written.
+fn finished(target: &Path) -> Result<Option<Entry>, ArtifactError> {
+    let Ok(text) = fs::read_to_string(target.join(MANIFEST)) else { return Ok(None) };
+    let Ok(manifest) = serde_json::from_str::<Manifest>(&text) else { return Ok(None) };
+    for (name, expected) in &manifest.files {
+        let path = target.join(name);
+        if !path.is_file() || facts(&path)? != *expected {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Entry { folder: target.to_path_buf(), seconds: manifest.seconds }))
+}
+
+fn facts(path: &Path) -> Result<FileFacts, ArtifactError> {
+    let bytes = fs::metadata(path).map_err(ArtifactError::io("cannot read", path))?.len();
+    Ok(FileFacts { bytes, sha256: sha256_file(path)? })
+}
+
+/// Every file below a folder, sorted.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, ArtifactError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(ArtifactError::io("cannot read", folder))? {
+        let path = entry.map_err(ArtifactError::io("cannot read", folder))?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

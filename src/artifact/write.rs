@@ -1,0 +1,60 @@
+//! Writes that are whole or not there.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use super::ArtifactError;
+
+/// Writes a file so that a reader, or the next run after a crash, sees all of it or nothing of it.
+///
+/// # Errors
+/// When the folder cannot be written or the disk is full; the file is then as it was before.
+pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), ArtifactError> {
+    let failed = || ArtifactError::io("cannot write", path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_folder(folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).map_err(failed())?;
+    {
+        let mut buffered = std::io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
+        fill(&mut buffered).map_err(failed())?;
+        buffered.flush().map_err(failed())?;
+    }
+    temporary.as_file().sync_all().map_err(failed())?;
+    readable_by_all(temporary.as_file()).map_err(failed())?;
+    temporary.persist(path).map_err(|error| ArtifactError::io("cannot write", path)(error.error))?;
+    sync_folder(folder)
+}
+
+/// [`write_whole`] of bytes that are there already.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
+    write_whole(path, |file| file.write_all(bytes))
+}
+
+/// Makes a folder with its parents.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_folder(path: &Path) -> Result<(), ArtifactError> {
+    fs::create_dir_all(path).map_err(ArtifactError::io("cannot create", path))
+}
+
+/// Makes a rename inside the folder last through a power cut.
+pub(super) fn sync_folder(path: &Path) -> Result<(), ArtifactError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(ArtifactError::io("cannot write", path))
+}
+
+/// Temporary files are private; finished ones are as the user's other files.
+#[cfg(unix)]
+fn readable_by_all(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable_by_all(_: &File) -> std::io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! Causal attention inside packed rows, in blocks of queries; scores are kept nowhere, the backward pass makes them again.
+
+use rayon::prelude::*;
+
+use super::Matrix;
+use super::matmul::{View, product};
+use super::simd::{dispatched, dot, exponentiate, max};
+use crate::model::backend::Heads;
+
+/// Queries of one block.
+const BLOCK: usize = 64;
+
+dispatched! {
+    /// Turns raw scores into probabilities under `scale`; returns log Σ e^(scale·score).
+    pub fn softmax(row: &mut [f32], scale: f32) -> f32 {
+        let peak = max(row) * scale;
+        let sum = exponentiate(row, scale, peak);
+        let inverse = 1.0 / sum;
+        for v in row.iter_mut() {
+            *v *= inverse;
+        }
+        peak + sum.ln()
+    }
+}
+
+dispatched! {
+    /// Turns raw scores into probabilities, given their log-sum-exp.
+    fn probabilities(row: &mut [f32], scale: f32, log_sum_exp: f32) {
+        exponentiate(row, scale, log_sum_exp);
+    }
+}
+
+dispatched! {
+    /// The gradient of raw scores: p · (dp − d) · scale, into `dp`.
+    fn score_gradient(p: &[f32], dp: &mut [f32], d: f32, scale: f32) {
+        for (dp, p) in dp.iter_mut().zip(p) {
+            *dp = p * (*dp - d) * scale;
+        }
+    }
+}
+
+dispatched! {
+    fn dotted(a: &[f32], b: &[f32]) -> f32 {
+        dot(a, b)
+    }
+}
+
+/// Copies head `h` (of size d) of rows `from..to` into its own matrix, (to − from, d).
+fn head(x: &Matrix, from: usize, to: usize, h: usize, d: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity((to - from) * d);
+    for t in from..to {
+        out.extend_from_slice(&x.row(t)[h * d..(h + 1) * d]);
+    }
+    out
+}
+
+/// Writes a head's own matrix back.
+fn put(x: &mut Matrix, from: usize, h: usize, d: usize, part: &[f32]) {
+    for (i, row) in part.chunks(d).enumerate() {
+        x.row_mut(from + i)[h * d..(h + 1) * d].copy_from_slice(row);
+    }
+}
+
+/// Mixed values (T, H·D) and log-sum-exps (T, H).
+pub fn forward(q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: Heads) -> (Matrix, Matrix) {
+    let (d, group) = (heads.size, heads.query / heads.key_value);
+    let scale = 1.0 / (d as f32).sqrt();
+    let work: Vec<(usize, usize, usize)> =
+        row_starts.windows(2).flat_map(|row| (0..heads.query).map(move |h| (row[0], row[1], h))).collect();
+    let parts: Vec<(Vec<f32>, Vec<f32>)> = work
+        .par_iter()
+        .map(|&(from, to, h)| {
+            let (qh, kh, vh) = (head(q, from, to, h, d), head(k, from, to, h / group, d), head(v, from, to, h / group, d));
+            let n = to - from;
+            let (mut mixed, mut log_sum_exps) = (vec![0.0; n * d], vec![0.0; n]);
+            let mut scores = vec![0.0; BLOCK.min(n) * n];
+            for i in (0..n).step_by(BLOCK) {
+                let j = (i + BLOCK).min(n);
+                let s = &mut scores[..(j - i) * j];
+                product(s, j, View::new(&qh[i * d..], j - i, d, d), View::new(&kh, j, d, d).t(), false);
+                for (r, row) in s.chunks_mut(j).enumerate() {
+                    let (seen, hidden) = row.split_at_mut(i + r + 1);
+                    log_sum_exps[i + r] = softmax(seen, scale);
+                    hidden.fill(0.0);
+                }
+                product(&mut mixed[i * d..j * d], d, View::new(s, j - i, j, j), View::new(&vh, j, d, d), false);
+            }
+            (mixed, log_sum_exps)
+        })
+        .collect();
+    let mut mixed = Matrix::zeros(q.rows, heads.query * d);
+    let mut log_sum_exps = Matrix::zeros(q.rows, heads.query);
+    for (&(from, _, h), (part, sums)) in work.iter().zip(&parts) {
+        put(&mut mixed, from, h, d, part);
+        put(&mut log_sum_exps, from, h, 1, sums);
+    }
+    (mixed, log_sum_exps)
+}
+
+/// Gradients of q, k and v.
+#[allow(clippy::too_many_arguments)]
+pub fn backward(d_mixed: &Matrix, q: &Matrix, k: &Matrix, v: &Matrix, mixed: &Matrix, log_sum_exps: &Matrix, row_starts: &[usize], heads: Heads) -> (Matrix, Matrix, Matrix) {
+    let (d, group) = (heads.size, heads.query / heads.key_value);
+    let scale = 1.0 / (d as f32).sqrt();
+    // One unit of work per row and key/value head, so that its query heads add to dk and dv in a fixed order.
+    let work: Vec<(usize, usize, usize)> =
+        row_starts.windows(2).flat_map(|row| (0..heads.key_value).map(move |h| (row[0], row[1], h))).collect();
+    let parts: Vec<(Vec<Vec<f32>>, Vec<f32>, Vec<f32>)> = work
+        .par_iter()
+        .map(|&(from, to, kv)| {
+            let n = to - from;
+            let (kh, vh) = (head(k, from, to, kv, d), head(v, from, to, kv, d));
+            let (mut dk, mut dv) = (vec![0.0; n * d], vec![0.0; n * d]);
+            let (mut p, mut dp) = (vec![0.0; BLOCK.min(n) * n], vec![0.0; BLOCK.min(n) * n]);
+            let mut dqs = Vec::with_capacity(group);
+            for h in kv * group..(kv + 1) * group {
+                let (qh, oh, gh) = (head(q, from, to, h, d), head(mixed, from, to, h, d), head(d_mixed, from, to, h, d));
+                let mut dq = vec![0.0; n * d];
+                for i in (0..n).step_by(BLOCK) {
+                    let j = (i + BLOCK).min(n);
+                    let (p, dp) = (&mut p[..(j - i) * j], &mut dp[..(j - i) * j]);
+                    let (qi, gi) = (View::new(&qh[i * d..], j - i, d, d), View::new(&gh[i * d..], j - i, d, d));
+                    product(p, j, qi, View::new(&kh, j, d, d).t(), false);
+                    product(dp, j, gi, View::new(&vh, j, d, d).t(), false);
+                    for (r, (p, dp)) in p.chunks_mut(j).zip(dp.chunks_mut(j)).enumerate() {
+                        let t = i + r;
+                        let (seen, hidden) = p.split_at_mut(t + 1);
+                        probabilities(seen, scale, log_sum_exps.row(from + t)[h]);
+                        hidden.fill(0.0);
+                        let (seen_gradient, hidden_gradient) = dp.split_at_mut(t + 1);
+                        let total = dotted(&oh[t * d..(t + 1) * d], &gh[t * d..(t + 1) * d]);
+                        score_gradient(seen, seen_gradient, total, scale);
+                        hidden_gradient.fill(0.0);
+                    }
+                    product(&mut dv, d, View::new(p, j - i, j, j).t(), gi, true);
+                    product(&mut dq[i * d..j * d], d, View::new(dp, j - i, j, j), View::new(&kh, j, d, d), false);
+                    product(&mut dk, d, View::new(dp, j - i, j, j).t(), qi, true);
+                }
+                dqs.push(dq);
+            }
+            (dqs, dk, dv)
+        })
+        .collect();
+    let mut dq = Matrix::zeros(q.rows, q.columns);
+    let mut dk = Matrix::zeros(k.rows, k.columns);
+    let mut dv = Matrix::zeros(v.rows, v.columns);
+    for (&(from, _, kv), (dqs, dk_part, dv_part)) in work.iter().zip(&parts) {
+        for (g, part) in dqs.iter().enumerate() {
+            put(&mut dq, from, kv * group + g, d, part);
+        }
+        put(&mut dk, from, kv, d, dk_part);
+        put(&mut dv, from, kv, d, dv_part);
+    }
+    (dq, dk, dv)
+}
+
+dispatched! {
+    /// One query head against a sequence's cached keys and values (n, stride), into `out` (D).
+    fn one_query(q: &[f32], keys: &[f32], values: &[f32], stride: usize, n: usize, scale: f32, scores: &mut [f32], out: &mut [f32]) {
+        let d = q.len();
+        for t in 0..n {
+            scores[t] = dot(q, &keys[t * stride..t * stride + d]);
+        }
+        let peak = max(&scores[..n]) * scale;
+        let inverse = 1.0 / exponentiate(&mut scores[..n], scale, peak);
+        out.fill(0.0);
+        for t in 0..n {
+            let weight = scores[t] * inverse;
+            for (o, v) in out.iter_mut().zip(&values[t * stride..t * stride + d]) {
+                *o = v.mul_add(weight, *o);
+            }
+        }
+    }
+}
+
+/// Attention of new tokens against caches (rows · capacity, KV·D) that already hold them.
+pub fn cached(q: &Matrix, keys: &Matrix, values: &Matrix, capacity: usize, rows: &[usize], positions: &[u32], heads: Heads) -> Matrix {
+    let (d, group) = (heads.size, heads.query / heads.key_value);
+    let scale = 1.0 / (d as f32).sqrt();
+    let stride = keys.columns;
+    let mut mixed = Matrix::zeros(q.rows, heads.query * d);
+    let width = mixed.columns;
+    mixed.data.par_chunks_mut(width.max(1)).enumerate().for_each_init(
+        || vec![0.0; capacity],
+        |scores, (t, out)| {
+            let n = positions[t] as usize + 1;
+            let base = rows[t] * capacity * stride;
+            for h in 0..heads.query {
+                let at = base + (h / group) * d;
+                one_query(&q.row(t)[h * d..(h + 1) * d], &keys.data[at..], &values.data[at..], stride, n, scale, scores, &mut out[h * d..(h + 1) * d]);
+            }
+        },
+    );
+    mixed
+}

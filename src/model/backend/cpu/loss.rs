@@ -1,0 +1,59 @@
+//! The output head and cross-entropy in one pass over chunks of rows, so that logits never exist all at once.
+
+use rayon::prelude::*;
+
+use super::attention::softmax;
+use super::elementwise::{add, add_selected};
+use super::matmul::{View, product};
+use super::Matrix;
+use crate::model::backend::Selection;
+
+/// Rows whose logits exist at once.
+const ROWS: usize = 256;
+
+/// See `Backend::cross_entropy`.
+pub fn cross_entropy(
+    h: &Matrix,
+    w: &Matrix,
+    targets: &[u32],
+    scale: Option<f32>,
+    mut gradient: Option<(&Selection, &mut Matrix)>,
+    scratch: &mut Vec<f32>,
+) -> (Vec<f32>, Option<Matrix>) {
+    let (vocabulary, hidden) = (w.rows, w.columns);
+    let mut losses = vec![0.0; h.rows];
+    let mut dh = scale.map(|_| Matrix::zeros(h.rows, hidden));
+    let mut logits = vec![0.0; ROWS.min(h.rows) * vocabulary];
+    for from in (0..h.rows).step_by(ROWS) {
+        let to = (from + ROWS).min(h.rows);
+        let rows = to - from;
+        let chunk = &mut logits[..rows * vocabulary];
+        let hidden_rows = View::new(&h.data[from * hidden..], rows, hidden, hidden);
+        product(chunk, vocabulary, hidden_rows, w.view().t(), false);
+        chunk.par_chunks_mut(vocabulary).zip(&mut losses[from..to]).zip(&targets[from..to]).for_each(|((row, loss), &target)| {
+            let target = target as usize;
+            let logit = row[target];
+            *loss = softmax(row, 1.0) - logit;
+            if let Some(scale) = scale {
+                row[target] -= 1.0;
+                row.iter_mut().for_each(|p| *p *= scale);
+            }
+        });
+        let Some(dh) = &mut dh else { continue };
+        let d_logits = View::new(chunk, rows, vocabulary, vocabulary);
+        product(&mut dh.data[from * hidden..to * hidden], hidden, d_logits, w.view(), false);
+        match &mut gradient {
+            None | Some((Selection::Nothing, _)) => {}
+            Some((selection, gradient)) => {
+                scratch.resize(scratch.len().max(vocabulary * hidden), 0.0);
+                let dense = &mut scratch[..vocabulary * hidden];
+                product(dense, hidden, d_logits.t(), hidden_rows, false);
+                match selection {
+                    Selection::Subset(mask) => add_selected(&mut gradient.data, dense, mask),
+                    _ => add(&mut gradient.data, dense),
+                }
+            }
+        }
+    }
+    (losses, dh)
+}

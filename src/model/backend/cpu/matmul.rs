@@ -1,0 +1,105 @@
+//! Matrix products by the `gemm` crate, in an order that does not depend on the number of threads.
+//!
+//! Work is cut into fixed tiles of the output (never along the summed dimension), and each tile is one single-threaded
+//! product; threads only decide who computes which tile.
+
+use rayon::prelude::*;
+
+/// A matrix view over a slice: `rows` × `columns` with strides, for `a` or its transpose.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major matrix with `stride` numbers between rows.
+    pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(columns <= stride || rows <= 1, "a row of {columns} in a stride of {stride}");
+        assert!(rows == 0 || columns == 0 || (rows - 1) * stride + columns <= data.len(), "{rows}×{columns} in {} numbers", data.len());
+        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
+    }
+
+    /// The transpose, without moving numbers.
+    #[must_use]
+    pub fn t(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, row_stride: self.column_stride, column_stride: self.row_stride, ..self }
+    }
+}
+
+/// A pointer into an output that several threads write disjoint parts of.
+#[derive(Clone, Copy)]
+struct Out(*mut f32);
+// SAFETY: every use writes a tile that no other thread touches, and the slice outlives the parallel loop.
+unsafe impl Send for Out {}
+// SAFETY: as above.
+unsafe impl Sync for Out {}
+
+impl Out {
+    /// Taken through a method so that closures capture the wrapper, not the bare pointer.
+    fn at(self, offset: usize) -> *mut f32 {
+        self.0.wrapping_add(offset)
+    }
+}
+
+/// Output rows of a tile: enough that packing the other operand is paid back.
+const TILE_ROWS: usize = 512;
+/// Output columns of a tile.
+const TILE_COLUMNS: usize = 768;
+/// Products with fewer multiplications than this run on the calling thread.
+const SMALL: usize = 1 << 18;
+
+/// c = a · b, or c += a · b; `c` is row-major with `stride` numbers between rows. Sums run over k in an order fixed by the shapes.
+pub fn product(c: &mut [f32], stride: usize, a: View<'_>, b: View<'_>, add: bool) {
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    assert_eq!(a.columns, b.rows, "inner dimensions of a product");
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!((m - 1) * stride + n <= c.len() && n <= stride, "{m}×{n} into {} numbers", c.len());
+    if m * n * k < SMALL {
+        return tile(Out(c.as_mut_ptr()), stride, a, b, add, (0, m), (0, n));
+    }
+    // Few rows: cut the columns finer, so that every thread has work. The cut depends on the shape alone.
+    let columns = if m <= TILE_ROWS / 4 { TILE_COLUMNS / 4 } else { TILE_COLUMNS };
+    let tiles: Vec<_> = (0..m)
+        .step_by(TILE_ROWS)
+        .flat_map(|i| (0..n).step_by(columns).map(move |j| ((i, (i + TILE_ROWS).min(m)), (j, (j + columns).min(n)))))
+        .collect();
+    let out = Out(c.as_mut_ptr());
+    tiles.into_par_iter().for_each(|(rows, cols)| tile(out, stride, a, b, add, rows, cols));
+}
+
+/// One tile of the output, on this thread.
+fn tile(out: Out, stride: usize, a: View<'_>, b: View<'_>, add: bool, rows: (usize, usize), columns: (usize, usize)) {
+    let (m, n, k) = (rows.1 - rows.0, columns.1 - columns.0, a.columns);
+    let left = a.data.as_ptr().wrapping_add(rows.0 * a.row_stride);
+    let right = b.data.as_ptr().wrapping_add(columns.0 * b.column_stride);
+    // SAFETY: `View::new` and `product` checked that all three matrices lie inside their slices; the tile is written by this call alone.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.at(rows.0 * stride + columns.0),
+            1,
+            stride as isize,
+            add,
+            left,
+            a.column_stride as isize,
+            a.row_stride as isize,
+            right,
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

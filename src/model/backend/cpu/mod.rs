@@ -1,0 +1,267 @@
+//! The backend on slices: kernels for several instruction sets, tiles for threads, the same bits for any number of threads.
+
+mod adamw;
+mod attention;
+mod elementwise;
+mod loss;
+mod matmul;
+mod norm;
+pub(crate) mod simd;
+
+use self::matmul::{View, product};
+use super::{AdamW, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection};
+
+/// A row-major matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    data: Vec<f32>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Matrix {
+    fn zeros(rows: usize, columns: usize) -> Self {
+        Self { data: vec![0.0; rows * columns], rows, columns }
+    }
+
+    fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.columns..(i + 1) * self.columns]
+    }
+
+    fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        &mut self.data[i * self.columns..(i + 1) * self.columns]
+    }
+
+    fn view(&self) -> View<'_> {
+        View::new(&self.data, self.rows, self.columns, self.columns)
+    }
+}
+
+/// The backend on slices.
+pub struct Cpu {
+    pool: rayon::ThreadPool,
+    /// A dense weight gradient before it is compacted.
+    scratch: Vec<f32>,
+}
+
+impl Cpu {
+    /// A backend on this many threads (at least one).
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn new(threads: usize) -> Done<Self> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| wrong(format!("cannot start {threads} threads: {error}")))?;
+        Ok(Self { pool, scratch: Vec::new() })
+    }
+}
+
+fn wrong(message: String) -> BackendError {
+    BackendError { backend: "cpu", message }
+}
+
+fn expect(what: &str, found: (usize, usize), expected: (usize, usize)) -> Done<()> {
+    if found == expected { Ok(()) } else { Err(wrong(format!("{what} is {}×{}, expected {}×{}", found.0, found.1, expected.0, expected.1))) }
+}
+
+impl Backend for Cpu {
+    type Buffer = Matrix;
+
+    fn numerics(&self) -> String {
+        format!("cpu {} f32", simd::level())
+    }
+
+    fn upload(&mut self, data: &[f32], rows: usize, columns: usize) -> Done<Matrix> {
+        if data.len() != rows * columns {
+            return Err(wrong(format!("{} numbers for {rows}×{columns}", data.len())));
+        }
+        Ok(Matrix { data: data.to_vec(), rows, columns })
+    }
+
+    fn download(&self, buffer: &Matrix) -> Done<Vec<f32>> {
+        Ok(buffer.data.clone())
+    }
+
+    fn shape(&self, buffer: &Matrix) -> (usize, usize) {
+        (buffer.rows, buffer.columns)
+    }
+
+    fn zeros(&mut self, rows: usize, columns: usize) -> Done<Matrix> {
+        Ok(Matrix::zeros(rows, columns))
+    }
+
+    fn add_into(&mut self, to: &mut Matrix, from: &Matrix) -> Done<()> {
+        expect("summand", (from.rows, from.columns), (to.rows, to.columns))?;
+        self.pool.install(|| elementwise::add(&mut to.data, &from.data));
+        Ok(())
+    }
+
+    fn gather_rows(&mut self, x: &Matrix, rows: &[usize]) -> Done<Matrix> {
+        let mut out = Matrix::zeros(rows.len(), x.columns);
+        for (i, &row) in rows.iter().enumerate() {
+            if row >= x.rows {
+                return Err(wrong(format!("row {row} of {}", x.rows)));
+            }
+            out.row_mut(i).copy_from_slice(x.row(row));
+        }
+        Ok(out)
+    }
+
+    fn scatter_rows(&mut self, x: &Matrix, rows: &[usize], total_rows: usize) -> Done<Matrix> {
+        let mut out = Matrix::zeros(total_rows, x.columns);
+        for (i, &row) in rows.iter().enumerate() {
+            if row >= total_rows {
+                return Err(wrong(format!("row {row} of {total_rows}")));
+            }
+            for (to, from) in out.row_mut(row).iter_mut().zip(x.row(i)) {
+                *to += from;
+            }
+        }
+        Ok(out)
+    }
+
+    fn embed(&mut self, table: &Matrix, ids: &[u32]) -> Done<Matrix> {
+        let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
+        self.gather_rows(table, &rows)
+    }
+
+    fn embed_backward(&mut self, dx: &Matrix, ids: &[u32], d_table: &mut Matrix) -> Done<()> {
+        expect("embedding gradient", (dx.rows, dx.columns), (ids.len(), d_table.columns))?;
+        for (t, &id) in ids.iter().enumerate() {
+            for (to, from) in d_table.row_mut(id as usize).iter_mut().zip(dx.row(t)) {
+                *to += from;
+            }
+        }
+        Ok(())
+    }
+
+    fn linear(&mut self, x: &Matrix, w: &Matrix, bias: Option<&Matrix>) -> Done<Matrix> {
+        expect("linear input", (x.rows, x.columns), (x.rows, w.columns))?;
+        let mut y = Matrix::zeros(x.rows, w.rows);
+        if let Some(bias) = bias {
+            expect("bias", (bias.rows, bias.columns), (1, w.rows))?;
+            for t in 0..y.rows {
+                y.row_mut(t).copy_from_slice(&bias.data);
+            }
+        }
+        self.pool.install(|| product(&mut y.data, w.rows, x.view(), w.view().t(), bias.is_some()));
+        Ok(y)
+    }
+
+    fn linear_dx(&mut self, dy: &Matrix, w: &Matrix) -> Done<Matrix> {
+        expect("output gradient", (dy.rows, dy.columns), (dy.rows, w.rows))?;
+        let mut dx = Matrix::zeros(dy.rows, w.columns);
+        self.pool.install(|| product(&mut dx.data, w.columns, dy.view(), w.view(), false));
+        Ok(dx)
+    }
+
+    fn linear_dw(&mut self, dy: &Matrix, x: &Matrix, selection: &Selection, gradient: &mut Matrix) -> Done<()> {
+        expect("output gradient", (dy.rows, 1), (x.rows, 1))?;
+        let (rows, columns) = (dy.columns, x.columns);
+        expect("compact gradient", (1, gradient.data.len()), (1, selection.count(rows * columns)))?;
+        if *selection == Selection::Nothing {
+            return Ok(());
+        }
+        let scratch = &mut self.scratch;
+        if scratch.len() < rows * columns {
+            scratch.resize(rows * columns, 0.0);
+        }
+        let dense = &mut scratch[..rows * columns];
+        self.pool.install(|| {
+            product(dense, columns, dy.view().t(), x.view(), false);
+            match selection {
+                Selection::Nothing => {}
+                Selection::Everything => elementwise::add(&mut gradient.data, dense),
+                Selection::Subset(mask) => elementwise::add_selected(&mut gradient.data, dense, mask),
+            }
+        });
+        Ok(())
+    }
+
+    fn bias_dw(&mut self, dy: &Matrix, gradient: &mut Matrix) -> Done<()> {
+        expect("bias gradient", (gradient.rows, gradient.columns), (1, dy.columns))?;
+        for t in 0..dy.rows {
+            for (to, from) in gradient.data.iter_mut().zip(dy.row(t)) {
+                *to += from;
+            }
+        }
+        Ok(())
+    }
+
+    fn rms_norm(&mut self, x: &Matrix, w: &Matrix, epsilon: f64) -> Done<(Matrix, Matrix)> {
+        expect("norm weight", (w.rows, w.columns), (1, x.columns))?;
+        Ok(self.pool.install(|| norm::forward(x, &w.data, epsilon)))
+    }
+
+    fn rms_norm_backward(&mut self, dy: &Matrix, x: &Matrix, w: &Matrix, inverse_rms: &Matrix, gradient: Option<&mut Matrix>) -> Done<Matrix> {
+        expect("norm gradient", (dy.rows, dy.columns), (x.rows, x.columns))?;
+        Ok(self.pool.install(|| norm::backward(dy, x, &w.data, inverse_rms, gradient.map(|g| g.data.as_mut_slice()))))
+    }
+
+    fn rope(&mut self, x: &mut Matrix, positions: &[u32], table: &RopeTable, backward: bool) -> Done<()> {
+        if let Some(&position) = positions.iter().find(|&&p| (p as usize + 1) * table.half > table.cos.len()) {
+            return Err(wrong(format!("position {position} is past the {} of the rotary table", table.cos.len() / table.half)));
+        }
+        self.pool.install(|| elementwise::rope(x, positions, table, backward));
+        Ok(())
+    }
+
+    fn attention(&mut self, q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: Heads) -> Done<AttentionOut<Matrix>> {
+        expect("queries", (q.rows, q.columns), (k.rows, heads.query * heads.size))?;
+        expect("keys", (k.rows, k.columns), (v.rows, heads.key_value * heads.size))?;
+        let (mixed, log_sum_exp) = self.pool.install(|| attention::forward(q, k, v, row_starts, heads));
+        Ok(AttentionOut { mixed, log_sum_exp })
+    }
+
+    fn attention_backward(&mut self, d_mixed: &Matrix, q: &Matrix, k: &Matrix, v: &Matrix, out: &AttentionOut<Matrix>, row_starts: &[usize], heads: Heads) -> Done<(Matrix, Matrix, Matrix)> {
+        expect("mixed gradient", (d_mixed.rows, d_mixed.columns), (q.rows, q.columns))?;
+        Ok(self.pool.install(|| attention::backward(d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, row_starts, heads)))
+    }
+
+    fn swiglu(&mut self, gate: &Matrix, up: &Matrix) -> Done<Matrix> {
+        expect("up", (up.rows, up.columns), (gate.rows, gate.columns))?;
+        Ok(self.pool.install(|| elementwise::swiglu(gate, up)))
+    }
+
+    fn swiglu_backward(&mut self, d_out: &Matrix, gate: &Matrix, up: &Matrix) -> Done<(Matrix, Matrix)> {
+        expect("up", (up.rows, up.columns), (gate.rows, gate.columns))?;
+        Ok(self.pool.install(|| elementwise::swiglu_backward(d_out, gate, up)))
+    }
+
+    fn cross_entropy(&mut self, h: &Matrix, w: &Matrix, targets: &[u32], scale: Option<f32>, gradient: Option<(&Selection, &mut Matrix)>) -> Done<(Vec<f32>, Option<Matrix>)> {
+        expect("targets", (targets.len(), h.columns), (h.rows, w.columns))?;
+        if let Some(target) = targets.iter().find(|&&target| target as usize >= w.rows) {
+            return Err(wrong(format!("target {target} in a vocabulary of {}", w.rows)));
+        }
+        let Self { pool, scratch } = self;
+        Ok(pool.install(|| loss::cross_entropy(h, w, targets, scale, gradient, scratch)))
+    }
+
+    fn attention_cached(&mut self, q: &Matrix, k: &Matrix, v: &Matrix, cache: &mut (Matrix, Matrix), capacity: usize, rows: &[usize], positions: &[u32], heads: Heads) -> Done<Matrix> {
+        for (t, (&row, &position)) in rows.iter().zip(positions).enumerate() {
+            if position as usize >= capacity {
+                return Err(wrong(format!("position {position} in a cache of {capacity}")));
+            }
+            let at = row * capacity + position as usize;
+            cache.0.row_mut(at).copy_from_slice(k.row(t));
+            cache.1.row_mut(at).copy_from_slice(v.row(t));
+        }
+        Ok(self.pool.install(|| attention::cached(q, &cache.0, &cache.1, capacity, rows, positions, heads)))
+    }
+
+    fn sum_of_squares(&mut self, gradient: &Matrix) -> Done<f64> {
+        Ok(self.pool.install(|| elementwise::sum_of_squares(&gradient.data)))
+    }
+
+    fn adamw(&mut self, w: &mut Matrix, selection: &Selection, gradient: &Matrix, m: &mut Matrix, v: &mut Matrix, step: &AdamW) -> Done<()> {
+        let count = selection.count(w.data.len());
+        for (what, found) in [("gradient", gradient.data.len()), ("first moment", m.data.len()), ("second moment", v.data.len())] {
+            expect(what, (1, found), (1, count))?;
+        }
+        self.pool.install(|| match selection {
+            Selection::Nothing => {}
+            Selection::Everything => adamw::dense(&mut w.data, &gradient.data, &mut m.data, &mut v.data, step),
+            Selection::Subset(mask) => adamw::selected(&mut w.data, mask, &gradient.data, &mut m.data, &mut v.data, step),
+        });
+        Ok(())
+    }
+}

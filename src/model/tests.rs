@@ -1,0 +1,268 @@
+//! The decoder on small random models: gradients against finite differences, packing, threads, generation.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use super::backend::cpu::Cpu;
+use super::backend::{AdamW, Backend, BackendError, Selection};
+use super::batch::{Example, Packed};
+use super::config::ModelConfig;
+use super::decoder::{Decoder, Trained};
+use super::generate::{Sampling, generate};
+use super::inventory::{Role, inventory};
+use crate::mask::Mask;
+
+/// A small model with every optional part, or with none.
+fn config(rich: bool) -> ModelConfig {
+    ModelConfig {
+        vocab_size: 61,
+        hidden_size: 20,
+        intermediate_size: 28,
+        layers: 2,
+        heads: 4,
+        key_value_heads: 2,
+        head_dim: if rich { 6 } else { 8 },
+        rms_norm_eps: 1e-5,
+        rope_theta: 10000.0,
+        rope_scaling: None,
+        max_position_embeddings: 128,
+        tie_word_embeddings: !rich,
+        qkv_bias: rich,
+        qk_norm: rich,
+        bos_token: None,
+        end_tokens: vec![2],
+    }
+}
+
+/// Numbers in −1..1 from a counter, so that a test needs no generator.
+fn noise(seed: u64, i: usize) -> f32 {
+    let mut z = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(i as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z ^= z >> 29;
+    z = z.wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^= z >> 32;
+    (z % 20_001) as f32 / 10_000.0 - 1.0
+}
+
+fn decoder(config: &ModelConfig, threads: usize) -> Decoder<Cpu> {
+    let mut seed = 0;
+    Decoder::new(config.clone(), Cpu::new(threads).unwrap(), |spec| -> Result<Vec<f32>, BackendError> {
+        seed += 1;
+        let (centre, width) = if spec.role == Role::Norm { (1.0, 0.2) } else { (0.0, 0.4) };
+        Ok((0..spec.len()).map(|i| centre + width * noise(seed, i)).collect())
+    })
+    .unwrap()
+}
+
+fn row(seed: u64, length: usize) -> Example {
+    let tokens = (0..length).map(|i| ((noise(seed, i) + 1.0) * 30.0) as u32).collect();
+    Example { tokens, supervised: (0..length).map(|i| i * 3 > length).collect() }
+}
+
+fn batch() -> Packed {
+    Packed::from_examples(&[row(1, 7), row(2, 3), row(3, 11)])
+}
+
+fn everything(config: &ModelConfig) -> Trained {
+    inventory(config).into_iter().map(|spec| (spec.name, Selection::Everything)).collect()
+}
+
+fn all_gradients(decoder: &mut Decoder<Cpu>, batch: &Packed, trained: &Trained) -> BTreeMap<String, Vec<f32>> {
+    let mut gradients = decoder.new_gradients(trained).unwrap();
+    decoder.gradients(batch, 0.5, trained, &mut gradients).unwrap();
+    gradients.iter().map(|(name, gradient)| (name.clone(), decoder.backend_mut().download(gradient).unwrap())).collect()
+}
+
+#[test]
+fn every_gradient_equals_central_differences() {
+    for rich in [false, true] {
+        let config = config(rich);
+        let mut decoder = decoder(&config, 2);
+        let batch = batch();
+        let trained = everything(&config);
+        let gradients = all_gradients(&mut decoder, &batch, &trained);
+        assert_eq!(gradients.len(), inventory(&config).len());
+        let loss = |decoder: &mut Decoder<Cpu>| -> f64 { decoder.losses(&batch).unwrap().iter().map(|&v| 0.5 * f64::from(v)).sum() };
+        for (name, gradient) in &gradients {
+            assert!(gradient.iter().any(|&g| g != 0.0), "{name} has no gradient");
+            // Along the gradient's own direction the slope is its norm: one comparison that every entry takes part in.
+            let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+            let start = decoder.values(name).unwrap();
+            let step = 2e-2 / norm.max(1.0);
+            let mut at = |t: f64| {
+                let moved: Vec<f32> = start.iter().zip(gradient).map(|(&w, &g)| (f64::from(w) + t * f64::from(g) / norm) as f32).collect();
+                decoder.set_values(name, &moved).unwrap();
+                loss(&mut decoder)
+            };
+            let slope = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * step);
+            decoder.set_values(name, &start).unwrap();
+            assert!((slope - norm).abs() < 2e-3 * norm + 1e-4, "{name} (rich: {rich}): slope {slope}, norm {norm}");
+        }
+    }
+}
+
+#[test]
+fn a_row_does_not_see_its_neighbours() {
+    let config = config(false);
+    let mut decoder = decoder(&config, 2);
+    let alone = decoder.losses(&Packed::from_examples(&[row(3, 11)])).unwrap();
+    let together = decoder.losses(&Packed::from_examples(&[row(9, 70), row(3, 11), row(8, 5)])).unwrap();
+    let before = row(9, 70).supervised_tokens();
+    for (a, b) in alone.iter().zip(&together[before..]) {
+        assert!((a - b).abs() < 1e-5, "{a} alone, {b} in company");
+    }
+    // A neighbour whose embedding is poisoned spreads nothing.
+    let mut table = decoder.values("model.embed_tokens.weight").unwrap();
+    table[60 * 20..61 * 20].fill(f32::NAN);
+    decoder.set_values("model.embed_tokens.weight", &table).unwrap();
+    let poisoned = Example { tokens: vec![60; 6], supervised: vec![false; 6] };
+    let embedded = decoder.embedded(&[60]).unwrap();
+    assert!(decoder.backend_mut().download(&embedded).unwrap()[0].is_nan());
+    let mut trained = Trained::new();
+    trained.insert("model.layers.0.self_attn.q_proj.weight".into(), Selection::Nothing);
+    let packed = Packed::from_examples(&[poisoned, row(3, 11)]);
+    let hidden_only = decoder.logits(&packed).unwrap();
+    // The tied head makes token 60's own logit NaN; every other logit of the healthy row is as before.
+    assert!(hidden_only.chunks(61).all(|row| row[..60].iter().all(|v| v.is_finite())));
+}
+
+#[test]
+fn a_subset_has_the_dense_gradient_at_its_positions_bit_for_bit() {
+    for rich in [false, true] {
+        let config = config(rich);
+        let mut decoder = decoder(&config, 2);
+        let dense = all_gradients(&mut decoder, &batch(), &everything(&config));
+        let masks: BTreeMap<String, Mask> =
+            inventory(&config).iter().map(|spec| (spec.name.clone(), Mask::from_fn(spec.len(), |i| i % 3 == 1))).collect();
+        // Norms and biases are trained whole or not at all.
+        let trained: Trained = inventory(&config)
+            .iter()
+            .filter(|spec| spec.maskable() || matches!(spec.role, Role::Embedding | Role::Head))
+            .map(|spec| (spec.name.clone(), Selection::Subset(masks[&spec.name].clone())))
+            .collect();
+        let sparse = all_gradients(&mut decoder, &batch(), &trained);
+        for (name, gradient) in sparse {
+            let expected: Vec<f32> = masks[&name].positions().map(|i| dense[&name][i]).collect();
+            let same = gradient.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits() || (name.contains("embed") && (a - b).abs() < 1e-5));
+            assert!(same && gradient.len() == expected.len(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn one_two_and_four_threads_give_the_same_bits() {
+    let config = ModelConfig { vocab_size: 900, hidden_size: 64, intermediate_size: 800, head_dim: 16, ..config(false) };
+    let rows: Vec<Example> = (0..6).map(|i| row(i, 90 + i as usize)).collect();
+    let batch = Packed::from_examples(&rows);
+    let prompts: Vec<Vec<u32>> = rows.iter().map(|row| row.tokens.clone()).collect();
+    let sampling = Sampling { max_new_tokens: 6, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: vec![] };
+    let outcome = |threads| {
+        let mut decoder = decoder(&config, threads);
+        let gradients = all_gradients(&mut decoder, &batch, &everything(&config));
+        let bits: Vec<u32> = gradients.values().flatten().map(|g| g.to_bits()).collect();
+        (bits, generate(&mut decoder, &prompts, &sampling, 4, &mut |_, _| {}).unwrap())
+    };
+    let one = outcome(1);
+    assert!(one == outcome(2), "2 threads differ from 1");
+    assert!(one == outcome(4), "4 threads differ from 1");
+}
+
+#[test]
+fn adamw_moves_only_selected_weights_and_follows_the_formula() {
+    let mut cpu = Cpu::new(2).unwrap();
+    let n = 100_003;
+    let start: Vec<f32> = (0..n).map(|i| noise(5, i)).collect();
+    let gradient: Vec<f32> = (0..n).map(|i| noise(6, i)).collect();
+    let mask = Mask::from_fn(n, |i| i % 7 == 3);
+    let chosen: Vec<f32> = mask.positions().map(|i| gradient[i]).collect();
+    let k = chosen.len();
+    let selection = Selection::Subset(mask.clone());
+    let mut w = cpu.upload(&start, 1, n).unwrap();
+    let g = cpu.upload(&chosen, 1, k).unwrap();
+    let (mut m, mut v) = (cpu.zeros(1, k).unwrap(), cpu.zeros(1, k).unwrap());
+    let mut expected: Vec<f64> = start.iter().map(|&w| f64::from(w)).collect();
+    let (mut em, mut ev) = (vec![0.0; n], vec![0.0; n]);
+    for step in 1..=20 {
+        let settings = AdamW { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, step, gradient_scale: 0.5 };
+        cpu.adamw(&mut w, &selection, &g, &mut m, &mut v, &settings).unwrap();
+        for i in mask.positions() {
+            let g = f64::from(gradient[i]) * 0.5;
+            em[i] = 0.9 * em[i] + 0.1 * g;
+            ev[i] = 0.999 * ev[i] + 0.001 * g * g;
+            let t = step as i32;
+            let (mhat, vhat): (f64, f64) = (em[i] / (1.0 - 0.9f64.powi(t)), ev[i] / (1.0 - 0.999f64.powi(t)));
+            expected[i] = expected[i] * (1.0 - 1e-2 * 0.1) - 1e-2 * mhat / (vhat.sqrt() + 1e-8);
+        }
+    }
+    let got = cpu.download(&w).unwrap();
+    for i in 0..n {
+        if mask.contains(i) {
+            assert!((f64::from(got[i]) - expected[i]).abs() < 2e-6, "{i}: {} for {}", got[i], expected[i]);
+        } else {
+            assert_eq!(got[i].to_bits(), start[i].to_bits(), "weight {i} is frozen");
+        }
+    }
+}
+
+#[test]
+fn everything_equals_a_full_subset_bit_for_bit() {
+    let config = config(true);
+    let name = "model.layers.1.mlp.down_proj.weight";
+    let run = |selection: Selection| {
+        let mut decoder = decoder(&config, 2);
+        let trained = Trained::from([(name.to_owned(), selection.clone())]);
+        let len = decoder.values(name).unwrap().len();
+        let backend = decoder.backend_mut();
+        let (mut m, mut v) = (backend.zeros(1, len).unwrap(), backend.zeros(1, len).unwrap());
+        for step in 1..=3 {
+            let mut gradients = decoder.new_gradients(&trained).unwrap();
+            decoder.gradients(&batch(), 0.1, &trained, &mut gradients).unwrap();
+            let settings = AdamW { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, step, gradient_scale: 1.0 };
+            decoder.update(name, |backend, w| backend.adamw(w, &selection, &gradients[name], &mut m, &mut v, &settings)).unwrap();
+        }
+        decoder.values(name).unwrap().iter().map(|w| w.to_bits()).collect::<Vec<_>>()
+    };
+    assert_eq!(run(Selection::Everything), run(Selection::Subset(Mask::full(20 * 28))));
+}
+
+#[test]
+fn greedy_generation_equals_the_full_forward_pass() {
+    let config = config(true);
+    let mut decoder = decoder(&config, 2);
+    let prompts: Vec<Vec<u32>> = [3, 9, 1, 14, 5].iter().map(|&n| row(n as u64, n).tokens).collect();
+    let sampling = Sampling { max_new_tokens: 8, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: vec![2] };
+    let replies = generate(&mut decoder, &prompts, &sampling, 2, &mut |_, _| {}).unwrap();
+    for (prompt, reply) in prompts.iter().zip(&replies) {
+        let mut tokens = prompt.clone();
+        let mut expected = Vec::new();
+        while expected.len() < 8 {
+            let last = tokens.len();
+            let example = Example { tokens: tokens.iter().copied().chain([0]).collect(), supervised: (0..=last).map(|i| i == last).collect() };
+            let logits = decoder.logits(&Packed::from_examples(&[example])).unwrap();
+            let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best }) as u32;
+            if best == 2 {
+                break;
+            }
+            expected.push(best);
+            tokens.push(best);
+        }
+        assert_eq!(reply.tokens, expected);
+        assert_eq!(reply.ended, expected.len() < 8);
+    }
+}
+
+#[test]
+fn sampling_is_seeded_by_prompt_and_keeps_to_top_p() {
+    let config = config(false);
+    let mut decoder = decoder(&config, 2);
+    let prompts: Vec<Vec<u32>> = (0..6).map(|_| row(4, 6).tokens).collect();
+    let sampling = Sampling { max_new_tokens: 10, temperature: 1.0, top_p: 1.0, seed: 7, end_tokens: vec![] };
+    let one = generate(&mut decoder, &prompts, &sampling, 6, &mut |_, _| {}).unwrap();
+    assert_eq!(one, generate(&mut decoder, &prompts, &sampling, 2, &mut |_, _| {}).unwrap(), "a reply depends on its prompt's number alone");
+    assert!(one.iter().any(|reply| reply != &one[0]), "equal prompts have streams of their own");
+    let narrow = Sampling { top_p: 1e-9, ..sampling.clone() };
+    let greedy = Sampling { temperature: 0.0, ..sampling };
+    assert_eq!(
+        generate(&mut decoder, &prompts, &narrow, 6, &mut |_, _| {}).unwrap(),
+        generate(&mut decoder, &prompts, &greedy, 6, &mut |_, _| {}).unwrap()
+    );
+}
