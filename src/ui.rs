@@ -38,14 +38,7 @@ impl Ui {
     /// Colour and bars only where standard error is a terminal, and no colour when `no_color` says so.
     pub fn new(format: Format, quiet: bool, no_color: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self {
-            format,
-            quiet,
-            colour: terminal && !no_color,
-            terminal,
-            bar: RefCell::default(),
-            last_line: RefCell::default(),
-        }
+        Self { format, quiet, colour: terminal && !no_color, terminal, bar: RefCell::default(), last_line: RefCell::default() }
     }
 
     /// Whether results are JSON.

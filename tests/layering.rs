@@ -1,1 +1,65 @@
-fn main(){}
+//! Imports point down: a module may use only modules of lower rooms, and its own.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+/// Rooms from the bottom to the top; modules of one room do not use each other, except along [`ALLOWED`].
+const ROOMS: [&[&str]; 9] = [
+    &["error", "event", "mask", "record"],
+    &["artifact"],
+    &["model", "data", "ticket"],
+    &["train", "eval", "hub"],
+    &["report"],
+    &["pipeline"],
+    &["stage"],
+    &["run"],
+    &["cli", "ui"],
+];
+
+/// Uses inside a room: scores, tickets and examples are made for a model.
+const ALLOWED: [(&str, &str); 5] = [("data", "model"), ("ticket", "model"), ("error", "event"), ("cli", "ui"), ("train", "eval")];
+
+#[test]
+fn imports_point_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let room = |module: &str| ROOMS.iter().position(|room| room.contains(&module));
+    let mut wrong = Vec::new();
+    for file in files(&source) {
+        let inside = file.strip_prefix(&source).unwrap();
+        let module = inside.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
+        if module == "main" || module == "lib" {
+            continue;
+        }
+        let from = room(&module).unwrap_or_else(|| panic!("{module} has no room: add it to ROOMS"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let code = line.trim_start();
+            if code.starts_with("//") {
+                continue;
+            }
+            for (at, _) in code.match_indices("crate::") {
+                let used: String = code[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let Some(to) = room(&used) else { continue };
+                if used != module && to >= from && !ALLOWED.contains(&(module.as_str(), used.as_str())) {
+                    wrong.push(format!("{}:{}: {module} uses {used}, which is not below it", inside.display(), number + 1));
+                }
+            }
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::write::create_folder;
 use super::ArtifactError;
+use super::write::create_folder;
 
 /// Makes the folder of a new run; when the name is taken, a number is added. Nothing is replaced.
 ///

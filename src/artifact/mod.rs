@@ -54,7 +54,10 @@ impl Explain for ArtifactError {
             Self::Io { source, path, .. } => match source.kind() {
                 std::io::ErrorKind::StorageFull => {
                     let folder = path.parent().unwrap_or(path);
-                    Some(format!("free space on the disk of {}, then run the same command again: it goes on where it stopped", folder.display()))
+                    Some(format!(
+                        "free space on the disk of {}, then run the same command again: it goes on where it stopped",
+                        folder.display()
+                    ))
                 }
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                     Some("choose a writable folder: steadfast run FILE --runs FOLDER".into())

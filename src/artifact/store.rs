@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::ArtifactError;
 use super::digest::{Key, sha256_file};
 use super::write::{create_folder, sync_folder, write_bytes};
-use super::ArtifactError;
 
 /// The file that says what an entry holds; written last.
 const MANIFEST: &str = "manifest.json";

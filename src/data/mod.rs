@@ -1,1 +1,122 @@
-//! (being written)
+//! A file becomes examples: tables by polars, rows of conversations, chat templates, tokens with their supervised spans.
+
+pub mod builtin;
+pub mod example;
+pub mod overlap;
+pub mod python_json;
+pub mod rows;
+pub mod spec;
+pub mod table;
+pub mod template;
+pub mod tokenizer;
+
+use std::path::PathBuf;
+
+use crate::error::Explain;
+
+/// Data that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file's content is not what its format says.
+    #[error("{file} is no valid {format} file: {problem}")]
+    Format {
+        /// The file.
+        file: String,
+        /// `JSONL`, `CSV`, ….
+        format: &'static str,
+        /// What is wrong, with the line where one is known.
+        problem: String,
+    },
+    /// A column is not in the table.
+    #[error("{file} has no column {column:?}; it has {}", have.join(", "))]
+    Column {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// The columns that are there.
+        have: Vec<String>,
+    },
+    /// The columns have no shape that is known, and none is named.
+    #[error("the columns of {file} are not recognised: {}", have.join(", "))]
+    Shape {
+        /// The file.
+        file: String,
+        /// The columns that are there.
+        have: Vec<String>,
+    },
+    /// One row cannot be used.
+    #[error("{file}, row {row}: {problem}")]
+    Row {
+        /// The file.
+        file: String,
+        /// The row's id or number.
+        row: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        remedy: Option<String>,
+    },
+    /// Nothing is left.
+    #[error("{file} has no rows{}", if *filtered { " that pass filter, split and limit" } else { "" })]
+    Empty {
+        /// The file.
+        file: String,
+        /// Whether there were rows before filter, split and limit.
+        filtered: bool,
+    },
+    /// No data set of this name is built in.
+    #[error("there is no builtin data set {0:?}; there are {names}", names = builtin::NAMES.join(", "))]
+    Builtin(String),
+    /// The chat template is missing or failed.
+    #[error("chat template: {0}")]
+    Template(String),
+    /// The tokenizer is missing or failed.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+}
+
+impl Explain for DataError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "file",
+            Self::Format { .. } => "bad-data-file",
+            Self::Column { .. } => "unknown-column",
+            Self::Shape { .. } => "unknown-columns",
+            Self::Row { .. } => "bad-row",
+            Self::Empty { .. } => "empty-data",
+            Self::Builtin(_) => "unknown-builtin",
+            Self::Template(_) => "chat-template",
+            Self::Tokenizer(_) => "tokenizer",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Column { column, have, .. } => {
+                let near = have.iter().max_by(|a, b| strsim::jaro_winkler(a, column).total_cmp(&strsim::jaro_winkler(b, column)))?;
+                Some(format!("did you mean {near:?}?"))
+            }
+            Self::Shape { have, .. } => {
+                let first = have.first().map_or("question", String::as_str);
+                let last = have.last().map_or("answer", String::as_str);
+                Some(format!("say which column is what: columns: {{prompt: {first}, response: {last}}}"))
+            }
+            Self::Row { remedy, .. } => remedy.clone(),
+            Self::Template(_) => Some("give one in the pipeline: model.chat_template: my_template.jinja".into()),
+            Self::Builtin(name) => {
+                let near = builtin::NAMES.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))?;
+                Some(format!("did you mean builtin:{near}?"))
+            }
+            _ => None,
+        }
+    }
+}

@@ -50,18 +50,18 @@ struct LayerNames {
 
 /// What the forward pass of one layer leaves for the backward pass.
 struct LayerState<T> {
-    input: T,        // (T, C)
-    input_rms: T,    // (T, 1)
+    input: T,              // (T, C)
+    input_rms: T,          // (T, 1)
     q_raw: Option<(T, T)>, // q before its norm (T·H, D) and 1/rms, where q and k are normalised
     k_raw: Option<(T, T)>,
-    q: T,            // (T, H·D), rotated
-    k: T,            // (T, KV·D), rotated
-    v: T,            // (T, KV·D)
+    q: T, // (T, H·D), rotated
+    k: T, // (T, KV·D), rotated
+    v: T, // (T, KV·D)
     attention: AttentionOut<T>,
-    middle: T,       // (T, C), after attention
-    middle_rms: T,   // (T, 1)
-    gate: T,         // (T, F)
-    up: T,           // (T, F)
+    middle: T,     // (T, C), after attention
+    middle_rms: T, // (T, 1)
+    gate: T,       // (T, F)
+    up: T,         // (T, F)
 }
 
 impl<B: Backend> Decoder<B> {
@@ -69,7 +69,11 @@ impl<B: Backend> Decoder<B> {
     ///
     /// # Errors
     /// What `load` fails with, or the backend, when it cannot hold the weights.
-    pub fn new<E: From<BackendError>>(config: ModelConfig, mut backend: B, mut load: impl FnMut(&TensorSpec) -> Result<Vec<f32>, E>) -> Result<Self, E> {
+    pub fn new<E: From<BackendError>>(
+        config: ModelConfig,
+        mut backend: B,
+        mut load: impl FnMut(&TensorSpec) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
         let mut parameters = BTreeMap::new();
         for spec in inventory(&config) {
             let values = load(&spec)?;
@@ -292,7 +296,10 @@ impl<B: Backend> Decoder<B> {
     /// Checks token ids, and grows the rotary table to the longest row.
     fn check(&mut self, batch: &Packed) -> Done<()> {
         if let Some(&token) = batch.tokens.iter().find(|&&token| token as usize >= self.config.vocab_size) {
-            return Err(BackendError { backend: "decoder", message: format!("token {token} in a vocabulary of {}", self.config.vocab_size) });
+            return Err(BackendError {
+                backend: "decoder",
+                message: format!("token {token} in a vocabulary of {}", self.config.vocab_size),
+            });
         }
         let longest = batch.row_starts.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
         self.ensure_positions(longest);
@@ -312,7 +319,12 @@ impl<B: Backend> Decoder<B> {
 
     /// Rotated queries, rotated keys and values of a layer's normalised input, with what their norms leave behind.
     #[allow(clippy::type_complexity)]
-    pub(super) fn project(&mut self, layer: usize, normed: &B::Buffer, positions: &[u32]) -> Done<(B::Buffer, B::Buffer, B::Buffer, Option<(B::Buffer, B::Buffer)>, Option<(B::Buffer, B::Buffer)>)> {
+    pub(super) fn project(
+        &mut self,
+        layer: usize,
+        normed: &B::Buffer,
+        positions: &[u32],
+    ) -> Done<(B::Buffer, B::Buffer, B::Buffer, Option<(B::Buffer, B::Buffer)>, Option<(B::Buffer, B::Buffer)>)> {
         let Self { backend, parameters, config, names, rope } = self;
         let names = &names[layer];
         let bias = |name: &String| if config.qkv_bias { parameters.get(name) } else { None };
@@ -331,7 +343,12 @@ impl<B: Backend> Decoder<B> {
 
     /// The layer's attention output projected and added to its input, then the MLP: (next input, state pieces).
     #[allow(clippy::type_complexity)]
-    pub(super) fn finish_layer(&mut self, layer: usize, x: &B::Buffer, mixed: &B::Buffer) -> Done<(B::Buffer, B::Buffer, B::Buffer, B::Buffer, B::Buffer)> {
+    pub(super) fn finish_layer(
+        &mut self,
+        layer: usize,
+        x: &B::Buffer,
+        mixed: &B::Buffer,
+    ) -> Done<(B::Buffer, B::Buffer, B::Buffer, B::Buffer, B::Buffer)> {
         let Self { backend, parameters, config, names, .. } = self;
         let names = &names[layer];
         let mut middle = backend.linear(mixed, get(parameters, &names.o)?, None)?;
@@ -375,7 +392,16 @@ impl<B: Backend> Decoder<B> {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn layer_backward(&mut self, layer: usize, dx: B::Buffer, state: LayerState<B::Buffer>, batch: &Packed, positions: &[u32], trained: &Trained, gradients: &mut Gradients<B>) -> Done<B::Buffer> {
+    fn layer_backward(
+        &mut self,
+        layer: usize,
+        dx: B::Buffer,
+        state: LayerState<B::Buffer>,
+        batch: &Packed,
+        positions: &[u32],
+        trained: &Trained,
+        gradients: &mut Gradients<B>,
+    ) -> Done<B::Buffer> {
         let heads = self.heads();
         let Self { backend, parameters, config, names, rope } = self;
         let names = &names[layer];
@@ -399,7 +425,13 @@ impl<B: Backend> Decoder<B> {
         let mut d_normed = backend.linear_dx(&d_gate, get(parameters, &names.gate)?)?;
         let d_from_up = backend.linear_dx(&d_up, get(parameters, &names.up)?)?;
         backend.add_into(&mut d_normed, &d_from_up)?;
-        let mut d_middle = backend.rms_norm_backward(&d_normed, &state.middle, get(parameters, &names.post_norm)?, &state.middle_rms, gradients.get_mut(&names.post_norm))?;
+        let mut d_middle = backend.rms_norm_backward(
+            &d_normed,
+            &state.middle,
+            get(parameters, &names.post_norm)?,
+            &state.middle_rms,
+            gradients.get_mut(&names.post_norm),
+        )?;
         backend.add_into(&mut d_middle, &dx)?;
         drop(dx);
         // Attention: middle = input + o(attention(q, k, v))
@@ -411,7 +443,8 @@ impl<B: Backend> Decoder<B> {
         };
         dw(backend, &names.o, &d_middle, &state.attention.mixed)?;
         let d_mixed = backend.linear_dx(&d_middle, get(parameters, &names.o)?)?;
-        let (mut dq, mut dk, dv) = backend.attention_backward(&d_mixed, &state.q, &state.k, &state.v, &state.attention, &batch.row_starts, heads)?;
+        let (mut dq, mut dk, dv) =
+            backend.attention_backward(&d_mixed, &state.q, &state.k, &state.v, &state.attention, &batch.row_starts, heads)?;
         backend.rope(&mut dq, positions, rope, true)?;
         backend.rope(&mut dk, positions, rope, true)?;
         if let (Some(q_raw), Some(k_raw)) = (&state.q_raw, &state.k_raw) {
@@ -432,7 +465,13 @@ impl<B: Backend> Decoder<B> {
             let part = backend.linear_dx(dy, get(parameters, weight)?)?;
             backend.add_into(&mut d_normed, &part)?;
         }
-        let mut d_input = backend.rms_norm_backward(&d_normed, &state.input, get(parameters, &names.input_norm)?, &state.input_rms, gradients.get_mut(&names.input_norm))?;
+        let mut d_input = backend.rms_norm_backward(
+            &d_normed,
+            &state.input,
+            get(parameters, &names.input_norm)?,
+            &state.input_rms,
+            gradients.get_mut(&names.input_norm),
+        )?;
         backend.add_into(&mut d_input, &d_middle)?;
         Ok(d_input)
     }
@@ -440,7 +479,12 @@ impl<B: Backend> Decoder<B> {
 
 /// Normalises every head by itself: (normalised (T, heads·D), (the input as (T·heads, D), 1/rms)).
 #[allow(clippy::type_complexity)]
-fn head_norm<B: Backend>(backend: &mut B, x: B::Buffer, w: &B::Buffer, config: &ModelConfig) -> Done<(B::Buffer, Option<(B::Buffer, B::Buffer)>)> {
+fn head_norm<B: Backend>(
+    backend: &mut B,
+    x: B::Buffer,
+    w: &B::Buffer,
+    config: &ModelConfig,
+) -> Done<(B::Buffer, Option<(B::Buffer, B::Buffer)>)> {
     let (rows, columns) = backend.shape(&x);
     let heads = columns / config.head_dim;
     let values = backend.download(&x)?;
@@ -451,7 +495,13 @@ fn head_norm<B: Backend>(backend: &mut B, x: B::Buffer, w: &B::Buffer, config: &
 }
 
 /// The gradient of [`head_norm`]'s input.
-fn head_norm_backward<B: Backend>(backend: &mut B, dy: B::Buffer, raw: &(B::Buffer, B::Buffer), w: &B::Buffer, gradient: Option<&mut B::Buffer>) -> Done<B::Buffer> {
+fn head_norm_backward<B: Backend>(
+    backend: &mut B,
+    dy: B::Buffer,
+    raw: &(B::Buffer, B::Buffer),
+    w: &B::Buffer,
+    gradient: Option<&mut B::Buffer>,
+) -> Done<B::Buffer> {
     let (rows, columns) = backend.shape(&dy);
     let (split_rows, split_columns) = backend.shape(&raw.0);
     let values = backend.download(&dy)?;

@@ -114,7 +114,13 @@ pub fn generate<B: Backend>(
 }
 
 /// Feeds tokens of several sequences and returns the logits after the last one of each, (fed, V).
-fn feed<B: Backend>(decoder: &mut Decoder<B>, caches: &mut [(B::Buffer, B::Buffer)], capacity: usize, seats: &[Option<Seat>], fed: &[(usize, Vec<u32>)]) -> Done<Vec<f32>> {
+fn feed<B: Backend>(
+    decoder: &mut Decoder<B>,
+    caches: &mut [(B::Buffer, B::Buffer)],
+    capacity: usize,
+    seats: &[Option<Seat>],
+    fed: &[(usize, Vec<u32>)],
+) -> Done<Vec<f32>> {
     let (mut tokens, mut rows, mut positions, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, new) in fed {
         let from = seats[*index].as_ref().map_or(0, |seat| seat.length);

@@ -10,6 +10,7 @@ pub mod decoder;
 pub mod generate;
 pub mod inventory;
 pub mod rope;
+pub mod verify;
 pub mod weights;
 
 #[cfg(test)]

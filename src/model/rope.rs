@@ -6,7 +6,8 @@ use super::config::{ModelConfig, RopeScaling};
 /// Tables for positions `0..length`. Source: Su et al. (2104.09864), half-split as in transformers; scaling as transformers' `linear` and `llama3`.
 pub fn table(config: &ModelConfig, length: usize) -> RopeTable {
     let half = config.head_dim / 2;
-    let frequencies: Vec<f64> = (0..half).map(|i| scaled(config, config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64))).collect();
+    let frequencies: Vec<f64> =
+        (0..half).map(|i| scaled(config, config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64))).collect();
     let (mut cos, mut sin) = (Vec::with_capacity(length * half), Vec::with_capacity(length * half));
     for position in 0..length {
         for frequency in &frequencies {

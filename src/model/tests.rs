@@ -142,7 +142,8 @@ fn a_subset_has_the_dense_gradient_at_its_positions_bit_for_bit() {
         let sparse = all_gradients(&mut decoder, &batch(), &trained);
         for (name, gradient) in sparse {
             let expected: Vec<f32> = masks[&name].positions().map(|i| dense[&name][i]).collect();
-            let same = gradient.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits() || (name.contains("embed") && (a - b).abs() < 1e-5));
+            let same =
+                gradient.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits() || (name.contains("embed") && (a - b).abs() < 1e-5));
             assert!(same && gradient.len() == expected.len(), "{name}");
         }
     }
@@ -216,7 +217,8 @@ fn everything_equals_a_full_subset_bit_for_bit() {
         for step in 1..=3 {
             let mut gradients = decoder.new_gradients(&trained).unwrap();
             decoder.gradients(&batch(), 0.1, &trained, &mut gradients).unwrap();
-            let settings = AdamW { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, step, gradient_scale: 1.0 };
+            let settings =
+                AdamW { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, step, gradient_scale: 1.0 };
             decoder.update(name, |backend, w| backend.adamw(w, &selection, &gradients[name], &mut m, &mut v, &settings)).unwrap();
         }
         decoder.values(name).unwrap().iter().map(|w| w.to_bits()).collect::<Vec<_>>()
@@ -236,7 +238,8 @@ fn greedy_generation_equals_the_full_forward_pass() {
         let mut expected = Vec::new();
         while expected.len() < 8 {
             let last = tokens.len();
-            let example = Example { tokens: tokens.iter().copied().chain([0]).collect(), supervised: (0..=last).map(|i| i == last).collect() };
+            let example =
+                Example { tokens: tokens.iter().copied().chain([0]).collect(), supervised: (0..=last).map(|i| i == last).collect() };
             let logits = decoder.logits(&Packed::from_examples(&[example])).unwrap();
             let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best }) as u32;
             if best == 2 {
@@ -257,7 +260,11 @@ fn sampling_is_seeded_by_prompt_and_keeps_to_top_p() {
     let prompts: Vec<Vec<u32>> = (0..6).map(|_| row(4, 6).tokens).collect();
     let sampling = Sampling { max_new_tokens: 10, temperature: 1.0, top_p: 1.0, seed: 7, end_tokens: vec![] };
     let one = generate(&mut decoder, &prompts, &sampling, 6, &mut |_, _| {}).unwrap();
-    assert_eq!(one, generate(&mut decoder, &prompts, &sampling, 2, &mut |_, _| {}).unwrap(), "a reply depends on its prompt's number alone");
+    assert_eq!(
+        one,
+        generate(&mut decoder, &prompts, &sampling, 2, &mut |_, _| {}).unwrap(),
+        "a reply depends on its prompt's number alone"
+    );
     assert!(one.iter().any(|reply| reply != &one[0]), "equal prompts have streams of their own");
     let narrow = Sampling { top_p: 1e-9, ..sampling.clone() };
     let greedy = Sampling { temperature: 0.0, ..sampling };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::data::spec::DataSpec;
 use crate::record::Expect;
 
 /// A whole pipeline, checked.
@@ -52,56 +53,6 @@ pub enum Dtype {
     Bf16,
     /// IEEE single.
     F32,
-}
-
-/// Where rows come from and how their columns are read.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DataSpec {
-    /// `builtin:NAME`, or an absolute path.
-    pub source: String,
-    /// `auto` looks at the file's ending.
-    pub format: DataFormat,
-    /// Which column is what; empty: the shape is recognised.
-    pub columns: Columns,
-    /// Only rows whose column has one of these values, as text.
-    pub filter: Vec<(String, Vec<String>)>,
-    /// At most this many rows, from the top, after the filter and the split.
-    pub limit: Option<usize>,
-    /// Part of the rows, by a hash of their content: `[from, to)` within 0..=1.
-    pub split: Option<(f64, f64)>,
-}
-
-/// A file's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DataFormat {
-    /// By the file's ending.
-    Auto,
-    /// One JSON object a line.
-    Jsonl,
-    /// One JSON array of objects.
-    Json,
-    /// Comma-separated, with a header; every column is text.
-    Csv,
-    /// Apache Parquet.
-    Parquet,
-}
-
-/// Column names by what they hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Columns {
-    /// The user's turn.
-    pub prompt: Option<String>,
-    /// The assistant's turn.
-    pub response: Option<String>,
-    /// The system message.
-    pub system: Option<String>,
-    /// A list of `{role, content}`.
-    pub messages: Option<String>,
-    /// A row's id.
-    pub id: Option<String>,
-    /// A row's category.
-    pub category: Option<String>,
 }
 
 /// Hyperparameters under their Hugging Face Trainer names.

@@ -1,1 +1,15 @@
+//! Integration tests: one binary.
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod data;
+mod smollm2;
+
+use std::path::PathBuf;
+
+/// A path from the environment that `.ci/run` sets. A test that needs it fails without it; none is skipped.
+pub fn from_env(name: &str, what: &str) -> PathBuf {
+    match std::env::var_os(name) {
+        Some(path) => path.into(),
+        None => panic!("{name} is not set: it names {what}; `.ci/run` sets it"),
+    }
+}

@@ -177,7 +177,14 @@ pub trait Backend {
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn rms_norm_backward(&mut self, dy: &Self::Buffer, x: &Self::Buffer, w: &Self::Buffer, inverse_rms: &Self::Buffer, gradient: Option<&mut Self::Buffer>) -> Done<Self::Buffer>;
+    fn rms_norm_backward(
+        &mut self,
+        dy: &Self::Buffer,
+        x: &Self::Buffer,
+        w: &Self::Buffer,
+        inverse_rms: &Self::Buffer,
+        gradient: Option<&mut Self::Buffer>,
+    ) -> Done<Self::Buffer>;
 
     /// Rotates each head of x (T, heads·D) in place by its token's position; `backward` turns the other way (the transpose).
     ///
@@ -189,7 +196,14 @@ pub trait Backend {
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn attention(&mut self, q: &Self::Buffer, k: &Self::Buffer, v: &Self::Buffer, row_starts: &[usize], heads: Heads) -> Done<AttentionOut<Self::Buffer>>;
+    fn attention(
+        &mut self,
+        q: &Self::Buffer,
+        k: &Self::Buffer,
+        v: &Self::Buffer,
+        row_starts: &[usize],
+        heads: Heads,
+    ) -> Done<AttentionOut<Self::Buffer>>;
     /// The gradients of q, k and v.
     ///
     /// # Errors
@@ -260,5 +274,13 @@ pub trait Backend {
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn adamw(&mut self, w: &mut Self::Buffer, selection: &Selection, gradient: &Self::Buffer, m: &mut Self::Buffer, v: &mut Self::Buffer, step: &AdamW) -> Done<()>;
+    fn adamw(
+        &mut self,
+        w: &mut Self::Buffer,
+        selection: &Selection,
+        gradient: &Self::Buffer,
+        m: &mut Self::Buffer,
+        v: &mut Self::Buffer,
+        step: &AdamW,
+    ) -> Done<()>;
 }

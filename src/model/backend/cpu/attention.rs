@@ -97,15 +97,27 @@ pub fn forward(q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: 
     (mixed, log_sum_exps)
 }
 
+/// Gradients of each query head of a group, of its keys and of its values.
+type HeadGradients = (Vec<Vec<f32>>, Vec<f32>, Vec<f32>);
+
 /// Gradients of q, k and v.
 #[allow(clippy::too_many_arguments)]
-pub fn backward(d_mixed: &Matrix, q: &Matrix, k: &Matrix, v: &Matrix, mixed: &Matrix, log_sum_exps: &Matrix, row_starts: &[usize], heads: Heads) -> (Matrix, Matrix, Matrix) {
+pub fn backward(
+    d_mixed: &Matrix,
+    q: &Matrix,
+    k: &Matrix,
+    v: &Matrix,
+    mixed: &Matrix,
+    log_sum_exps: &Matrix,
+    row_starts: &[usize],
+    heads: Heads,
+) -> (Matrix, Matrix, Matrix) {
     let (d, group) = (heads.size, heads.query / heads.key_value);
     let scale = 1.0 / (d as f32).sqrt();
     // One unit of work per row and key/value head, so that its query heads add to dk and dv in a fixed order.
     let work: Vec<(usize, usize, usize)> =
         row_starts.windows(2).flat_map(|row| (0..heads.key_value).map(move |h| (row[0], row[1], h))).collect();
-    let parts: Vec<(Vec<Vec<f32>>, Vec<f32>, Vec<f32>)> = work
+    let parts: Vec<HeadGradients> = work
         .par_iter()
         .map(|&(from, to, kv)| {
             let n = to - from;
@@ -187,7 +199,16 @@ pub fn cached(q: &Matrix, keys: &Matrix, values: &Matrix, capacity: usize, rows:
             let base = rows[t] * capacity * stride;
             for h in 0..heads.query {
                 let at = base + (h / group) * d;
-                one_query(&q.row(t)[h * d..(h + 1) * d], &keys.data[at..], &values.data[at..], stride, n, scale, scores, &mut out[h * d..(h + 1) * d]);
+                one_query(
+                    &q.row(t)[h * d..(h + 1) * d],
+                    &keys.data[at..],
+                    &values.data[at..],
+                    stride,
+                    n,
+                    scale,
+                    scores,
+                    &mut out[h * d..(h + 1) * d],
+                );
             }
         },
     );

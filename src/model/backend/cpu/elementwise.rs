@@ -47,19 +47,21 @@ pub fn split_compact<'a>(mut rest: &'a mut [f32], starts: &[usize]) -> Vec<&'a m
 /// Adds the selected numbers of `dense` to the compact `to`.
 pub fn add_selected(to: &mut [f32], dense: &[f32], mask: &Mask) {
     let starts = chunk_starts(mask);
-    split_compact(to, &starts).into_par_iter().zip(dense.par_chunks(CHUNK)).zip(mask.words().par_chunks(CHUNK / 64)).for_each(|((to, dense), words)| {
-        let mut slots = to.iter_mut();
-        for (w, &word) in words.iter().enumerate() {
-            let mut rest = word;
-            while rest != 0 {
-                let i = w * 64 + rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                if let Some(slot) = slots.next() {
-                    *slot += dense[i];
+    split_compact(to, &starts).into_par_iter().zip(dense.par_chunks(CHUNK)).zip(mask.words().par_chunks(CHUNK / 64)).for_each(
+        |((to, dense), words)| {
+            let mut slots = to.iter_mut();
+            for (w, &word) in words.iter().enumerate() {
+                let mut rest = word;
+                while rest != 0 {
+                    let i = w * 64 + rest.trailing_zeros() as usize;
+                    rest &= rest - 1;
+                    if let Some(slot) = slots.next() {
+                        *slot += dense[i];
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Σ x² in f64, chunk by chunk.
@@ -114,7 +116,11 @@ dispatched! {
 /// silu(gate) · up.
 pub fn swiglu(gate: &Matrix, up: &Matrix) -> Matrix {
     let mut out = Matrix::zeros(gate.rows, gate.columns);
-    out.data.par_chunks_mut(CHUNK).zip(gate.data.par_chunks(CHUNK)).zip(up.data.par_chunks(CHUNK)).for_each(|((o, g), u)| swiglu_chunk(g, u, o));
+    out.data
+        .par_chunks_mut(CHUNK)
+        .zip(gate.data.par_chunks(CHUNK))
+        .zip(up.data.par_chunks(CHUNK))
+        .for_each(|((o, g), u)| swiglu_chunk(g, u, o));
     out
 }
 

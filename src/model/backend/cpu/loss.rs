@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
+use super::Matrix;
 use super::attention::softmax;
 use super::elementwise::{add, add_selected};
 use super::matmul::{View, product};
-use super::Matrix;
 use crate::model::backend::Selection;
 
 /// Rows whose logits exist at once.

@@ -50,7 +50,10 @@ impl Cpu {
     /// # Errors
     /// When the system gives no threads.
     pub fn new(threads: usize) -> Done<Self> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| wrong(format!("cannot start {threads} threads: {error}")))?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .build()
+            .map_err(|error| wrong(format!("cannot start {threads} threads: {error}")))?;
         Ok(Self { pool, scratch: Vec::new() })
     }
 }
@@ -60,7 +63,11 @@ fn wrong(message: String) -> BackendError {
 }
 
 fn expect(what: &str, found: (usize, usize), expected: (usize, usize)) -> Done<()> {
-    if found == expected { Ok(()) } else { Err(wrong(format!("{what} is {}×{}, expected {}×{}", found.0, found.1, expected.0, expected.1))) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(wrong(format!("{what} is {}×{}, expected {}×{}", found.0, found.1, expected.0, expected.1)))
+    }
 }
 
 impl Backend for Cpu {
@@ -192,7 +199,14 @@ impl Backend for Cpu {
         Ok(self.pool.install(|| norm::forward(x, &w.data, epsilon)))
     }
 
-    fn rms_norm_backward(&mut self, dy: &Matrix, x: &Matrix, w: &Matrix, inverse_rms: &Matrix, gradient: Option<&mut Matrix>) -> Done<Matrix> {
+    fn rms_norm_backward(
+        &mut self,
+        dy: &Matrix,
+        x: &Matrix,
+        w: &Matrix,
+        inverse_rms: &Matrix,
+        gradient: Option<&mut Matrix>,
+    ) -> Done<Matrix> {
         expect("norm gradient", (dy.rows, dy.columns), (x.rows, x.columns))?;
         Ok(self.pool.install(|| norm::backward(dy, x, &w.data, inverse_rms, gradient.map(|g| g.data.as_mut_slice()))))
     }
@@ -212,7 +226,16 @@ impl Backend for Cpu {
         Ok(AttentionOut { mixed, log_sum_exp })
     }
 
-    fn attention_backward(&mut self, d_mixed: &Matrix, q: &Matrix, k: &Matrix, v: &Matrix, out: &AttentionOut<Matrix>, row_starts: &[usize], heads: Heads) -> Done<(Matrix, Matrix, Matrix)> {
+    fn attention_backward(
+        &mut self,
+        d_mixed: &Matrix,
+        q: &Matrix,
+        k: &Matrix,
+        v: &Matrix,
+        out: &AttentionOut<Matrix>,
+        row_starts: &[usize],
+        heads: Heads,
+    ) -> Done<(Matrix, Matrix, Matrix)> {
         expect("mixed gradient", (d_mixed.rows, d_mixed.columns), (q.rows, q.columns))?;
         Ok(self.pool.install(|| attention::backward(d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, row_starts, heads)))
     }
@@ -227,7 +250,14 @@ impl Backend for Cpu {
         Ok(self.pool.install(|| elementwise::swiglu_backward(d_out, gate, up)))
     }
 
-    fn cross_entropy(&mut self, h: &Matrix, w: &Matrix, targets: &[u32], scale: Option<f32>, gradient: Option<(&Selection, &mut Matrix)>) -> Done<(Vec<f32>, Option<Matrix>)> {
+    fn cross_entropy(
+        &mut self,
+        h: &Matrix,
+        w: &Matrix,
+        targets: &[u32],
+        scale: Option<f32>,
+        gradient: Option<(&Selection, &mut Matrix)>,
+    ) -> Done<(Vec<f32>, Option<Matrix>)> {
         expect("targets", (targets.len(), h.columns), (h.rows, w.columns))?;
         if let Some(target) = targets.iter().find(|&&target| target as usize >= w.rows) {
             return Err(wrong(format!("target {target} in a vocabulary of {}", w.rows)));
@@ -236,7 +266,17 @@ impl Backend for Cpu {
         Ok(pool.install(|| loss::cross_entropy(h, w, targets, scale, gradient, scratch)))
     }
 
-    fn attention_cached(&mut self, q: &Matrix, k: &Matrix, v: &Matrix, cache: &mut (Matrix, Matrix), capacity: usize, rows: &[usize], positions: &[u32], heads: Heads) -> Done<Matrix> {
+    fn attention_cached(
+        &mut self,
+        q: &Matrix,
+        k: &Matrix,
+        v: &Matrix,
+        cache: &mut (Matrix, Matrix),
+        capacity: usize,
+        rows: &[usize],
+        positions: &[u32],
+        heads: Heads,
+    ) -> Done<Matrix> {
         for (t, (&row, &position)) in rows.iter().zip(positions).enumerate() {
             if position as usize >= capacity {
                 return Err(wrong(format!("position {position} in a cache of {capacity}")));
@@ -252,7 +292,15 @@ impl Backend for Cpu {
         Ok(self.pool.install(|| elementwise::sum_of_squares(&gradient.data)))
     }
 
-    fn adamw(&mut self, w: &mut Matrix, selection: &Selection, gradient: &Matrix, m: &mut Matrix, v: &mut Matrix, step: &AdamW) -> Done<()> {
+    fn adamw(
+        &mut self,
+        w: &mut Matrix,
+        selection: &Selection,
+        gradient: &Matrix,
+        m: &mut Matrix,
+        v: &mut Matrix,
+        step: &AdamW,
+    ) -> Done<()> {
         let count = selection.count(w.data.len());
         for (what, found) in [("gradient", gradient.data.len()), ("first moment", m.data.len()), ("second moment", v.data.len())] {
             expect(what, (1, found), (1, count))?;

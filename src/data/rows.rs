@@ -1,0 +1,252 @@
+//! Rows of a table as conversations, whatever shape the file has.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::DataError;
+use super::spec::{Columns, DataSpec};
+use super::table::{Table, read};
+use crate::artifact::digest::sha256;
+
+/// One turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user`, `assistant`.
+    pub role: String,
+    /// What is said.
+    pub content: String,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The row's own id, or a hash of its content.
+    pub id: String,
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// Every column that has a plain value, as text.
+    pub fields: BTreeMap<String, String>,
+}
+
+impl Row {
+    /// The last thing that the user says; empty when the user says nothing.
+    pub fn prompt(&self) -> &str {
+        self.messages.iter().rfind(|message| message.role == "user").map_or("", |message| message.content.as_str())
+    }
+
+    /// The conversation up to the user's last turn: what a model is asked.
+    pub fn question(&self) -> &[Message] {
+        let end = self.messages.iter().rposition(|message| message.role == "user").map_or(0, |last| last + 1);
+        &self.messages[..end]
+    }
+}
+
+/// A loaded source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The rows, in the file's order.
+    pub rows: Vec<Row>,
+    /// Rows of the file before filter, split and limit.
+    pub total: usize,
+    /// Rows that were left out because the user's turn is empty.
+    pub empty: usize,
+    /// The file as written.
+    pub file: String,
+}
+
+impl Loaded {
+    /// Digest of the rows that were chosen, in order: what a stage's result depends on.
+    pub fn content_digest(&self) -> String {
+        let text: Vec<_> = self.rows.iter().map(|row| (&row.id, &row.messages, &row.fields)).collect();
+        sha256(serde_json::to_string(&text).unwrap_or_default().as_bytes())
+    }
+
+    /// What a reader of the report must know.
+    pub fn warnings(&self) -> Vec<String> {
+        if self.empty == 0 {
+            Vec::new()
+        } else {
+            vec![format!("{} of {} rows of {} have an empty prompt and were left out", self.empty, self.total, self.file)]
+        }
+    }
+}
+
+/// Loads a source: reads the file, chooses rows by filter, split and limit, and makes conversations of them.
+///
+/// # Errors
+/// When the file cannot be read, a column is missing, a row has no usable value, or no row is left.
+pub fn load(spec: &DataSpec) -> Result<Loaded, DataError> {
+    let table = read(&spec.source, spec.format)?;
+    let total = table.rows.len();
+    for (column, _) in &spec.filter {
+        require(&table, column)?;
+    }
+    let shape = Shape::of(&table, &spec.columns)?;
+    let mut loaded = Loaded { rows: Vec::new(), total, empty: 0, file: table.file.clone() };
+    for (number, values) in table.rows.iter().enumerate() {
+        if spec.limit.is_some_and(|limit| loaded.rows.len() >= limit) {
+            break;
+        }
+        let passes = |(column, wanted): &(String, Vec<String>)| text(&values[column]).is_some_and(|value| wanted.contains(&value));
+        if !spec.filter.iter().all(passes) {
+            continue;
+        }
+        let row = shape.row(&table, &spec.columns, number, values)?;
+        if let Some((from, to)) = spec.split {
+            let place = share(&row.messages);
+            if place < from || place >= to {
+                continue;
+            }
+        }
+        if row.prompt().trim().is_empty() {
+            loaded.empty += 1;
+            continue;
+        }
+        loaded.rows.push(row);
+    }
+    if loaded.rows.is_empty() {
+        return Err(DataError::Empty { file: table.file, filtered: total > 0 });
+    }
+    let mut seen = BTreeMap::new();
+    for row in &mut loaded.rows {
+        let copies = seen.entry(row.id.clone()).or_insert(0);
+        *copies += 1;
+        if *copies > 1 {
+            row.id = format!("{}#{copies}", row.id);
+        }
+    }
+    Ok(loaded)
+}
+
+/// Where a row lies in 0..1 by its content, so that a split does not depend on the file's order.
+fn share(messages: &[Message]) -> f64 {
+    let digest = sha256(serde_json::to_string(messages).unwrap_or_default().as_bytes());
+    u64::from_str_radix(&digest[..13], 16).unwrap_or(0) as f64 / (1u64 << 52) as f64
+}
+
+/// How a table's columns make a conversation.
+enum Shape {
+    /// A column of turns, with the names of role and text.
+    Turns(String, &'static str, &'static str),
+    /// Prompt, response, system.
+    Pair(String, Option<String>, Option<String>),
+    /// Instruction, input, output (Alpaca).
+    Instruction,
+}
+
+impl Shape {
+    fn of(table: &Table, columns: &Columns) -> Result<Self, DataError> {
+        let named = [&columns.prompt, &columns.response, &columns.system, &columns.messages, &columns.id, &columns.category];
+        for column in named.into_iter().flatten() {
+            require(table, column)?;
+        }
+        let has = |name: &str| table.columns.iter().any(|column| column == name);
+        if let Some(messages) = &columns.messages {
+            return Ok(Self::Turns(messages.clone(), "role", "content"));
+        }
+        if let Some(prompt) = &columns.prompt {
+            return Ok(Self::Pair(prompt.clone(), columns.response.clone(), columns.system.clone()));
+        }
+        let system = columns.system.clone().or_else(|| has("system").then(|| "system".to_owned()));
+        if has("messages") {
+            return Ok(Self::Turns("messages".into(), "role", "content"));
+        }
+        if has("conversations") {
+            return Ok(Self::Turns("conversations".into(), "from", "value"));
+        }
+        if has("instruction") && has("output") {
+            return Ok(Self::Instruction);
+        }
+        if has("prompt") {
+            let response = ["response", "completion"].into_iter().find(|name| has(name)).map(str::to_owned);
+            return Ok(Self::Pair("prompt".into(), columns.response.clone().or(response), system));
+        }
+        if has("question") && has("answer") {
+            return Ok(Self::Pair("question".into(), Some("answer".into()), system));
+        }
+        Err(DataError::Shape { file: table.file.clone(), have: table.columns.clone() })
+    }
+
+    fn row(&self, table: &Table, columns: &Columns, number: usize, values: &Map<String, Value>) -> Result<Row, DataError> {
+        let fail = |problem: String| DataError::Row { file: table.file.clone(), row: (number + 1).to_string(), problem, remedy: None };
+        let value = |column: &str| values.get(column).and_then(text).unwrap_or_default();
+        let message = |role: &str, content: String| Message { role: role.into(), content };
+        let messages = match self {
+            Self::Turns(column, role, content) => turns(&values[column], role, content).map_err(fail)?,
+            Self::Pair(prompt, response, system) => {
+                let mut messages = Vec::new();
+                if let Some(system) = system.as_ref().map(|system| value(system)).filter(|text| !text.is_empty()) {
+                    messages.push(message("system", system));
+                }
+                messages.push(message("user", value(prompt)));
+                if let Some(response) = response {
+                    messages.push(message("assistant", value(response)));
+                }
+                messages
+            }
+            Self::Instruction => {
+                let (instruction, input) = (value("instruction"), value("input"));
+                let prompt = if input.is_empty() { instruction } else { format!("{instruction}\n\n{input}") };
+                vec![message("user", prompt), message("assistant", value("output"))]
+            }
+        };
+        let fields: BTreeMap<String, String> = values.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
+        let id = match columns.id.as_deref().or(fields.contains_key("id").then_some("id")) {
+            Some(column) => value(column),
+            None => sha256(serde_json::to_string(&messages).unwrap_or_default().as_bytes())[..12].to_owned(),
+        };
+        let mut row = Row { id, messages, fields };
+        if let Some(column) = &columns.category {
+            row.fields.insert("category".into(), value(column));
+        }
+        Ok(row)
+    }
+}
+
+fn require(table: &Table, column: &str) -> Result<(), DataError> {
+    if table.columns.iter().any(|have| have == column) {
+        return Ok(());
+    }
+    Err(DataError::Column { file: table.file.clone(), column: column.into(), have: table.columns.clone() })
+}
+
+/// A plain value as text; none for null, lists and objects.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A list of turns, also as JSON text inside a CSV cell.
+fn turns(value: &Value, role: &str, content: &str) -> Result<Vec<Message>, String> {
+    let parsed;
+    let list = match value {
+        Value::Array(list) => list,
+        Value::String(text) => {
+            parsed = serde_json::from_str::<Vec<Value>>(text).map_err(|error| format!("the turns are no JSON list: {error}"))?;
+            &parsed
+        }
+        _ => return Err("the turns are no list".into()),
+    };
+    let mut messages = Vec::with_capacity(list.len());
+    for (i, turn) in list.iter().enumerate() {
+        // Files of either shape use either pair of names.
+        let get = |names: [&str; 2]| names.iter().find_map(|name| turn[*name].as_str()).map(str::to_owned);
+        let who = get([role, if role == "role" { "from" } else { "role" }]).ok_or_else(|| format!("turn {} has no {role:?}", i + 1))?;
+        let what = get([content, if content == "content" { "value" } else { "content" }])
+            .ok_or_else(|| format!("turn {} has no {content:?}", i + 1))?;
+        let role = match who.as_str() {
+            "human" | "user" => "user",
+            "gpt" | "assistant" | "model" => "assistant",
+            "system" => "system",
+            other => return Err(format!("turn {} is by {other:?}; known: system, user (human), assistant (gpt)", i + 1)),
+        };
+        messages.push(Message { role: role.into(), content: what });
+    }
+    Ok(messages)
+}

@@ -1,0 +1,164 @@
+//! Tables by polars: any supported file as rows of JSON values.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use polars::prelude::{AnyValue, CsvReadOptions, DataFrame, JsonFormat, JsonReader, ParquetReader, PolarsResult, SerReader};
+use serde_json::{Map, Value};
+
+use super::spec::DataFormat;
+use super::{DataError, builtin};
+use crate::artifact::digest::sha256;
+
+/// A file's rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The file as written, for messages.
+    pub file: String,
+    /// Column names in the file's order.
+    pub columns: Vec<String>,
+    /// One object a row; a missing value is null.
+    pub rows: Vec<Map<String, Value>>,
+    /// sha256 of the file's bytes.
+    pub digest: String,
+}
+
+/// Reads a file, or a builtin data set.
+///
+/// Every CSV column is text, so that `007` stays `007`; JSON types are inferred over all rows. A panic of polars on
+/// bad input is turned into an error here.
+///
+/// # Errors
+/// When the file cannot be read or is not what its format says.
+pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
+    let bytes = match source.strip_prefix("builtin:") {
+        Some(name) => builtin::text(name).ok_or_else(|| DataError::Builtin(name.into()))?.as_bytes().to_vec(),
+        None => std::fs::read(source).map_err(|error| DataError::Io { path: source.into(), source: error })?,
+    };
+    let format = match format {
+        DataFormat::Auto => guess(source, &bytes)?,
+        given => given,
+    };
+    let digest = sha256(&bytes);
+    let name = format_name(format);
+    let bad = |problem: String| DataError::Format { file: source.into(), format: name, problem };
+    if format != DataFormat::Parquet {
+        check_text(&bytes).map_err(bad)?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(DataError::Empty { file: source.into(), filtered: false });
+        }
+    }
+    if format == DataFormat::Jsonl {
+        check_lines(&bytes).map_err(bad)?;
+    }
+    let read = catch_unwind(AssertUnwindSafe(|| frame(bytes, format)))
+        .map_err(|_| bad("the reader gave up on it".into()))?
+        .map_err(|error| bad(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
+    let columns: Vec<String> = read.get_column_names().iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    let mut rows = vec![Map::new(); read.height()];
+    for (name, column) in columns.iter().zip(read.columns()) {
+        for (i, row) in rows.iter_mut().enumerate() {
+            let value = column.get(i).map_err(|error| bad(error.to_string()))?;
+            row.insert(name.clone(), json(&value));
+        }
+    }
+    Ok(Table { file: source.into(), columns, rows, digest })
+}
+
+fn frame(bytes: Vec<u8>, format: DataFormat) -> PolarsResult<DataFrame> {
+    let cursor = Cursor::new(bytes);
+    match format {
+        DataFormat::Csv => {
+            CsvReadOptions::default().with_has_header(true).with_infer_schema_length(Some(0)).into_reader_with_file_handle(cursor).finish()
+        }
+        DataFormat::Json => JsonReader::new(cursor).with_json_format(JsonFormat::Json).infer_schema_len(None).finish(),
+        DataFormat::Parquet => ParquetReader::new(cursor).finish(),
+        DataFormat::Jsonl | DataFormat::Auto => {
+            JsonReader::new(cursor).with_json_format(JsonFormat::JsonLines).infer_schema_len(None).finish()
+        }
+    }
+}
+
+fn guess(source: &str, bytes: &[u8]) -> Result<DataFormat, DataError> {
+    if source.starts_with("builtin:") {
+        return Ok(DataFormat::Jsonl);
+    }
+    let ending = Path::new(source).extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match ending.as_str() {
+        "jsonl" | "ndjson" => Ok(DataFormat::Jsonl),
+        // Many .json files hold one object a line.
+        "json" if bytes.trim_ascii_start().first() == Some(&b'[') => Ok(DataFormat::Json),
+        "json" => Ok(DataFormat::Jsonl),
+        "csv" => Ok(DataFormat::Csv),
+        "parquet" => Ok(DataFormat::Parquet),
+        _ => Err(DataError::Format {
+            file: source.into(),
+            format: "data",
+            problem: format!("its ending {ending:?} says nothing; use .jsonl, .json, .csv or .parquet, or write format: in the pipeline"),
+        }),
+    }
+}
+
+fn format_name(format: DataFormat) -> &'static str {
+    match format {
+        DataFormat::Csv => "CSV",
+        DataFormat::Json => "JSON",
+        DataFormat::Parquet => "Parquet",
+        DataFormat::Jsonl | DataFormat::Auto => "JSONL",
+    }
+}
+
+/// Text must be UTF-8; says where it is not.
+fn check_text(bytes: &[u8]) -> Result<(), String> {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            Err(format!("line {line} is not UTF-8 text"))
+        }
+    }
+}
+
+/// Every line must be one JSON object; polars would pass over or misplace a broken one.
+fn check_lines(bytes: &[u8]) -> Result<(), String> {
+    for (i, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Value>(line) {
+            Ok(Value::Object(_)) => {}
+            Ok(_) => return Err(format!("line {} is no JSON object", i + 1)),
+            Err(error) => return Err(format!("line {}, column {}: {error}", i + 1, error.column())),
+        }
+    }
+    Ok(())
+}
+
+/// A polars value as JSON; types that JSON does not know become text.
+fn json(value: &AnyValue<'_>) -> Value {
+    match value {
+        AnyValue::Null => Value::Null,
+        AnyValue::Boolean(flag) => Value::Bool(*flag),
+        AnyValue::String(text) => Value::String((*text).to_owned()),
+        AnyValue::StringOwned(text) => Value::String(text.to_string()),
+        AnyValue::Int8(n) => (*n).into(),
+        AnyValue::Int16(n) => (*n).into(),
+        AnyValue::Int32(n) => (*n).into(),
+        AnyValue::Int64(n) => (*n).into(),
+        AnyValue::UInt8(n) => (*n).into(),
+        AnyValue::UInt16(n) => (*n).into(),
+        AnyValue::UInt32(n) => (*n).into(),
+        AnyValue::UInt64(n) => (*n).into(),
+        AnyValue::Float32(n) => serde_json::Number::from_f64(f64::from(*n)).map_or(Value::Null, Value::Number),
+        AnyValue::Float64(n) => serde_json::Number::from_f64(*n).map_or(Value::Null, Value::Number),
+        AnyValue::List(series) => Value::Array(series.iter().map(|value| json(&value)).collect()),
+        AnyValue::StructOwned(parts) => {
+            Value::Object(parts.1.iter().zip(&parts.0).map(|(field, value)| (field.name().to_string(), json(value))).collect())
+        }
+        AnyValue::Struct(_, _, fields) => Value::Object(
+            fields.iter().zip(value._iter_struct_av()).map(|(field, value)| (field.name().to_string(), json(&value))).collect(),
+        ),
+        other => Value::String(other.to_string()),
+    }
+}

@@ -1,0 +1,135 @@
+//! A model's text side: tokenizer, chat template, system message.
+
+use std::path::Path;
+
+use tokenizers::Tokenizer;
+
+use super::DataError;
+use super::rows::Message;
+use super::template::ChatTemplate;
+use crate::artifact::digest::sha256;
+
+/// A token id with its byte range in the text.
+pub type Placed = (u32, (usize, usize));
+
+/// Everything between text and tokens.
+#[derive(Clone)]
+pub struct TextModel {
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    system: Option<String>,
+    /// Digest of tokenizer.json.
+    tokenizer_digest: String,
+}
+
+impl TextModel {
+    /// Reads `tokenizer.json`, `tokenizer_config.json` and the chat template of a Hugging Face folder. Truncation and
+    /// padding that the file may ask for are switched off.
+    ///
+    /// # Errors
+    /// When a file is missing or invalid, or there is no chat template.
+    pub fn from_folder(folder: &Path) -> Result<Self, DataError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, source })
+        };
+        let text = read("tokenizer.json")?;
+        let mut tokenizer = Tokenizer::from_bytes(&text)
+            .map_err(|error| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer.json").display())))?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| DataError::Tokenizer(error.to_string()))?;
+        let config: serde_json::Value = match read("tokenizer_config.json") {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|error| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer_config.json").display())))?,
+            Err(_) => serde_json::Value::Null,
+        };
+        let source = template_of(&config, read("chat_template.jinja").ok(), read("chat_template.json").ok()).ok_or_else(|| {
+            DataError::Template(format!("{} has none: no chat_template.jinja, no chat_template in tokenizer_config.json", folder.display()))
+        })?;
+        let template = ChatTemplate::new(&source, &special(&config["bos_token"]), &special(&config["eos_token"]), 0)?;
+        Ok(Self { tokenizer, template, system: None, tokenizer_digest: sha256(text.as_bytes()) })
+    }
+
+    /// The same tokenizer with another chat template.
+    ///
+    /// # Errors
+    /// When the template is invalid.
+    pub fn with_template(self, source: &str) -> Result<Self, DataError> {
+        let template = self.template.replaced(source)?;
+        Ok(Self { template, ..self })
+    }
+
+    /// The same with a system message for conversations that have none; `None` leaves it to the template.
+    #[must_use]
+    pub fn with_system(self, system: Option<String>) -> Self {
+        Self { system, ..self }
+    }
+
+    /// Digest of everything that decides which tokens a conversation becomes.
+    pub fn digest(&self) -> String {
+        sha256(format!("{}\n{}\n{:?}", self.tokenizer_digest, self.template.source(), self.system).as_bytes())
+    }
+
+    /// The conversation as text; with `prompt`, followed by the beginning of the assistant's turn.
+    ///
+    /// # Errors
+    /// When the template fails.
+    pub fn render(&self, messages: &[Message], prompt: bool) -> Result<String, DataError> {
+        match &self.system {
+            Some(system) if messages.iter().all(|message| message.role != "system") => {
+                let mut all = vec![Message { role: "system".into(), content: system.clone() }];
+                all.extend_from_slice(messages);
+                self.template.render(&all, prompt)
+            }
+            _ => self.template.render(messages, prompt),
+        }
+    }
+
+    /// Token ids of a conversation that the model is to go on with.
+    ///
+    /// # Errors
+    /// When the template or the tokenizer fails.
+    pub fn encode_prompt(&self, messages: &[Message]) -> Result<Vec<u32>, DataError> {
+        Ok(self.encode(&self.render(messages, true)?)?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Token ids with the byte range of each in the text; no special token is added.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode(&self, text: &str) -> Result<Vec<Placed>, DataError> {
+        let encoding = self.tokenizer.encode(text, false).map_err(|error| DataError::Tokenizer(error.to_string()))?;
+        Ok(encoding.get_ids().iter().copied().zip(encoding.get_offsets().iter().copied()).collect())
+    }
+
+    /// Text of token ids, without special tokens and without white space around it.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, DataError> {
+        Ok(self.tokenizer.decode(tokens, true).map_err(|error| DataError::Tokenizer(error.to_string()))?.trim().to_owned())
+    }
+}
+
+/// The template in the order in which transformers looks for it.
+fn template_of(config: &serde_json::Value, jinja: Option<String>, json: Option<String>) -> Option<String> {
+    if jinja.is_some() {
+        return jinja;
+    }
+    let from_json = json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    if let Some(text) = from_json.as_ref().and_then(|json| json["chat_template"].as_str()) {
+        return Some(text.to_owned());
+    }
+    match &config["chat_template"] {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Array(named) => {
+            named.iter().find(|entry| entry["name"] == "default").and_then(|entry| entry["template"].as_str()).map(str::to_owned)
+        }
+        _ => None,
+    }
+}
+
+/// A special token, written as text or as an object.
+fn special(value: &serde_json::Value) -> String {
+    value.as_str().or_else(|| value["content"].as_str()).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,98 @@
+//! Proof that a checkpoint kept the weights it had to keep: bit equality per tensor, whoever trained it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::weights::Weights;
+use crate::mask::Mask;
+
+/// What the comparison of two checkpoints found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Tensors in the order of their names.
+    pub tensors: Vec<TensorComparison>,
+    /// Tensors of the first that the second lacks.
+    pub missing: Vec<String>,
+    /// Tensors of the second that the first lacks.
+    pub extra: Vec<String>,
+    /// Tensors whose shapes differ.
+    pub mis_shaped: Vec<String>,
+}
+
+/// One tensor.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TensorComparison {
+    /// Its name.
+    pub name: String,
+    /// Weights that had to keep their bits.
+    pub frozen: u64,
+    /// Of these, those that differ: 0 unless the promise was broken.
+    pub frozen_changed: u64,
+    /// The other weights.
+    pub free: u64,
+    /// Of these, those that differ.
+    pub free_changed: u64,
+    /// The first frozen weight that differs: row-major index, before, after.
+    pub first: Option<(u64, f32, f32)>,
+}
+
+impl Comparison {
+    /// Whether every frozen weight kept its bits and no tensor is missing, extra or mis-shaped.
+    pub fn holds(&self) -> bool {
+        self.missing.is_empty() && self.extra.is_empty() && self.mis_shaped.is_empty() && self.frozen_changed() == 0
+    }
+
+    /// Frozen weights.
+    pub fn frozen(&self) -> u64 {
+        self.tensors.iter().map(|tensor| tensor.frozen).sum()
+    }
+
+    /// Frozen weights that differ.
+    pub fn frozen_changed(&self) -> u64 {
+        self.tensors.iter().map(|tensor| tensor.frozen_changed).sum()
+    }
+
+    /// Free weights that differ.
+    pub fn free_changed(&self) -> u64 {
+        self.tensors.iter().map(|tensor| tensor.free_changed).sum()
+    }
+}
+
+/// Compares two checkpoints, tensor by tensor, widened to f32. `frozen` names the weights that had to keep their bits; a
+/// tensor that it does not name is free. The two may be stored in different types: widening is exact.
+pub fn compare(before: &Weights, after: &Weights, frozen: &BTreeMap<String, Mask>) -> Comparison {
+    let mut found = Comparison::default();
+    for name in before.names() {
+        let (Ok(a), Ok(b)) = (before.widened(name), after.widened(name)) else {
+            found.missing.push(name.to_owned());
+            continue;
+        };
+        if before.shape(name) != after.shape(name) {
+            found.mis_shaped.push(format!(
+                "{name}: {:?} and {:?}",
+                before.shape(name).unwrap_or_default(),
+                after.shape(name).unwrap_or_default()
+            ));
+            continue;
+        }
+        let mask = frozen.get(name);
+        let mut tensor = TensorComparison { name: name.to_owned(), frozen: 0, frozen_changed: 0, free: 0, free_changed: 0, first: None };
+        tensor.frozen = mask.map_or(0, |mask| mask.count() as u64);
+        tensor.free = a.len() as u64 - tensor.frozen;
+        for (i, (x, y)) in a.iter().zip(&b).enumerate() {
+            if x.to_bits() == y.to_bits() {
+                continue;
+            }
+            if mask.is_some_and(|mask| mask.contains(i)) {
+                tensor.frozen_changed += 1;
+                tensor.first.get_or_insert((i as u64, *x, *y));
+            } else {
+                tensor.free_changed += 1;
+            }
+        }
+        found.tensors.push(tensor);
+    }
+    found.extra = after.names().filter(|name| before.dtype(name).is_none()).map(str::to_owned).collect();
+    found
+}

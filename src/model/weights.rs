@@ -1,1 +1,0 @@
-//! Weights on disk: safetensors, memory-mapped, widened to f32 and narrowed back.

@@ -1,0 +1,88 @@
+//! The floating-point types of stored weights.
+
+use std::fmt;
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A stored type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Dtype {
+    /// IEEE single.
+    F32,
+    /// IEEE half.
+    F16,
+    /// bfloat16.
+    Bf16,
+}
+
+/// Numbers that one task converts.
+const CHUNK: usize = 1 << 16;
+
+impl Dtype {
+    /// The type of a safetensors tensor; none for integers and quantised types.
+    pub fn of(dtype: safetensors::Dtype) -> Option<Self> {
+        match dtype {
+            safetensors::Dtype::F32 => Some(Self::F32),
+            safetensors::Dtype::F16 => Some(Self::F16),
+            safetensors::Dtype::BF16 => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+
+    /// Its name in a safetensors header.
+    pub fn header_name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+        }
+    }
+
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// Stored bytes as f32, exactly.
+    pub fn widen(self, bits: &[u8]) -> Vec<f32> {
+        let mut values = vec![0.0; bits.len() / self.bytes()];
+        values.par_chunks_mut(CHUNK).zip(bits.par_chunks(CHUNK * self.bytes())).for_each(|(values, bits)| {
+            for (value, bits) in values.iter_mut().zip(bits.chunks_exact(self.bytes())) {
+                *value = match self {
+                    Self::F32 => f32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]),
+                    Self::F16 => f16::from_le_bytes([bits[0], bits[1]]).to_f32(),
+                    Self::Bf16 => bf16::from_le_bytes([bits[0], bits[1]]).to_f32(),
+                };
+            }
+        });
+        values
+    }
+
+    /// One number rounded to the nearest of this type, ties to even, as little-endian bytes in the first [`Dtype::bytes`] places.
+    pub fn narrow(self, value: f32) -> [u8; 4] {
+        match self {
+            Self::F32 => value.to_le_bytes(),
+            Self::F16 => pair(f16::from_f32(value).to_le_bytes()),
+            Self::Bf16 => pair(bf16::from_f32(value).to_le_bytes()),
+        }
+    }
+}
+
+fn pair(bytes: [u8; 2]) -> [u8; 4] {
+    [bytes[0], bytes[1], 0, 0]
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Saving tuned weights: bits of the source wherever nothing was trained, rounded numbers where something was.
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Weights, WeightsError};
+use crate::model::backend::Selection;
+use crate::model::config::ModelConfig;
+use crate::model::inventory::{TensorSpec, inventory};
+
+/// A tensor that training changed.
+pub struct ChangedTensor {
+    /// Its numbers, row-major; only the selected ones are used.
+    pub values: Vec<f32>,
+    /// Which of them were trained.
+    pub selection: Selection,
+}
+
+/// What rounding to the stored type did to the update.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// Trained weights.
+    pub trained: u64,
+    /// Of these, weights whose f32 value moved.
+    pub moved: u64,
+    /// Of these, weights whose saved bits are the source's again.
+    pub erased: u64,
+    /// Σ |update| before rounding.
+    pub update_sum: f64,
+    /// Σ |update| of the erased weights.
+    pub erased_sum: f64,
+    /// Σ update² as saved.
+    pub saved_squares: f64,
+}
+
+/// Writes one safetensors file with every tensor of the inventory in the source's type. Bits at positions that were not
+/// trained are copied, never converted. Memory stays at about one tensor.
+///
+/// # Errors
+/// When writing fails, or a changed tensor has another size than its source.
+pub fn write_changed(
+    source: &Weights,
+    config: &ModelConfig,
+    mut changed: impl FnMut(&TensorSpec) -> Result<Option<ChangedTensor>, WeightsError>,
+    out: &mut dyn Write,
+) -> Result<Rounding, WeightsError> {
+    let specs = inventory(config);
+    write_header(source, &specs, out)?;
+    let mut rounding = Rounding::default();
+    for spec in &specs {
+        let (Some(bits), Some(dtype)) = (source.bits(&spec.name), source.dtype(&spec.name)) else {
+            return Err(WeightsError::NoTensor(spec.name.clone()));
+        };
+        let Some(ChangedTensor { values, selection }) = changed(spec)? else {
+            out.write_all(bits).map_err(WeightsError::Write)?;
+            continue;
+        };
+        if values.len() != spec.len() {
+            return Err(WeightsError::Mismatch {
+                problems: vec![format!("  size of {}: {}, expected {}", spec.name, values.len(), spec.len())],
+            });
+        }
+        let (size, before) = (dtype.bytes(), dtype.widen(bits));
+        let mut fresh = bits.to_vec();
+        let mut save = |i: usize| {
+            let update = f64::from(values[i]) - f64::from(before[i]);
+            let narrowed = dtype.narrow(values[i]);
+            let place = &mut fresh[i * size..(i + 1) * size];
+            rounding.trained += 1;
+            if values[i].to_bits() != before[i].to_bits() {
+                rounding.moved += 1;
+                rounding.update_sum += update.abs();
+                if *place == narrowed[..size] {
+                    rounding.erased += 1;
+                    rounding.erased_sum += update.abs();
+                }
+            }
+            place.copy_from_slice(&narrowed[..size]);
+            let saved = dtype.widen(place)[0];
+            rounding.saved_squares += (f64::from(saved) - f64::from(before[i])).powi(2);
+        };
+        match &selection {
+            Selection::Nothing => {}
+            Selection::Everything => (0..spec.len()).for_each(&mut save),
+            Selection::Subset(mask) => mask.positions().for_each(&mut save),
+        }
+        out.write_all(&fresh).map_err(WeightsError::Write)?;
+    }
+    Ok(rounding)
+}
+
+/// The safetensors header: its length, then JSON padded with spaces so that the data begin at a multiple of 8.
+fn write_header(source: &Weights, specs: &[TensorSpec], out: &mut dyn Write) -> Result<(), WeightsError> {
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".into(), serde_json::json!({"format": "pt"}));
+    let mut offset = 0;
+    for spec in specs {
+        let dtype = source.dtype(&spec.name).ok_or_else(|| WeightsError::NoTensor(spec.name.clone()))?;
+        let end = offset + spec.len() * dtype.bytes();
+        header.insert(
+            spec.name.clone(),
+            serde_json::json!({"dtype": dtype.header_name(), "shape": spec.shape(), "data_offsets": [offset, end]}),
+        );
+        offset = end;
+    }
+    let mut text = serde_json::Value::Object(header).to_string();
+    while !text.len().is_multiple_of(8) {
+        text.push(' ');
+    }
+    out.write_all(&(text.len() as u64).to_le_bytes()).and_then(|()| out.write_all(text.as_bytes())).map_err(WeightsError::Write)
+}

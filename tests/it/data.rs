@@ -1,0 +1,121 @@
+//! Public data sets load as they are, and chat templates render as transformers renders them.
+
+use std::path::PathBuf;
+
+use steadfast::data::rows::{Message, load};
+use steadfast::data::spec::{Columns, DataSpec};
+use steadfast::data::template::ChatTemplate;
+
+fn shared(name: &str) -> PathBuf {
+    crate::from_env("STEADFAST_SHARED", "the folder with the public data sets").join(name)
+}
+
+fn spec(name: &str) -> DataSpec {
+    DataSpec::new(shared(name).to_string_lossy())
+}
+
+fn with(name: &str, columns: Columns) -> DataSpec {
+    DataSpec { columns, ..spec(name) }
+}
+
+fn prompt(column: &str) -> Columns {
+    Columns { prompt: Some(column.into()), ..Columns::default() }
+}
+
+#[test]
+fn public_sets_load_as_they_are() {
+    let pair =
+        |prompt: &str, response: &str| Columns { prompt: Some(prompt.into()), response: Some(response.into()), ..Columns::default() };
+    let cases = [
+        (with("harmful/advbench.csv", prompt("goal")), 520),
+        (with("harmful/jbb_harmful.csv", prompt("Goal")), 100),
+        (with("harmful/simplesafetytests.csv", prompt("prompts_final")), 100),
+        (spec("benign/xstest.csv"), 450),
+        (with("benign/jbb_benign.csv", prompt("goal")), 100),
+        (with("judge/xstest_completions.csv", pair("prompt", "completion")), 1191),
+        (spec("safety/llama2chat_refusals_short.jsonl"), 1011),
+        (spec("safety/safety_tuned_llamas.json"), 2483),
+        (spec("tasks/gsm8k_train_2000.jsonl"), 2000),
+        (spec("tasks/gsm8k_test_300.jsonl"), 300),
+        (spec("tasks/sql_create_context_2000.jsonl"), 2000),
+        (spec("tasks/alpaca_en_demo.json"), 999),
+    ];
+    for (spec, rows) in cases {
+        let loaded = load(&spec).unwrap();
+        assert_eq!(loaded.rows.len() + loaded.empty, rows, "{}", spec.source);
+    }
+}
+
+#[test]
+fn filter_limit_and_split_choose_rows() {
+    let filter = vec![("label".to_owned(), vec!["safe".to_owned()])];
+    assert_eq!(load(&DataSpec { filter, ..spec("benign/xstest.csv") }).unwrap().rows.len(), 250);
+    assert_eq!(load(&DataSpec { limit: Some(7), ..spec("tasks/gsm8k_test_300.jsonl") }).unwrap().rows.len(), 7);
+    let part = |from, to| load(&DataSpec { split: Some((from, to)), ..spec("tasks/gsm8k_test_300.jsonl") }).unwrap();
+    let (low, high) = (part(0.0, 0.5), part(0.5, 1.0));
+    assert_eq!(low.rows.len() + high.rows.len(), 300);
+    assert!(low.rows.iter().all(|row| high.rows.iter().all(|other| other.id != row.id)));
+}
+
+#[test]
+fn every_chat_template_renders_as_transformers_renders_it() {
+    let text = std::fs::read_to_string(shared("templates/chat_template_vectors.json")).unwrap();
+    let vectors: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(vectors.len(), 34);
+    let mut wrong = Vec::new();
+    for vector in &vectors {
+        let field = |name: &str| vector[name].as_str().unwrap_or_default();
+        let messages: Vec<Message> = serde_json::from_value(vector["messages"].clone()).unwrap();
+        let rendered = ChatTemplate::new(field("chat_template"), field("bos_token"), field("eos_token"), 0)
+            .and_then(|template| template.render(&messages, vector["add_generation_prompt"].as_bool().unwrap_or(false)));
+        if rendered.as_deref().ok() != Some(field("jinja2_hf_render")) {
+            wrong.push(format!("{}: {rendered:?}, expected {:?}", field("name"), field("jinja2_hf_render")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn bad_files_are_named_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        load(&DataSpec::new(path.to_string_lossy())).unwrap_err().to_string()
+    };
+    assert!(fails("a.jsonl", b"{\"prompt\": \"x\"}\n{\"prompt\": \n").contains("line 2"));
+    assert!(fails("b.jsonl", b"[1]\n").contains("line 1 is no JSON object"));
+    assert!(fails("c.csv", b"prompt\n\xff\xfe\n").contains("line 2 is not UTF-8"));
+    assert!(fails("d.csv", b"  \n").contains("has no rows"));
+    assert!(fails("e.csv", b"prompt\n").contains("has no rows"));
+    assert!(fails("f.parquet", b"PAR1garbage").contains("no valid Parquet file"));
+    assert!(fails("g.csv", b"alpha,beta\n1,2\n").contains("not recognised: alpha, beta"));
+    assert!(fails("h.txt", b"hello").contains("ending \"txt\""));
+    assert!(fails("i.json", b"[{\"prompt\": \"x\"").contains("no valid JSON file"));
+}
+
+#[test]
+fn csv_text_stays_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    std::fs::write(&path, "id,prompt,response\n007,\"two\nlines, with comma\",1e5\n").unwrap();
+    let loaded = load(&DataSpec::new(path.to_string_lossy())).unwrap();
+    let row = &loaded.rows[0];
+    assert_eq!((row.id.as_str(), row.prompt(), row.messages[1].content.as_str()), ("007", "two\nlines, with comma", "1e5"));
+}
+
+#[test]
+fn conversations_of_every_shape_become_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let roles = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let loaded = load(&DataSpec::new(path.to_string_lossy())).unwrap();
+        loaded.rows[0].messages.iter().map(|message| format!("{}={}", message.role, message.content)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(roles(r#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#), "user=a assistant=b");
+    assert_eq!(roles(r#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#), "user=a assistant=b");
+    assert_eq!(roles(r#"{"instruction": "a", "input": "x", "output": "b"}"#), "user=a\n\nx assistant=b");
+    assert_eq!(roles(r#"{"instruction": "a", "input": "", "output": "b"}"#), "user=a assistant=b");
+    assert_eq!(roles(r#"{"prompt": "a", "completion": "b", "system": "s"}"#), "system=s user=a assistant=b");
+}
