@@ -89,6 +89,11 @@ impl<B: Backend> Decoder<B> {
         &self.config
     }
 
+    /// The backend, to read from.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
     /// The backend.
     pub fn backend_mut(&mut self) -> &mut B {
         &mut self.backend

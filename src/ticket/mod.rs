@@ -1,1 +1,84 @@
-//! (being written)
+//! Tickets: which weights carry a behaviour. Scores, exact selection, sets of masks, files. Pure tensor maths.
+
+pub mod compare;
+pub mod file;
+pub mod mask_set;
+pub mod score;
+pub mod select;
+
+use std::path::PathBuf;
+
+use crate::error::Explain;
+
+/// A ticket that cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum TicketError {
+    /// A score is not a number.
+    #[error("the score of {tensor}[{index}] is {value}")]
+    NotANumber {
+        /// The tensor.
+        tensor: String,
+        /// Row-major index.
+        index: usize,
+        /// The score.
+        value: f32,
+    },
+    /// Fewer weights have a score than are to be selected.
+    #[error("{scope}: {wanted} weights are to be selected, but only {scored} have a score above 0")]
+    TooFew {
+        /// `all maskable weights`, or a tensor.
+        scope: String,
+        /// k.
+        wanted: usize,
+        /// Non-zero scores.
+        scored: usize,
+    },
+    /// The density is not in (0, 1].
+    #[error("density {0} is not in (0, 1]")]
+    Density(f64),
+    /// The file is no ticket, or damaged.
+    #[error("{} is no valid ticket: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The ticket belongs to another model; every problem is listed.
+    #[error("the ticket does not fit the model:\n{}", problems.join("\n"))]
+    OtherModel {
+        /// One line each.
+        problems: Vec<String>,
+    },
+}
+
+impl Explain for TicketError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotANumber { .. } => "score-not-finite",
+            Self::TooFew { .. } => "too-few-scores",
+            Self::Density(_) => "bad-density",
+            Self::Damaged { .. } => "damaged-ticket",
+            Self::Io { .. } => "file",
+            Self::OtherModel { .. } => "ticket-of-another-model",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::NotANumber { .. } => Some("the gradient exploded: check the data, or that the model's weights are finite".into()),
+            Self::TooFew { .. } => Some("lower the density, or score on more data".into()),
+            Self::Density(_) => Some("write a share above 0, for example density: 0.5".into()),
+            Self::OtherModel { .. } => Some("extract a ticket from this model: steadfast ticket extract".into()),
+            Self::Damaged { .. } | Self::Io { .. } => None,
+        }
+    }
+}

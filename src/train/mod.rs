@@ -1,1 +1,64 @@
-//! (being written)
+//! Constrained training: what may move, in which order rows come, how far a step goes, and the loop.
+
+pub mod checkpoint;
+pub mod fit;
+pub mod may_move;
+pub mod optimizer;
+pub mod order;
+pub mod schedule;
+
+use std::path::PathBuf;
+
+use crate::error::Explain;
+use crate::model::backend::BackendError;
+
+/// Training that cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The loss or a gradient is no number; no weight was touched by the step.
+    #[error("{what} is {value} at step {step}; the weights are as after step {before}", before = step - 1)]
+    NotFinite {
+        /// `the loss`, `the gradient norm`.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The step that was not carried out, from 1.
+        step: u64,
+    },
+    /// There are no rows.
+    #[error("there are no training rows")]
+    NoRows,
+    /// A checkpoint cannot be used.
+    #[error("the checkpoint {} cannot be used: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+impl Explain for TrainError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFinite { .. } => "loss-not-finite",
+            Self::NoRows => "empty-data",
+            Self::Checkpoint { .. } => "damaged-checkpoint",
+            Self::Backend(_) => "backend",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::NotFinite { .. } => Some("lower learning_rate, or set max_grad_norm: 1.0 and warmup_steps".into()),
+            Self::Checkpoint { path, .. } => Some(format!("remove it and train from the start: rm {}", path.display())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

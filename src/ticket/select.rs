@@ -1,0 +1,182 @@
+//! Selection: exactly k weights by (score, then lower row-major index).
+
+use super::TicketError;
+use super::mask_set::MaskSet;
+use super::score::Scores;
+use crate::mask::Mask;
+
+/// Within what the top of the scores is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All maskable weights together.
+    Global,
+    /// Each tensor by itself.
+    Tensor,
+}
+
+/// k = floor(density · n + 0.5), in f64.
+///
+/// # Errors
+/// When the density is not in (0, 1].
+pub fn count_for(density: f64, n: usize) -> Result<usize, TicketError> {
+    if !(density > 0.0 && density <= 1.0) {
+        return Err(TicketError::Density(density));
+    }
+    Ok(((density * n as f64 + 0.5).floor() as usize).min(n))
+}
+
+/// The top `density` of the scores; the scores come in the canonical order of the tensors. With `within`, only weights of
+/// that set are candidates, but the density stays a share of all.
+///
+/// # Errors
+/// When the density is not in (0, 1], or fewer candidates than k have a score above 0.
+pub fn select(scores: &[Scores], density: f64, scope: Scope, within: Option<&MaskSet>) -> Result<MaskSet, TicketError> {
+    let groups: Vec<&[Scores]> = match scope {
+        Scope::Global => vec![scores],
+        Scope::Tensor => scores.chunks(1).collect(),
+    };
+    let mut chosen = MaskSet::default();
+    for group in groups {
+        let n = group.iter().map(|scores| scores.values.len()).sum();
+        let k = count_for(density, n)?;
+        let candidate = |scores: &Scores, i: usize| within.is_none_or(|set| set.0.get(&scores.tensor).is_some_and(|mask| mask.contains(i)));
+        let histogram = Histogram::of(group, &candidate);
+        if histogram.total < k {
+            let scope = if group.len() == 1 { group[0].tensor.clone() } else { "all maskable weights".into() };
+            return Err(TicketError::TooFew { scope, wanted: k, scored: histogram.total });
+        }
+        let (threshold, mut at_threshold) = histogram.threshold(group, &candidate, k);
+        for scores in group {
+            let mask = Mask::from_fn(scores.values.len(), |i| {
+                let bits = scores.values[i].to_bits();
+                if k == 0 || bits < threshold || bits == 0 || !candidate(scores, i) {
+                    return false;
+                }
+                // Ties at the threshold: the lower index first, until k are taken.
+                bits > threshold
+                    || (at_threshold > 0 && {
+                        at_threshold -= 1;
+                        true
+                    })
+            });
+            chosen.0.insert(scores.tensor.clone(), mask);
+        }
+    }
+    Ok(chosen)
+}
+
+/// Counts of non-zero scores by the upper half of their bits; bits of non-negative numbers order as the numbers do.
+struct Histogram {
+    counts: Vec<usize>,
+    total: usize,
+}
+
+impl Histogram {
+    fn of(group: &[Scores], candidate: &dyn Fn(&Scores, usize) -> bool) -> Self {
+        let mut counts = vec![0; 1 << 16];
+        for scores in group {
+            for (i, value) in scores.values.iter().enumerate() {
+                if value.to_bits() != 0 && candidate(scores, i) {
+                    counts[(value.to_bits() >> 16) as usize] += 1;
+                }
+            }
+        }
+        let total = counts.iter().sum();
+        Self { counts, total }
+    }
+
+    /// The bits of the k-th largest score, and how many scores of exactly these bits are taken.
+    fn threshold(&self, group: &[Scores], candidate: &dyn Fn(&Scores, usize) -> bool, k: usize) -> (u32, usize) {
+        let mut above = 0;
+        let mut upper = 0;
+        for (bits, &count) in self.counts.iter().enumerate().rev() {
+            upper = bits as u32;
+            if above + count >= k {
+                break;
+            }
+            above += count;
+        }
+        let mut lower_counts = vec![0; 1 << 16];
+        for scores in group {
+            for (i, value) in scores.values.iter().enumerate() {
+                let bits = value.to_bits();
+                if bits >> 16 == upper && bits != 0 && candidate(scores, i) {
+                    lower_counts[(bits & 0xFFFF) as usize] += 1;
+                }
+            }
+        }
+        for (lower, &count) in lower_counts.iter().enumerate().rev() {
+            if above + count >= k {
+                return (upper << 16 | lower as u32, k - above);
+            }
+            above += count;
+        }
+        (upper << 16, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn scores(values: &[f32]) -> Scores {
+        Scores::new("t", values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn k_is_rounded_half_up_in_f64() {
+        assert_eq!(count_for(0.1, 40).unwrap(), 4);
+        // (1 − 0.9)·40 is 3.999…: cutting it off gives 3, a known trap.
+        assert_eq!(count_for(1.0 - 0.9, 40).unwrap(), 4);
+        assert_eq!(count_for(0.5, 5).unwrap(), 3);
+        assert_eq!(count_for(1.0, 7).unwrap(), 7);
+        assert!(count_for(0.0, 7).is_err() && count_for(1.1, 7).is_err() && count_for(f64::NAN, 7).is_err());
+    }
+
+    #[test]
+    fn ties_go_to_the_lower_index_and_zeros_are_never_taken() {
+        let set = select(&[scores(&[1.0, 2.0, 1.0, 1.0, 0.0])], 0.6, Scope::Global, None).unwrap();
+        assert_eq!(set.0["t"].positions().collect::<Vec<_>>(), [0, 1, 2]);
+        let error = select(&[scores(&[1.0, 0.0, 0.0])], 1.0, Scope::Global, None).unwrap_err();
+        assert_eq!(error.to_string(), "t: 3 weights are to be selected, but only 1 have a score above 0");
+        assert!(Scores::new("t", vec![1.0, f32::NAN]).unwrap_err().to_string().contains("t[1]"));
+    }
+
+    #[test]
+    fn a_random_ticket_depends_on_seed_and_place_alone() {
+        use super::super::score::random;
+        assert_eq!(random(1, "a", 9)[..5], random(1, "a", 5)[..]);
+        assert!(random(1, "a", 9) != random(2, "a", 9) && random(1, "a", 9) != random(1, "b", 9));
+        assert!(random(3, "x", 100_000).iter().all(|&v| v > 0.0 && v < 1.0));
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_top_k(values in prop::collection::vec(prop_oneof![Just(0.5f32), Just(0.25), 1e-30f32..10.0], 1..200), density in 0.01f64..=1.0) {
+            let half = values.len() / 2;
+            let all: Vec<Scores> = [("a", &values[..half]), ("b", &values[half..])]
+                .into_iter()
+                .map(|(name, part)| Scores::new(name, part.to_vec()).unwrap())
+                .collect();
+            let set = select(&all, density, Scope::Global, None).unwrap();
+            let k = count_for(density, values.len()).unwrap();
+            let mut order: Vec<usize> = (0..values.len()).collect();
+            order.sort_by(|&i, &j| values[j].total_cmp(&values[i]).then(i.cmp(&j)));
+            let mut expected = order[..k].to_vec();
+            expected.sort_unstable();
+            let got: Vec<usize> = set.0["a"].positions().chain(set.0["b"].positions().map(|i| i + half)).collect();
+            prop_assert_eq!(got, expected);
+        }
+
+        #[test]
+        fn candidates_lie_inside_the_given_set(values in prop::collection::vec(0.1f32..1.0, 64..200), seed in 0usize..7) {
+            let inside = MaskSet([("t".to_owned(), Mask::from_fn(values.len(), |i| i % 7 != seed))].into());
+            let set = select(&[scores(&values)], 0.3, Scope::Global, Some(&inside)).unwrap();
+            prop_assert_eq!(set.count(), count_for(0.3, values.len()).unwrap());
+            prop_assert_eq!(set.0["t"].difference(&inside.0["t"]).count(), 0);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The training loop.
+
+use std::path::Path;
+
+use super::TrainError;
+use super::checkpoint::{self, Progress};
+use super::optimizer::{Optimizer, Settings};
+use super::order::Order;
+use super::schedule::{Scheduler, factor};
+use crate::model::backend::Backend;
+use crate::model::batch::{Example, Packed};
+use crate::model::decoder::{Decoder, Trained};
+use crate::model::inventory::inventory;
+
+/// Hyperparameters of a training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Rows a micro-batch.
+    pub batch_rows: usize,
+    /// Micro-batches a step.
+    pub accumulation: usize,
+    /// Shape of the learning rate.
+    pub scheduler: Scheduler,
+    /// Steps over which the learning rate rises.
+    pub warmup_steps: u64,
+    /// The optimizer's settings.
+    pub optimizer: Settings,
+    /// Seed of the data order.
+    pub seed: u64,
+    /// A checkpoint is written every so many steps; 0 = never.
+    pub save_every: u64,
+}
+
+/// What is told after each step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Nats per supervised token of the whole accumulated step.
+    pub loss: f64,
+    /// Before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Called after each step with the decoder as it is then.
+pub type AfterStep<'a, B, E> = &'a mut dyn FnMut(Step, &mut Decoder<B>) -> Result<(), E>;
+
+/// Trains. Optimizer state begins at zero, or goes on from the checkpoint where there is one. The loss of a step is the
+/// sum over supervised tokens of all its micro-batches ÷ their number.
+///
+/// # Errors
+/// When there are no rows, a loss or gradient is not finite (no weight is touched by that step), the checkpoint is damaged,
+/// the backend fails, or `after` does.
+pub fn fit<B: Backend, E: From<TrainError>>(
+    decoder: &mut Decoder<B>,
+    sources: &[Vec<Example>],
+    trained: &Trained,
+    plan: &Plan,
+    checkpoint_file: Option<&Path>,
+    after: AfterStep<'_, B, E>,
+) -> Result<Progress, E> {
+    let specs = inventory(decoder.config());
+    let mut optimizer = Optimizer::new(decoder, &specs, trained, plan.optimizer)?;
+    let mut order = Order::new(sources.iter().map(Vec::len).collect(), plan.seed);
+    let mut progress = Progress { steps: 0, rows: 0, losses: Vec::new(), gradient_norms: Vec::new(), tokens: 0, supervised_tokens: 0 };
+    if let Some(earlier) = checkpoint_file.map(|path| checkpoint::restore(path, decoder, trained, &mut optimizer)).transpose()?.flatten() {
+        order.seek(earlier.rows);
+        progress = earlier;
+    }
+    while progress.steps < plan.steps {
+        let number = progress.steps + 1;
+        let micro_batches = next_step(&mut order, sources, plan)?;
+        let learnt: usize = micro_batches.iter().map(|batch| batch.targets.len()).sum();
+        let mut gradients = decoder.new_gradients(trained).map_err(TrainError::from)?;
+        let mut sum = 0.0;
+        for batch in &micro_batches {
+            sum += decoder.gradients(batch, 1.0 / learnt as f32, trained, &mut gradients).map_err(TrainError::from)?;
+        }
+        let loss = sum / learnt as f64;
+        let norm = Optimizer::norm(decoder, &gradients)?;
+        for (what, value) in [("the loss", loss), ("the gradient norm", norm)] {
+            if !value.is_finite() {
+                return Err(TrainError::NotFinite { what, value, step: number }.into());
+            }
+        }
+        let rate = plan.learning_rate * factor(plan.scheduler, number, plan.warmup_steps, plan.steps);
+        optimizer.step(decoder, trained, &gradients, norm, rate)?;
+        drop(gradients);
+        progress.steps = number;
+        progress.rows = order.position();
+        progress.losses.push(loss);
+        progress.gradient_norms.push(norm);
+        progress.tokens += micro_batches.iter().map(|batch| batch.tokens.len() as u64).sum::<u64>();
+        progress.supervised_tokens += learnt as u64;
+        if let (Some(path), true) = (checkpoint_file, plan.save_every > 0 && number % plan.save_every == 0 && number < plan.steps) {
+            checkpoint::save(path, decoder, trained, &optimizer, &progress)?;
+        }
+        after(Step { number, loss, gradient_norm: norm }, decoder)?;
+    }
+    Ok(progress)
+}
+
+/// The micro-batches of one step.
+fn next_step(order: &mut Order, sources: &[Vec<Example>], plan: &Plan) -> Result<Vec<Packed>, TrainError> {
+    let mut batches = Vec::with_capacity(plan.accumulation);
+    for _ in 0..plan.accumulation.max(1) {
+        let mut rows = Vec::with_capacity(plan.batch_rows);
+        for _ in 0..plan.batch_rows.max(1) {
+            let (source, row) = order.next_row().ok_or(TrainError::NoRows)?;
+            rows.push(&sources[source][row]);
+        }
+        batches.push(Packed::from_examples(rows));
+    }
+    Ok(batches)
+}

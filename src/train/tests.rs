@@ -1,0 +1,202 @@
+//! Constrained training on small random models: what is frozen keeps its bits, whatever else happens.
+#![allow(clippy::unwrap_used)]
+
+use super::TrainError;
+use super::checkpoint::Progress;
+use super::fit::{Plan, fit};
+use super::may_move;
+use super::optimizer::Settings;
+use super::schedule::Scheduler;
+use crate::mask::Mask;
+use crate::model::backend::BackendError;
+use crate::model::backend::cpu::Cpu;
+use crate::model::batch::Example;
+use crate::model::config::ModelConfig;
+use crate::model::decoder::{Decoder, Trained};
+use crate::model::inventory::{Role, TensorSpec, inventory};
+use crate::ticket::mask_set::MaskSet;
+use crate::ticket::score::random;
+
+fn config() -> ModelConfig {
+    ModelConfig {
+        vocab_size: 50,
+        hidden_size: 16,
+        intermediate_size: 24,
+        layers: 2,
+        heads: 2,
+        key_value_heads: 1,
+        head_dim: 8,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10000.0,
+        rope_scaling: None,
+        max_position_embeddings: 64,
+        tie_word_embeddings: true,
+        qkv_bias: false,
+        qk_norm: false,
+        bos_token: None,
+        end_tokens: vec![2],
+    }
+}
+
+fn decoder(threads: usize) -> Decoder<Cpu> {
+    Decoder::new(config(), Cpu::new(threads).unwrap(), |spec| -> Result<Vec<f32>, BackendError> {
+        let noise = random(3, &spec.name, spec.len());
+        Ok(noise.into_iter().map(|v| if spec.role == Role::Norm { 0.9 + 0.2 * v } else { 0.6 * (v - 0.5) }).collect())
+    })
+    .unwrap()
+}
+
+fn rows() -> Vec<Vec<Example>> {
+    let row = |i: usize| {
+        let n = 5 + i % 7;
+        let tokens = random(i as u64, "row", n).into_iter().map(|v| (v * 50.0) as u32).collect();
+        Example { tokens, supervised: (0..n).map(|t| t > 1).collect() }
+    };
+    vec![(0..12).map(row).collect()]
+}
+
+fn plan() -> Plan {
+    Plan {
+        steps: 8,
+        learning_rate: 1e-2,
+        batch_rows: 4,
+        accumulation: 1,
+        scheduler: Scheduler::Linear,
+        warmup_steps: 2,
+        optimizer: Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, max_grad_norm: 0.5 },
+        seed: 1,
+        save_every: 0,
+    }
+}
+
+fn ticket(specs: &[TensorSpec]) -> MaskSet {
+    MaskSet(
+        specs
+            .iter()
+            .filter(|spec| spec.maskable())
+            .map(|spec| (spec.name.clone(), Mask::from_fn(spec.len(), |i| (i * 7 + spec.rows) % 3 == 0)))
+            .collect(),
+    )
+}
+
+fn train(decoder: &mut Decoder<Cpu>, trained: &Trained, plan: &Plan) -> Progress {
+    fit::<_, TrainError>(decoder, &rows(), trained, plan, None, &mut |_, _| Ok(())).unwrap()
+}
+
+fn bits(decoder: &Decoder<Cpu>) -> Vec<(String, Vec<u32>)> {
+    inventory(decoder.config())
+        .into_iter()
+        .map(|spec| {
+            let values = decoder.values(&spec.name).unwrap();
+            (spec.name, values.iter().map(|v| v.to_bits()).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn frozen_weights_keep_their_bits_and_trained_ones_move() {
+    let specs = inventory(&config());
+    let ticket = ticket(&specs);
+    let trained = may_move::only(&ticket.complement());
+    let mut decoder = decoder(2);
+    let before = bits(&decoder);
+    train(&mut decoder, &trained, &Plan { accumulation: 2, batch_rows: 2, ..plan() });
+    let mut moved = 0;
+    for ((name, before), (_, after)) in before.iter().zip(bits(&decoder)) {
+        for (i, (a, b)) in before.iter().zip(&after).enumerate() {
+            let frozen = ticket.0.get(name).is_none_or(|mask| mask.contains(i));
+            assert!(!frozen || a == b, "{name}[{i}] is frozen and moved");
+            moved += usize::from(a != b);
+        }
+    }
+    assert!(moved * 10 > ticket.complement().count() * 9, "{moved} weights moved");
+    assert_eq!(may_move::count(&specs, &trained), ticket.complement().count() as u64);
+}
+
+#[test]
+fn maskable_is_the_complement_of_nothing_and_the_whole_ticket() {
+    let specs = inventory(&config());
+    let ways = [MaskSet::full(&specs), MaskSet::empty(&specs).complement(), MaskSet::full(&specs).complement().complement()];
+    let results: Vec<_> = ways
+        .iter()
+        .map(|set| {
+            let mut decoder = decoder(2);
+            train(&mut decoder, &may_move::only(set), &plan());
+            bits(&decoder)
+        })
+        .collect();
+    assert!(results[0] == results[1] && results[0] == results[2]);
+    let mut everything = decoder(2);
+    train(&mut everything, &may_move::all(&specs), &plan());
+    assert!(bits(&everything) != results[0], "`all` also trains embeddings and norms");
+}
+
+#[test]
+fn training_has_the_same_bits_on_one_two_and_four_threads() {
+    let specs = inventory(&config());
+    let results: Vec<_> = [1, 2, 4]
+        .map(|threads| {
+            let mut decoder = decoder(threads);
+            train(&mut decoder, &may_move::all(&specs), &plan());
+            bits(&decoder)
+        })
+        .into();
+    assert!(results[0] == results[1] && results[0] == results[2]);
+}
+
+#[test]
+fn a_resumed_training_ends_with_the_same_bits() {
+    let specs = inventory(&config());
+    let trained = may_move::only(&ticket(&specs).complement());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint.safetensors");
+    let plan = Plan { save_every: 3, ..plan() };
+    let mut whole = decoder(2);
+    let expected = train(&mut whole, &trained, &plan);
+    let mut killed = decoder(2);
+    let stop = |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == 5 { Err(TrainError::NoRows) } else { Ok(()) };
+    assert!(fit::<_, TrainError>(&mut killed, &rows(), &trained, &plan, Some(&file), &mut { stop }).is_err());
+    let mut resumed = decoder(2);
+    let mut seen = Vec::new();
+    let progress = fit::<_, TrainError>(&mut resumed, &rows(), &trained, &plan, Some(&file), &mut |step, _| {
+        seen.push(step.number);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen, [4, 5, 6, 7, 8], "it goes on after the checkpoint of step 3");
+    assert!(bits(&resumed) == bits(&whole) && progress == expected);
+    std::fs::write(&file, b"garbage").unwrap();
+    assert!(matches!(
+        fit::<_, TrainError>(&mut decoder(2), &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(())),
+        Err(TrainError::Checkpoint { .. })
+    ));
+}
+
+#[test]
+fn accumulation_equals_one_large_batch() {
+    let specs = inventory(&config());
+    let trained = may_move::all(&specs);
+    let losses = |batch_rows, accumulation| {
+        let mut decoder = decoder(2);
+        train(&mut decoder, &trained, &Plan { batch_rows, accumulation, ..plan() }).losses
+    };
+    let (one, four) = (losses(4, 1), losses(1, 4));
+    assert_eq!(one.len(), 8);
+    for (a, b) in one.iter().zip(&four) {
+        assert!((a - b).abs() < 1e-4 * a.abs(), "{a} at once, {b} in parts");
+    }
+    assert!(one[7] < one[0], "it learns: {one:?}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_before_any_weight_is_touched() {
+    let specs = inventory(&config());
+    let mut decoder = decoder(2);
+    let mut norm = decoder.values("model.norm.weight").unwrap();
+    norm[3] = f32::NAN;
+    decoder.set_values("model.norm.weight", &norm).unwrap();
+    let before = bits(&decoder);
+    let error = fit::<_, TrainError>(&mut decoder, &rows(), &may_move::all(&specs), &plan(), None, &mut |_, _| Ok(())).unwrap_err();
+    assert!(error.to_string().starts_with("the loss is NaN at step 1"), "{error}");
+    assert!(bits(&decoder) == before);
+}
