@@ -1,1 +1,28 @@
-//! (being written)
+//! Judges, metrics, intervals, the gate: pure; never sees a model.
+
+pub mod extract;
+pub mod gate;
+pub mod interval;
+pub mod judge;
+pub mod metric;
+pub mod rule;
+
+use crate::error::Explain;
+
+/// An evaluation that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    /// No judge has this name.
+    #[error("there is no judge {0:?}; there are: {names}", names = judge::NAMES.join(", "))]
+    Judge(String),
+}
+
+impl Explain for EvalError {
+    fn code(&self) -> &'static str {
+        "unknown-judge"
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("write judges: [phrases]".into())
+    }
+}

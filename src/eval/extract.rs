@@ -1,0 +1,84 @@
+//! The final answer of a text, and whether it equals the reference.
+
+use super::rule::Extract;
+
+/// (what was extracted, whether it equals the reference's answer). Numbers are compared as numbers: 18 = 18.0 = `$18`.
+/// A completion without the answer's mark is wrong.
+pub fn exact_match(reference: &str, completion: &str, extract: Extract) -> (Option<String>, bool) {
+    let found = answer(completion, extract);
+    // A reference may be the bare answer.
+    let expected = answer(reference, extract).or_else(|| number(reference)).unwrap_or_else(|| fold(reference));
+    let correct = found.as_ref().is_some_and(|found| !found.is_empty() && *found == expected);
+    (found, correct)
+}
+
+/// The reference's answer, as it is compared.
+pub fn reference_answer(reference: &str, extract: Extract) -> String {
+    answer(reference, extract).or_else(|| number(reference)).unwrap_or_else(|| fold(reference))
+}
+
+fn answer(text: &str, extract: Extract) -> Option<String> {
+    match extract {
+        Extract::Gsm8k => {
+            let after = &text[text.rfind("####")? + 4..];
+            number(after.lines().next().unwrap_or_default())
+        }
+        Extract::LastNumber => last_number(text),
+        Extract::Text => Some(fold(text)),
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A text that begins with a number, as that number in one form.
+fn number(text: &str) -> Option<String> {
+    let plain: String = text.trim().chars().filter(|c| !matches!(c, ',' | '$')).collect();
+    let end =
+        plain.char_indices().find(|(i, c)| !(c.is_ascii_digit() || *c == '.' || (*i == 0 && *c == '-'))).map_or(plain.len(), |(i, _)| i);
+    canonical(plain[..end].trim_end_matches('.'))
+}
+
+fn last_number(text: &str) -> Option<String> {
+    let plain: String = text.chars().filter(|c| *c != ',').collect();
+    plain.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).filter_map(|part| canonical(part.trim_matches('.'))).next_back()
+}
+
+/// `18.0`, `018` and `18` are `18`.
+fn canonical(digits: &str) -> Option<String> {
+    let value: f64 = digits.parse().ok()?;
+    Some(if value.fract() == 0.0 && value.abs() < 1e15 { format!("{}", value as i64) } else { format!("{value}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gsm8k_answers() {
+        for (completion, correct) in [
+            ("5 + 13 = 18\n#### 18", true),
+            ("#### 18.0", true),
+            ("#### $18.", true),
+            ("#### 7\nNo: #### 18 apples", true),
+            ("The answer is 18", false),
+            ("#### eighteen", false),
+            ("#### 181", false),
+            ("#### -18", false),
+            ("", false),
+        ] {
+            assert_eq!(exact_match("x\n#### 18", completion, Extract::Gsm8k).1, correct, "{completion:?}");
+        }
+        assert!(exact_match("#### 1,234", "#### 1234", Extract::Gsm8k).1);
+        assert!(exact_match("18", "#### 18", Extract::Gsm8k).1);
+        assert_eq!(exact_match("#### 1", "no mark", Extract::Gsm8k).0, None);
+    }
+
+    #[test]
+    fn other_answers() {
+        assert!(exact_match("so 7", "3 and then 7.", Extract::LastNumber).1);
+        assert!(exact_match("a  b", " a b\n", Extract::Text).1);
+        assert!(!exact_match("a b", "", Extract::Text).1);
+    }
+}

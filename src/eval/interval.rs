@@ -1,0 +1,140 @@
+//! Intervals and tests for rates: 95 %, two-sided.
+
+/// The 97.5 % quantile of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Wilson's score interval of a rate; none of no trials. Source: Wilson (1927).
+pub fn wilson(hits: u64, trials: u64) -> Option<(f64, f64)> {
+    if trials == 0 {
+        return None;
+    }
+    let (n, p) = (trials as f64, hits as f64 / trials as f64);
+    let centre = p + Z * Z / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    Some((((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)))
+}
+
+/// The difference rate(first) − rate(second) on the same prompts, with Newcombe's interval: (difference, low, high); none of
+/// no pairs. Source: Newcombe (1998, Statistics in Medicine 17:2635), method 10: Wilson limits joined with the correlation φ,
+/// whose numerator is corrected for continuity where positive.
+pub fn newcombe_paired(pairs: &[(bool, bool)]) -> Option<(f64, f64, f64)> {
+    let count = |first, second| pairs.iter().filter(|&&pair| pair == (first, second)).count() as f64;
+    let (a, b, c, d) = (count(true, true), count(true, false), count(false, true), count(false, false));
+    let n = a + b + c + d;
+    let (p1, p2) = ((a + b) / n, (a + c) / n);
+    let (l1, u1) = wilson((a + b) as u64, pairs.len() as u64)?;
+    let (l2, u2) = wilson((a + c) as u64, pairs.len() as u64)?;
+    let margins = (a + b) * (c + d) * (a + c) * (b + d);
+    let phi = if margins == 0.0 {
+        0.0
+    } else {
+        let numerator = a * d - b * c;
+        let corrected = if numerator > n / 2.0 {
+            numerator - n / 2.0
+        } else if numerator >= 0.0 {
+            0.0
+        } else {
+            numerator
+        };
+        corrected / margins.sqrt()
+    };
+    let (dl1, du1, dl2, du2) = (p1 - l1, u1 - p1, p2 - l2, u2 - p2);
+    let below = (dl1 * dl1 - 2.0 * phi * dl1 * du2 + du2 * du2).max(0.0).sqrt();
+    let above = (du1 * du1 - 2.0 * phi * du1 * dl2 + dl2 * dl2).max(0.0).sqrt();
+    let difference = p1 - p2;
+    Some((difference, (difference - below).max(-1.0), (difference + above).min(1.0)))
+}
+
+/// Two-sided exact McNemar p-value of discordant pairs: `first_only` and `second_only` under a fair coin; 1 without any.
+pub fn mcnemar_exact(first_only: u64, second_only: u64) -> f64 {
+    let (n, k) = (first_only + second_only, first_only.min(second_only));
+    // Σ C(n, i) / 2^n in logarithms, so that large counts do not overflow.
+    let mut log_choose = 0.0;
+    let mut tail = 0.0;
+    for i in 0..=k {
+        if i > 0 {
+            log_choose += ((n - i + 1) as f64).ln() - (i as f64).ln();
+        }
+        tail += (log_choose - n as f64 * std::f64::consts::LN_2).exp();
+    }
+    (2.0 * tail).min(1.0)
+}
+
+/// About how many prompts would put the upper limit of a paired difference at or below `margin`, when the rates stay as
+/// measured; none when the difference itself is not below it.
+pub fn needed_prompts(pairs: &[(bool, bool)], margin: f64) -> Option<u64> {
+    let (difference, _, _) = newcombe_paired(pairs)?;
+    if difference >= margin {
+        return None;
+    }
+    for factor in [2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128] {
+        let repeated: Vec<_> = pairs.iter().copied().cycle().take(pairs.len() * factor).collect();
+        if newcombe_paired(&repeated).is_some_and(|(_, _, high)| high <= margin) {
+            return Some(repeated.len() as u64);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn near(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 5e-5, "{found}, expected {expected}");
+    }
+
+    /// statsmodels 0.14: `proportion_confint(k, n, method="wilson")`.
+    #[test]
+    fn wilson_is_statsmodels() {
+        for (k, n, low, high) in [(0, 10, 0.0, 0.277533), (3, 60, 0.017137, 0.137009), (59, 60, 0.911401, 0.997048), (5, 5, 0.565518, 1.0)]
+        {
+            let (l, h) = wilson(k, n).unwrap();
+            near(l, low);
+            near(h, high);
+        }
+        assert_eq!(wilson(0, 0), None);
+    }
+
+    fn pairs(a: usize, b: usize, c: usize, d: usize) -> Vec<(bool, bool)> {
+        [((true, true), a), ((true, false), b), ((false, true), c), ((false, false), d)]
+            .into_iter()
+            .flat_map(|(pair, n)| std::iter::repeat_n(pair, n))
+            .collect()
+    }
+
+    /// Newcombe (1998), table III, method 10: the published limits of these four-fold tables.
+    #[test]
+    fn paired_interval_is_the_published_one() {
+        for (table, low, high) in [
+            ((36, 12, 2, 0), 0.0569, 0.3404),
+            ((20, 12, 2, 16), 0.0562, 0.3292),
+            ((0, 54, 0, 0), 0.9061, 1.0),
+            ((0, 0, 0, 54), -0.0664, 0.0664),
+        ] {
+            let (_, l, h) = newcombe_paired(&pairs(table.0, table.1, table.2, table.3)).unwrap();
+            assert!((l - low).abs() < 2e-3 && (h - high).abs() < 2e-3, "{table:?}: {l} {h}, published {low} {high}");
+        }
+        assert_eq!(newcombe_paired(&[]), None);
+    }
+
+    /// scipy 1.15: `binomtest(min(b, c), b + c, 0.5).pvalue`.
+    #[test]
+    fn mcnemar_is_the_exact_binomial_test() {
+        near(mcnemar_exact(12, 2), 0.012939);
+        near(mcnemar_exact(5, 5), 1.0);
+        near(mcnemar_exact(0, 6), 0.03125);
+        assert_eq!(mcnemar_exact(0, 0), 1.0);
+    }
+
+    #[test]
+    fn more_prompts_can_decide_a_margin() {
+        let small = pairs(55, 2, 1, 2);
+        assert!(newcombe_paired(&small).unwrap().2 > 0.05);
+        let needed = needed_prompts(&small, 0.05).unwrap();
+        assert!(needed > 60 && needed < 2000, "{needed}");
+        assert_eq!(needed_prompts(&pairs(40, 20, 0, 0), 0.05), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! Rules of a gate.
+
+use serde::{Deserialize, Serialize};
+
+/// One condition on one arm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The arm.
+    pub arm: String,
+    /// `suite.metric`: `harmful.refusal_rate`, `benign.over_refusal_rate`, `benign.answered_rate`, `task.exact_match`; or a figure: `drift`, `task_nll`.
+    pub metric: String,
+    /// The condition.
+    pub condition: Condition,
+    /// Only this judge; none: every judge of the suite.
+    pub judge: Option<String>,
+    /// Compare the point estimate or a bound of its interval.
+    pub bound: Bound,
+}
+
+/// A limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// value ≥ limit.
+    AtLeast(f64),
+    /// value ≤ limit.
+    AtMost(f64),
+    /// rate(aligned) − rate(arm) ≤ limit, on the same prompts, by Newcombe's paired interval.
+    DropAtMost(f64),
+    /// rate(arm) − rate(aligned) ≤ limit, likewise.
+    RiseAtMost(f64),
+    /// gain(arm) ÷ gain(of) ≥ limit, gains over the aligned model.
+    RetainAtLeast {
+        /// The limit.
+        limit: f64,
+        /// The arm compared with.
+        of: String,
+    },
+}
+
+/// What of a value is compared with a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// The point estimate.
+    Point,
+    /// The lower end of the 95 % interval.
+    Lower,
+    /// The upper end of the 95 % interval.
+    Upper,
+}
+
+/// How the final answer is taken from text, on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extract {
+    /// GSM8K: the number after the last `####`, commas and `$` removed.
+    Gsm8k,
+    /// The last number of the text.
+    LastNumber,
+    /// The whole text, trimmed and whitespace folded.
+    Text,
+}
+
+impl Rule {
+    /// The rule as a person would write it.
+    pub fn text(&self) -> String {
+        let points = |limit: f64| format!("{:.1} points", limit * 100.0);
+        let bound = match self.bound {
+            Bound::Point => "",
+            Bound::Lower => "lower bound of ",
+            Bound::Upper => "upper bound of ",
+        };
+        let condition = match &self.condition {
+            Condition::AtLeast(limit) => format!("≥ {limit}"),
+            Condition::AtMost(limit) => format!("≤ {limit}"),
+            Condition::DropAtMost(limit) => format!("drop ≤ {}", points(*limit)),
+            Condition::RiseAtMost(limit) => format!("rise ≤ {}", points(*limit)),
+            Condition::RetainAtLeast { limit, of } => format!("keeps ≥ {:.0} % of {of}'s gain", limit * 100.0),
+        };
+        format!("{bound}{} {} {condition}", self.arm, self.metric)
+    }
+}
