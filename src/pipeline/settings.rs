@@ -6,8 +6,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::data::spec::DataSpec;
-use crate::record::Expect;
+pub use crate::data::spec::{Columns, DataFormat, DataSpec};
+pub use crate::eval::rule::{Bound, Condition, Extract, Rule};
+pub use crate::record::Expect;
+pub use crate::ticket::select::Scope;
+pub use crate::train::schedule::Scheduler;
 
 /// A whole pipeline, checked.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -86,18 +89,6 @@ pub struct Training {
     pub save_steps: u64,
 }
 
-/// Shape of the learning rate after warm-up, as transformers' schedules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scheduler {
-    /// Stays.
-    Constant,
-    /// Falls to 0 in a line.
-    Linear,
-    /// Falls to 0 along half a cosine.
-    Cosine,
-}
-
 /// How the base becomes the aligned model: all weights, rows from every source in equal number in each step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Align {
@@ -138,16 +129,6 @@ pub enum Score {
     Snip,
     /// Seeded noise: the control.
     Random,
-}
-
-/// Within what the top of the scores is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// All maskable weights together.
-    Global,
-    /// Each tensor by itself.
-    Tensor,
 }
 
 /// The custom task and the arms.
@@ -245,18 +226,6 @@ pub struct Suite {
     pub max_new_tokens: usize,
 }
 
-/// How the final answer is taken from text, on both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Extract {
-    /// GSM8K: the number after the last `####`, commas and `$` removed.
-    Gsm8k,
-    /// The last number of the text.
-    LastNumber,
-    /// The whole text, trimmed and whitespace folded.
-    Text,
-}
-
 /// Figures along the training curve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Probes {
@@ -284,52 +253,4 @@ pub enum Probe {
     RefusalLogOdds,
     /// Nats per token of the reference answers.
     TaskNll,
-}
-
-/// One condition.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Rule {
-    /// The arm.
-    pub arm: String,
-    /// `suite.metric`: `harmful.refusal_rate`, `benign.over_refusal_rate`, `benign.answered_rate`, `task.exact_match`; or a figure: `drift`, `task_nll`.
-    pub metric: String,
-    /// The condition.
-    pub condition: Condition,
-    /// Only this judge; none: every judge of the suite.
-    pub judge: Option<String>,
-    /// Compare the point estimate or a bound of its interval.
-    pub bound: Bound,
-}
-
-/// A limit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    /// value ≥ limit.
-    AtLeast(f64),
-    /// value ≤ limit.
-    AtMost(f64),
-    /// rate(aligned) − rate(arm) ≤ limit, on the same prompts, by Newcombe's paired interval.
-    DropAtMost(f64),
-    /// rate(arm) − rate(aligned) ≤ limit, likewise.
-    RiseAtMost(f64),
-    /// gain(arm) ÷ gain(of) ≥ limit, gains over the aligned model.
-    RetainAtLeast {
-        /// The limit.
-        limit: f64,
-        /// The arm compared with.
-        of: String,
-    },
-}
-
-/// What of a value is compared with a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Bound {
-    /// The point estimate.
-    Point,
-    /// The lower end of the 95 % interval.
-    Lower,
-    /// The upper end of the 95 % interval.
-    Upper,
 }
