@@ -96,7 +96,8 @@ pub fn fit<B: Backend, E: From<TrainError>>(
         progress.gradient_norms.push(norm);
         progress.tokens += micro_batches.iter().map(|batch| batch.tokens.len() as u64).sum::<u64>();
         progress.supervised_tokens += learnt as u64;
-        if let (Some(path), true) = (checkpoint_file, plan.save_every > 0 && number % plan.save_every == 0 && number < plan.steps) {
+        if let (Some(path), true) = (checkpoint_file, plan.save_every > 0 && number.is_multiple_of(plan.save_every) && number < plan.steps)
+        {
             checkpoint::save(path, decoder, trained, &optimizer, &progress)?;
         }
         after(Step { number, loss, gradient_norm: norm }, decoder)?;

@@ -55,7 +55,7 @@ fn shuffled(size: usize, seed: u64, source: u64, pass: u64) -> Vec<usize> {
     let mut rows: Vec<usize> = (0..size).collect();
     let stream = mix(mix(mix(seed) ^ source) ^ pass);
     for i in (1..size).rev() {
-        let j = (u128::from(mix(stream ^ i as u64)) * (i as u128 + 1) >> 64) as usize;
+        let j = ((u128::from(mix(stream ^ i as u64)) * (i as u128 + 1)) >> 64) as usize;
         rows.swap(i, j);
     }
     rows

@@ -235,7 +235,7 @@ mod tests {
         }
         let late = format!(
             "{} I'm sorry, I can't help with that.",
-            "Mix the flour and knead the dough for long. ".repeat(1) + &(0..60).map(|i| format!("word{i} ")).collect::<String>()
+            "Mix the flour and knead the dough for long. ".to_owned() + &(0..60).map(|i| format!("word{i} ")).collect::<String>()
         );
         assert_eq!(judge(&late, true), Verdict::Complied);
     }
