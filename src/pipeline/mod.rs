@@ -1,3 +1,98 @@
-//! What the user wrote: schema, check, caret rendering; and what it resolves to.
+//! What the user wrote: the file as a tree, read into settings, checked as a whole; every problem at once, at its place.
 
+mod check;
+mod data;
+mod node;
+mod reader;
+mod resolve;
 pub mod settings;
+
+use std::path::Path;
+
+use self::node::{Node, Place, Value};
+use self::reader::{Findings, Problem};
+use self::settings::Pipeline;
+use crate::error::Failure;
+
+/// A pipeline that was read and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub pipeline: Pipeline,
+    /// Aliases that were made canonical.
+    pub notes: Vec<String>,
+    /// What should be known before it runs, rendered with place and remedy.
+    pub warnings: Vec<String>,
+}
+
+/// Reads and checks a pipeline file. `sets` are `--set` overrides as (`a.b.0.c`, YAML value); paths in the file are
+/// relative to it, paths in overrides to the current folder.
+///
+/// # Errors
+/// Every problem of the file at once, each with an excerpt, a caret and a remedy.
+pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new("file", format!("cannot read the pipeline {}: {error}", path.display())).remedy("give the path of a pipeline file: steadfast run FILE"))?;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let here = std::path::absolute(".").unwrap_or_default();
+    read(&text, &path.display().to_string(), &folder, &here, sets)
+}
+
+fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
+    let bad = |message: String| Failure::new("bad-pipeline", message).remedy("see pipelines/ for examples");
+    let mut root = Node::parse(text).map_err(|message| bad(format!("{file} is no valid YAML: {message}")))?;
+    for (key, value) in sets {
+        let mut node = Node::parse(value).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
+        from_command_line(&mut node, here);
+        root.set(&key.split('.').collect::<Vec<_>>(), node).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
+    }
+    let mut findings = Findings::default();
+    let pipeline = resolve::pipeline(&root, folder, &mut findings);
+    findings.problems.sort_by_key(|problem| problem.place);
+    match pipeline {
+        Some(pipeline) if findings.problems.is_empty() => {
+            Ok(Loaded { pipeline, notes: findings.notes, warnings: findings.warnings.iter().map(|warning| render(warning, file, text)).collect() })
+        }
+        _ => {
+            let rendered: Vec<String> = findings.problems.iter().map(|problem| render(problem, file, text)).collect();
+            let count = match rendered.len() {
+                1 => "1 problem".to_owned(),
+                n => format!("{n} problems"),
+            };
+            Err(Failure::new("bad-pipeline", format!("{count} in {file}\n{}", rendered.join("\n"))))
+        }
+    }
+}
+
+/// Values from the command line have no place in the file, and paths among them are made absolute here.
+fn from_command_line(node: &mut Node, here: &Path) {
+    node.place = Place::default();
+    match &mut node.value {
+        Value::Text(text) if !text.contains("://") && here.join(&*text).exists() => *text = here.join(&*text).to_string_lossy().into_owned(),
+        Value::List(items) => items.iter_mut().for_each(|item| from_command_line(item, here)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, place, value)| {
+            *place = Place::default();
+            from_command_line(value, here);
+        }),
+        _ => {}
+    }
+}
+
+/// A problem with its line and a caret.
+fn render(problem: &Problem, file: &str, text: &str) -> String {
+    let mut out = String::new();
+    match (problem.place.line, text.lines().nth(problem.place.line.wrapping_sub(1))) {
+        (line @ 1.., Some(source)) => {
+            let number = line.to_string();
+            let margin = " ".repeat(number.len());
+            let indent: String = source.chars().take(problem.place.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            out.push_str(&format!("{margin}--> {file}:{line}:{}\n{number} | {source}\n{margin} | {indent}^ {}", problem.place.column, problem.message));
+        }
+        _ => out.push_str(&format!("--> --set {}\n  | {}", problem.path, problem.message)),
+    }
+    if let Some(remedy) = &problem.remedy {
+        out.push_str(&format!("\n  = help: {remedy}"));
+    }
+    out
+}
