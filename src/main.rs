@@ -1,3 +1,7 @@
-//! The program.
+//! Runs the program and turns its outcome into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(steadfast::cli::main() as u8)
+}

@@ -1,1 +1,294 @@
-//! (being written)
+//! Carries out a pipeline, from fetch to verdict. Reads like the README.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::artifact::digest::sha256;
+use crate::artifact::folder::{create_run, place_file, point_latest};
+use crate::artifact::write::write_bytes;
+use crate::error::{Exit, Failure, Within};
+use crate::eval::{gate, judge};
+use crate::pipeline::settings::{Pipeline, Train};
+use crate::record::{Arm, Cell, Decision, JudgeInfo, RECORD_VERSION, Record};
+use crate::report;
+use crate::stage::evaluate::{Questions, ask, questions};
+use crate::stage::fetch::{Model, fetch};
+use crate::stage::finetune::{Frame, Tuned, finetune};
+use crate::stage::{Context, align, extract, nothing_to_preserve, rows};
+
+/// What enters a run from outside: clock and place, as values.
+pub struct Setting {
+    /// The folder for runs; the store is `.store` inside it.
+    pub runs: PathBuf,
+    /// UTC start, RFC 3339.
+    pub started: String,
+    /// UTC start as a folder's name: `20261124T093000Z`.
+    pub stamp: String,
+    /// Peak resident memory of this process so far, in bytes.
+    pub peak_memory_bytes: fn() -> u64,
+    /// Seconds since the start.
+    pub elapsed_s: Box<dyn Fn() -> f64>,
+}
+
+/// A finished run.
+pub struct Outcome {
+    /// What was measured.
+    pub record: Record,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How the program ends.
+    pub exit: Exit,
+}
+
+/// Carries out a pipeline. The record, the report and the other files are written even when the run stops because there is nothing to preserve.
+///
+/// # Errors
+/// When a stage cannot be carried out.
+pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
+    let judges = pipeline.evaluate.judges.iter().map(|name| judge::by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let asked = questions(context, &pipeline.evaluate)?;
+    rows::check_overlaps(context, pipeline, &asked)?;
+
+    let mut record = begin(pipeline, setting, &asked, &judges)?;
+    let base = match &pipeline.model.base {
+        Some(source) => {
+            let (model, origin) = fetch(context, "base", source, &pipeline.model)?;
+            record.models.push(origin);
+            Some(model)
+        }
+        None => None,
+    };
+    let aligned = match (&pipeline.model.aligned, &pipeline.align, &base) {
+        (Some(source), _, _) => {
+            let (model, origin) = fetch(context, "aligned", source, &pipeline.model)?;
+            record.models.push(origin);
+            model
+        }
+        (None, Some(settings), Some(base)) => {
+            let (model, training) = align::align(context, base, settings, pipeline.seeds[0], &pipeline.model)?;
+            record.models.push(model.origin("aligned", "made by align", None));
+            record.digests.insert("align.training".into(), training);
+            model
+        }
+        _ => {
+            return Err(Failure::new("no-model", "the pipeline names no aligned model")
+                .remedy("write model.aligned, or model.base with an align: section"));
+        }
+    };
+    if let (true, Some(base)) = (pipeline.evaluate.base, &base) {
+        record.arms.push(reference_arm(context, "base", base, pipeline, &asked, &judges)?);
+    }
+    record.arms.push(reference_arm(context, "aligned", &aligned, pipeline, &asked, &judges)?);
+    if let Some(sentence) = gate::nothing_to_preserve(&record, pipeline.evaluate.floor) {
+        return stopped(context, pipeline, setting, record, sentence);
+    }
+
+    if let Some(settings) = &pipeline.finetune {
+        let tickets = extract::tickets(context, pipeline, base.as_ref(), &aligned)?;
+        for ticket in tickets.values() {
+            record.tickets.insert(ticket.name.clone(), ticket.summary.clone());
+        }
+        let frame = Frame::new(context, pipeline, settings, &aligned, &tickets, &asked, &judges)?;
+        if let (Some(figures), Some(cell)) = (frame.aligned_figures(context)?, record.arms.last_mut().and_then(|arm| arm.cells.last_mut()))
+        {
+            cell.figures = figures;
+        }
+        for settings in &settings.arms {
+            record.arms.push(arm(context, settings, &frame, pipeline, &asked, &judges, setting)?);
+        }
+    }
+    record.gate = Some(gate::decide(&record, &pipeline.gate));
+    conclude(context, pipeline, setting, record)
+}
+
+fn begin(pipeline: &Pipeline, setting: &Setting, asked: &[Questions], judges: &[judge::Judge]) -> Result<Record, Failure> {
+    let resolved = serde_json::to_value(pipeline).map_err(|error| Failure::new("internal", error.to_string()))?;
+    let mut digests = BTreeMap::new();
+    for questions in asked {
+        digests.insert(format!("suite.{}", questions.suite.name), format!("sha256:{}", questions.info.digest));
+    }
+    for judge in judges {
+        digests.insert(format!("judge.{}", judge.name()), format!("sha256:{}", judge.digest()));
+    }
+    Ok(Record {
+        version: RECORD_VERSION,
+        name: pipeline.name.clone(),
+        run_id: format!("{}-{}", setting.stamp, &sha256(resolved.to_string().as_bytes())[..8]),
+        program: format!("steadfast {}", env!("CARGO_PKG_VERSION")),
+        started: setting.started.clone(),
+        seconds: 0.0,
+        peak_memory_bytes: 0,
+        pipeline: resolved,
+        digests,
+        numerics: BTreeMap::new(),
+        models: Vec::new(),
+        tickets: BTreeMap::new(),
+        stages: Vec::new(),
+        suites: asked.iter().map(|questions| (questions.suite.name.clone(), questions.info.clone())).collect(),
+        judges: judges.iter().map(|judge| (judge.name().to_owned(), judge_info(judge))).collect(),
+        arms: Vec::new(),
+        warnings: Vec::new(),
+        gate: None,
+    })
+}
+
+fn judge_info(judge: &judge::Judge) -> JudgeInfo {
+    JudgeInfo {
+        kind: "phrases".into(),
+        version: judge.version().to_owned(),
+        digest: format!("sha256:{}", judge.digest()),
+        calibration: "not calibrated".into(),
+    }
+}
+
+/// An arm that trains nothing: the aligned model, or the base.
+fn reference_arm(
+    context: &Context<'_>,
+    name: &str,
+    model: &Model,
+    pipeline: &Pipeline,
+    asked: &[Questions],
+    judges: &[judge::Judge],
+) -> Result<Arm, Failure> {
+    let completions = ask(context, name, model, &pipeline.evaluate, asked, judges)?;
+    let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
+    let summary = if name == "base" { "before safety alignment" } else { "the model that the pipeline protects" };
+    Ok(Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, cells: vec![cell] })
+}
+
+/// One arm over all seeds: trained, saved, and measured on the saved files.
+fn arm(
+    context: &Context<'_>,
+    settings: &crate::pipeline::settings::Arm,
+    frame: &Frame<'_>,
+    pipeline: &Pipeline,
+    asked: &[Questions],
+    judges: &[judge::Judge],
+    setting: &Setting,
+) -> Result<Arm, Failure> {
+    let mut cells = Vec::new();
+    let mut training = None;
+    for &seed in &pipeline.seeds {
+        let Tuned { model, summary, curve, figures } = finetune(context, settings, frame, seed)?;
+        let completions = ask(context, &settings.name, &model, &pipeline.evaluate, asked, judges)?;
+        let step = summary.steps;
+        for (step, figures) in curve {
+            cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: false, figures, completions: BTreeMap::new() });
+        }
+        cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: true, figures, completions });
+        training.get_or_insert(summary);
+        let _ = setting;
+    }
+    Ok(Arm {
+        name: settings.name.clone(),
+        settings: serde_json::to_value(settings).map_err(|error| Failure::new("internal", error.to_string()))?,
+        summary: describe(settings),
+        training,
+        cells,
+    })
+}
+
+/// One sentence on an arm.
+fn describe(arm: &crate::pipeline::settings::Arm) -> String {
+    use crate::pipeline::settings::ArmTicket;
+    let rate = arm.training.learning_rate;
+    let ticket = match &arm.ticket {
+        Some(ArmTicket::Named(name)) => format!("ticket {name:?}"),
+        Some(ArmTicket::Random { like }) => format!("a random ticket as dense as {like:?}"),
+        None => "no ticket".into(),
+    };
+    let what = match (arm.train, arm.density) {
+        (Train::All, _) => "every weight".into(),
+        (Train::Maskable, _) => "every maskable weight".into(),
+        (Train::Complement, Some(density)) => format!("the task's own top {:.0} % of maskable outside {ticket}", density * 100.0),
+        (Train::Complement, None) => format!("every maskable weight outside {ticket}"),
+        (Train::Ticket, _) => format!("only {ticket}"),
+        (Train::Random, density) => format!("a random {:.0} % of maskable", density.unwrap_or(1.0) * 100.0),
+        (Train::None, _) => return "trains nothing".into(),
+    };
+    format!("trains {what} at {rate:e}")
+}
+
+/// Writes the files of a run that stopped early, and ends it.
+fn stopped(
+    context: &Context<'_>,
+    pipeline: &Pipeline,
+    setting: &Setting,
+    mut record: Record,
+    sentence: String,
+) -> Result<Outcome, Failure> {
+    record.gate = Some(crate::record::GateOutcome {
+        decision: Decision::Inconclusive,
+        headline: sentence.clone(),
+        findings: Vec::new(),
+        rules: Vec::new(),
+    });
+    let outcome = conclude(context, pipeline, setting, record)?;
+    Err(nothing_to_preserve(sentence).within(outcome.folder.display().to_string()))
+}
+
+/// Writes the run's folder.
+fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut record: Record) -> Result<Outcome, Failure> {
+    record.numerics.insert("backend".into(), context.compute.numerics()?);
+    record.numerics.insert("threads".into(), context.compute.threads.to_string());
+    record.warnings = context.warnings.borrow().clone();
+    record.stages = context.timings.borrow().clone();
+    record.seconds = (setting.elapsed_s)();
+    record.peak_memory_bytes = (setting.peak_memory_bytes)();
+    let folder = create_run(&setting.runs, &pipeline.name, &record.run_id)?;
+    if let Some(id) = folder.file_name() {
+        record.run_id = id.to_string_lossy().into_owned();
+    }
+    write_reports(&record, &folder)?;
+    place_artifacts(context, &folder)?;
+    point_latest(&folder)?;
+    let exit = record.gate.as_ref().map_or(Exit::Inconclusive, |gate| exit_of(gate.decision));
+    Ok(Outcome { record, folder, exit })
+}
+
+/// Writes `run.json`, `report.html`, `summary.md` and `junit.xml`.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_reports(record: &Record, folder: &Path) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(record).map_err(|error| Failure::new("internal", error.to_string()))?;
+    write_bytes(&folder.join("run.json"), json.as_bytes())?;
+    for (name, text) in [
+        ("report.html", report::html::render(record)?),
+        ("summary.md", report::markdown::render(record)),
+        ("junit.xml", report::junit::render(record)?),
+    ] {
+        write_bytes(&folder.join(name), text.as_bytes()).within(|| format!("writing {name}"))?;
+    }
+    Ok(())
+}
+
+/// The tickets and the arms' models, linked from the store.
+fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<(), Failure> {
+    for timing in context.timings.borrow().iter() {
+        let entry = context.store.root().join(&timing.key);
+        let Some((kind, name)) = timing.stage.split_once(' ') else { continue };
+        let target = match kind {
+            "extract" if name == "ticket" => folder.to_path_buf(),
+            "extract" => folder.join("tickets").join(name),
+            "finetune" => folder.join("arms").join(name.replace(' ', "-")),
+            _ => continue,
+        };
+        for file in crate::artifact::store::files_below(&entry)? {
+            if let Some(name) = file.file_name().filter(|name| *name != "manifest.json") {
+                place_file(&file, &target.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The exit code of a gate's decision.
+pub fn exit_of(decision: Decision) -> Exit {
+    match decision {
+        Decision::Pass => Exit::Passed,
+        Decision::Fail => Exit::Failed,
+        Decision::Inconclusive => Exit::Inconclusive,
+        Decision::Error => Exit::CouldNotRun,
+    }
+}

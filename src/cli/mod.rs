@@ -1,1 +1,107 @@
-//! (being written)
+//! The command line: one file a command.
+
+mod check;
+mod evaluate;
+mod gate;
+mod report;
+mod run;
+mod ticket;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Exit, Failure};
+use crate::ui::{Format, Ui};
+
+/// Fine-tunes an aligned language model on your own data, keeps its refusals, and proves whether it worked.
+#[derive(Debug, Parser)]
+#[command(
+    name = "steadfast",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 passed, 1 a gate rule failed, 2 could not run, 3 inconclusive."
+)]
+struct Arguments {
+    /// What results and progress are written as.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    format: Format,
+    /// Only results, warnings and errors.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Threads; results do not depend on it [default: all processors].
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Carries out a pipeline, from the model to the verdict.
+    Run(run::Run),
+    /// Checks a pipeline and prints it with every default.
+    Check(check::Check),
+    /// Extracts, shows and compares tickets.
+    #[command(subcommand)]
+    Ticket(ticket::Command),
+    /// Proves that a checkpoint kept the weights of a ticket, bit for bit.
+    Verify(verify::Verify),
+    /// Evaluates one model, without training.
+    Evaluate(evaluate::Evaluate),
+    /// Writes the reports of a run again from its run.json.
+    Report(report::Report),
+    /// Decides the gate of a run again from its run.json.
+    Gate(gate::Gate),
+}
+
+/// Runs the program.
+pub fn main() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::CouldNotRun } else { Exit::Passed };
+        }
+    };
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let ui = Ui::new(arguments.format, arguments.quiet, no_color);
+    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1);
+    let done = match &arguments.command {
+        Command::Run(command) => command.carry_out(&ui, threads),
+        Command::Check(command) => command.carry_out(&ui),
+        Command::Ticket(command) => command.carry_out(&ui, threads),
+        Command::Verify(command) => command.carry_out(&ui),
+        Command::Evaluate(command) => command.carry_out(&ui, threads),
+        Command::Report(command) => command.carry_out(&ui),
+        Command::Gate(command) => command.carry_out(&ui),
+    };
+    done.unwrap_or_else(|failure| {
+        ui.failure(&failure);
+        failure.exit
+    })
+}
+
+/// `--set a.b=c`.
+fn parse_set(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} is no KEY=VALUE, for example finetune.max_steps=20")),
+    }
+}
+
+/// A record on disk: `run.json`, or a folder that has one.
+fn read_record(path: &std::path::Path) -> Result<(crate::record::Record, PathBuf), Failure> {
+    let file = if path.is_dir() { path.join("run.json") } else { path.to_path_buf() };
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Failure::new("file", format!("cannot read {}: {error}", file.display())).remedy("give the folder of a run: runs/NAME/latest")
+    })?;
+    let version = serde_json::from_str::<serde_json::Value>(&text).ok().map(|json| json["version"].clone()).unwrap_or_default();
+    if version != crate::record::RECORD_VERSION {
+        let message = format!("{} is a record of version {version}, this program reads {}", file.display(), crate::record::RECORD_VERSION);
+        return Err(Failure::new("record-version", message).remedy("run the pipeline again with this version"));
+    }
+    let record = serde_json::from_str(&text).map_err(|error| Failure::new("damaged-record", format!("{}: {error}", file.display())))?;
+    Ok((record, file.parent().unwrap_or(std::path::Path::new(".")).to_path_buf()))
+}

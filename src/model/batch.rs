@@ -21,7 +21,7 @@ pub struct Target {
 }
 
 /// One tokenised training row.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Example {
     /// Token ids, (T).
     pub tokens: Vec<u32>,

@@ -10,35 +10,72 @@ use crate::record::Expect;
 pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let model = &pipeline.model;
     match (&model.base, &model.aligned, &pipeline.align) {
-        (_, Some(_), Some(_)) => findings.problem(place, "align", "the aligned model is given and made by align", Some("remove model.aligned or align".into())),
+        (_, Some(_), Some(_)) => {
+            findings.problem(place, "align", "the aligned model is given and made by align", Some("remove model.aligned or align".into()))
+        }
         (None, _, Some(_)) => findings.problem(place, "align", "align needs a base model", Some("write model.base".into())),
-        (Some(_), None, None) => findings.problem(place, "model", "there is a base, and nothing makes it an aligned model", Some("write align:, or name it model.aligned".into())),
+        (Some(_), None, None) => findings.problem(
+            place,
+            "model",
+            "there is a base, and nothing makes it an aligned model",
+            Some("write align:, or name it model.aligned".into()),
+        ),
         (None, None, None) => findings.problem(place, "model", "the pipeline names no model", Some("write model: {aligned: …}".into())),
         _ => {}
     }
     for ticket in &pipeline.tickets {
         if ticket.score == Score::TaskVector && model.base.is_none() {
-            findings.problem(place, &ticket.name, "a task-vector ticket needs a base model", Some("write model.base, or score: snip".into()));
+            findings.problem(
+                place,
+                &ticket.name,
+                "a task-vector ticket needs a base model",
+                Some("write model.base, or score: snip".into()),
+            );
         }
     }
     for name in &pipeline.evaluate.judges {
         if judge::by_name(name).is_err() {
-            findings.problem(place, "evaluate.judges", format!("there is no judge {name:?}"), Some(format!("judges are {}", judge::NAMES.join(", "))));
+            findings.problem(
+                place,
+                "evaluate.judges",
+                format!("there is no judge {name:?}"),
+                Some(format!("judges are {}", judge::NAMES.join(", "))),
+            );
         }
     }
     if pipeline.evaluate.suites.is_empty() {
-        findings.problem(place, "evaluate.suites", "there is no suite: nothing would be measured", Some("write suites: {harmful: {prompts: builtin:harmful, expect: refusal}}".into()));
+        findings.problem(
+            place,
+            "evaluate.suites",
+            "there is no suite: nothing would be measured",
+            Some("write suites: {harmful: {prompts: builtin:harmful, expect: refusal}}".into()),
+        );
     }
     let Some(finetune) = &pipeline.finetune else { return };
     let is_utility = |metric: &str| {
-        metric == "task_nll" || pipeline.evaluate.suites.iter().any(|suite| suite.expect == Expect::ExactMatch && metric.starts_with(&format!("{}.", suite.name)))
+        metric == "task_nll"
+            || pipeline
+                .evaluate
+                .suites
+                .iter()
+                .any(|suite| suite.expect == Expect::ExactMatch && metric.starts_with(&format!("{}.", suite.name)))
     };
     if !pipeline.gate.iter().any(|rule| is_utility(&rule.metric)) {
-        findings.warning(place, "gate", "no rule asks whether the task was learned: an arm that learned nothing would pass", Some("add {arm: protected, metric: task_nll, retain_at_least: 0.9, of: unprotected}".into()));
+        findings.warning(
+            place,
+            "gate",
+            "no rule asks whether the task was learned: an arm that learned nothing would pass",
+            Some("add {arm: protected, metric: task_nll, retain_at_least: 0.9, of: unprotected}".into()),
+        );
     }
     let protected = finetune.arms.iter().any(|arm| matches!(arm.ticket, Some(ArmTicket::Named(_))));
     let control = finetune.arms.iter().any(|arm| matches!(arm.ticket, Some(ArmTicket::Random { .. })));
     if protected && !control {
-        findings.warning(place, "finetune.arms", "no arm has a random ticket: the report cannot tell the ticket from any mask", Some("add control: {like: protected, ticket: random}".into()));
+        findings.warning(
+            place,
+            "finetune.arms",
+            "no arm has a random ticket: the report cannot tell the ticket from any mask",
+            Some("add control: {like: protected, ticket: random}".into()),
+        );
     }
 }

@@ -10,7 +10,11 @@ use super::settings::{Columns, DataFormat, DataSpec};
 pub fn sources(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -> Vec<DataSpec> {
     let items = list(node);
     let several = items.len() > 1;
-    items.iter().enumerate().filter_map(|(i, item)| source(item, &if several { format!("{path}.{i}") } else { path.to_owned() }, folder, findings)).collect()
+    items
+        .iter()
+        .enumerate()
+        .filter_map(|(i, item)| source(item, &if several { format!("{path}.{i}") } else { path.to_owned() }, folder, findings))
+        .collect()
 }
 
 /// Reads one source: `builtin:NAME`, a path, or a section with `path`.
@@ -21,7 +25,13 @@ pub fn source(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -
     let mut section = Section::new(node, path, findings);
     let format = section.choice(
         "format",
-        &[("auto", DataFormat::Auto), ("jsonl", DataFormat::Jsonl), ("json", DataFormat::Json), ("csv", DataFormat::Csv), ("parquet", DataFormat::Parquet)],
+        &[
+            ("auto", DataFormat::Auto),
+            ("jsonl", DataFormat::Jsonl),
+            ("json", DataFormat::Json),
+            ("csv", DataFormat::Csv),
+            ("parquet", DataFormat::Parquet),
+        ],
         findings,
     );
     let columns = section.get("columns").map(|node| columns(node, &format!("{path}.columns"), findings)).unwrap_or_default();
@@ -46,7 +56,12 @@ fn located(name: &str, folder: &Path, place: Place, path: &str, findings: &mut F
     }
     let full = folder.join(name);
     if !full.is_file() {
-        findings.problem(place, path, format!("{path}: there is no file {}", full.display()), Some(format!("paths are relative to the pipeline file; or give another: --set {path}=FILE")));
+        findings.problem(
+            place,
+            path,
+            format!("{path}: there is no file {}", full.display()),
+            Some(format!("paths are relative to the pipeline file; or give another: --set {path}=FILE")),
+        );
     }
     full.to_string_lossy().into_owned()
 }
@@ -67,7 +82,11 @@ fn columns(node: &Node, path: &str, findings: &mut Findings) -> Columns {
 
 fn filter(node: &Node, path: &str, findings: &mut Findings) -> Vec<(String, Vec<String>)> {
     let section = Section::new(node, path, findings);
-    section.entries().iter().map(|(column, _, wanted)| ((*column).to_owned(), list(wanted).into_iter().filter_map(text).collect())).collect()
+    section
+        .entries()
+        .iter()
+        .map(|(column, _, wanted)| ((*column).to_owned(), list(wanted).into_iter().filter_map(text).collect()))
+        .collect()
 }
 
 fn split(node: &Node, path: &str, findings: &mut Findings) -> Option<(f64, f64)> {
@@ -75,7 +94,12 @@ fn split(node: &Node, path: &str, findings: &mut Findings) -> Option<(f64, f64)>
     match ends[..] {
         [from, to] if (0.0..1.0).contains(&from) && from < to && to <= 1.0 => Some((from, to)),
         _ => {
-            findings.problem(node.place, path, format!("{path} is {}, expected [from, to] within 0 and 1", show(node)), Some("write split: [0.0, 0.9]".into()));
+            findings.problem(
+                node.place,
+                path,
+                format!("{path} is {}, expected [from, to] within 0 and 1", show(node)),
+                Some("write split: [0.0, 0.9]".into()),
+            );
             None
         }
     }

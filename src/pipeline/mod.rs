@@ -31,8 +31,10 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of the file at once, each with an excerpt, a caret and a remedy.
 pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new("file", format!("cannot read the pipeline {}: {error}", path.display())).remedy("give the path of a pipeline file: steadfast run FILE"))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new("file", format!("cannot read the pipeline {}: {error}", path.display()))
+            .remedy("give the path of a pipeline file: steadfast run FILE")
+    })?;
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let here = std::path::absolute(".").unwrap_or_default();
@@ -51,9 +53,11 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
     let pipeline = resolve::pipeline(&root, folder, &mut findings);
     findings.problems.sort_by_key(|problem| problem.place);
     match pipeline {
-        Some(pipeline) if findings.problems.is_empty() => {
-            Ok(Loaded { pipeline, notes: findings.notes, warnings: findings.warnings.iter().map(|warning| render(warning, file, text)).collect() })
-        }
+        Some(pipeline) if findings.problems.is_empty() => Ok(Loaded {
+            pipeline,
+            notes: findings.notes,
+            warnings: findings.warnings.iter().map(|warning| render(warning, file, text)).collect(),
+        }),
         _ => {
             let rendered: Vec<String> = findings.problems.iter().map(|problem| render(problem, file, text)).collect();
             let count = match rendered.len() {
@@ -69,7 +73,9 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
 fn from_command_line(node: &mut Node, here: &Path) {
     node.place = Place::default();
     match &mut node.value {
-        Value::Text(text) if !text.contains("://") && here.join(&*text).exists() => *text = here.join(&*text).to_string_lossy().into_owned(),
+        Value::Text(text) if !text.contains("://") && here.join(&*text).exists() => {
+            *text = here.join(&*text).to_string_lossy().into_owned()
+        }
         Value::List(items) => items.iter_mut().for_each(|item| from_command_line(item, here)),
         Value::Map(entries) => entries.iter_mut().for_each(|(_, place, value)| {
             *place = Place::default();
@@ -86,8 +92,12 @@ fn render(problem: &Problem, file: &str, text: &str) -> String {
         (line @ 1.., Some(source)) => {
             let number = line.to_string();
             let margin = " ".repeat(number.len());
-            let indent: String = source.chars().take(problem.place.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            out.push_str(&format!("{margin}--> {file}:{line}:{}\n{number} | {source}\n{margin} | {indent}^ {}", problem.place.column, problem.message));
+            let indent: String =
+                source.chars().take(problem.place.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            out.push_str(&format!(
+                "{margin}--> {file}:{line}:{}\n{number} | {source}\n{margin} | {indent}^ {}",
+                problem.place.column, problem.message
+            ));
         }
         _ => out.push_str(&format!("--> --set {}\n  | {}", problem.path, problem.message)),
     }

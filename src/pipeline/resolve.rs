@@ -17,7 +17,9 @@ const CALIBRATION_LEARNING_RATE: f64 = 3e-5;
 /// Reads a whole pipeline.
 pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Pipeline> {
     let mut top = Section::new(root, "", findings);
-    for (key, instead) in [("pretrain", "train a base with another program"), ("sweep", "write one arm for each setting"), ("protect", "use finetune.arms")] {
+    for (key, instead) in
+        [("pretrain", "train a base with another program"), ("sweep", "write one arm for each setting"), ("protect", "use finetune.arms")]
+    {
         if let Some(node) = top.get(key) {
             findings.problem(node.place, key, format!("{key} is not supported yet"), Some(instead.into()));
         }
@@ -56,7 +58,12 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
 fn seeds(node: &Node, findings: &mut Findings) -> Vec<u64> {
     let seeds: Vec<u64> = list(node).into_iter().filter_map(text).filter_map(|seed| seed.parse().ok()).collect();
     if seeds.is_empty() || seeds.len() != list(node).len() {
-        findings.problem(node.place, "seeds", format!("seeds is {}, expected a list of whole numbers", show(node)), Some("write seeds: [0]".into()));
+        findings.problem(
+            node.place,
+            "seeds",
+            format!("seeds is {}, expected a list of whole numbers", show(node)),
+            Some("write seeds: [0]".into()),
+        );
         return vec![0];
     }
     seeds
@@ -66,7 +73,11 @@ fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
     let mut section = Section::new(node, "model", findings);
     let mut place_of = |key: &'static str, section: &mut Section<'_>| {
         let source = section.text(key, findings)?;
-        Some(if source.contains("://") || source.starts_with("builtin:") { source } else { folder.join(source).to_string_lossy().into_owned() })
+        Some(if source.contains("://") || source.starts_with("builtin:") {
+            source
+        } else {
+            folder.join(source).to_string_lossy().into_owned()
+        })
     };
     let (base, aligned) = (place_of("base", &mut section), place_of("aligned", &mut section));
     let chat_template = section.text("chat_template", findings).map(|path| folder.join(path));
@@ -82,13 +93,25 @@ fn training(section: &mut Section<'_>, outer: &Training, findings: &mut Findings
     Training {
         max_steps: section.whole("max_steps", 1, findings).unwrap_or(outer.max_steps),
         learning_rate: section.number("learning_rate", "a number above 0", |rate| rate > 0.0, findings).unwrap_or(outer.learning_rate),
-        per_device_train_batch_size: section.whole("per_device_train_batch_size", 1, findings).map_or(outer.per_device_train_batch_size, |rows| rows as usize),
-        gradient_accumulation_steps: section.whole("gradient_accumulation_steps", 1, findings).map_or(outer.gradient_accumulation_steps, |n| n as usize),
+        per_device_train_batch_size: section
+            .whole("per_device_train_batch_size", 1, findings)
+            .map_or(outer.per_device_train_batch_size, |rows| rows as usize),
+        gradient_accumulation_steps: section
+            .whole("gradient_accumulation_steps", 1, findings)
+            .map_or(outer.gradient_accumulation_steps, |n| n as usize),
         max_length: section.whole("max_length", 2, findings).map_or(outer.max_length, |n| n as usize),
-        weight_decay: section.number("weight_decay", "a number of at least 0", |decay| decay >= 0.0, findings).unwrap_or(outer.weight_decay),
-        max_grad_norm: section.number("max_grad_norm", "a number of at least 0", |norm| norm >= 0.0, findings).unwrap_or(outer.max_grad_norm),
+        weight_decay: section
+            .number("weight_decay", "a number of at least 0", |decay| decay >= 0.0, findings)
+            .unwrap_or(outer.weight_decay),
+        max_grad_norm: section
+            .number("max_grad_norm", "a number of at least 0", |norm| norm >= 0.0, findings)
+            .unwrap_or(outer.max_grad_norm),
         lr_scheduler_type: section
-            .choice("lr_scheduler_type", &[("constant", Scheduler::Constant), ("linear", Scheduler::Linear), ("cosine", Scheduler::Cosine)], findings)
+            .choice(
+                "lr_scheduler_type",
+                &[("constant", Scheduler::Constant), ("linear", Scheduler::Linear), ("cosine", Scheduler::Cosine)],
+                findings,
+            )
             .unwrap_or(outer.lr_scheduler_type),
         warmup_steps: section.whole("warmup_steps", 0, findings).unwrap_or(outer.warmup_steps),
         adam_beta1: section.number("adam_beta1", "a share in [0, 1)", share, findings).unwrap_or(outer.adam_beta1),
@@ -117,8 +140,14 @@ fn trainer() -> Training {
     }
 }
 
-const TRAIN: [(&str, Train); 6] =
-    [("all", Train::All), ("maskable", Train::Maskable), ("complement", Train::Complement), ("ticket", Train::Ticket), ("random", Train::Random), ("none", Train::None)];
+const TRAIN: [(&str, Train); 6] = [
+    ("all", Train::All),
+    ("maskable", Train::Maskable),
+    ("complement", Train::Complement),
+    ("ticket", Train::Ticket),
+    ("random", Train::Random),
+    ("none", Train::None),
+];
 
 fn align(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Align> {
     let mut section = Section::new(node, "align", findings);
@@ -128,7 +157,12 @@ fn align(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Align> {
     let place = section.place;
     section.finish(findings);
     if data.is_empty() {
-        findings.problem(place, "align.data", "align has no data", Some("write data: [builtin:refusals, builtin:helpful, builtin:contrast]".into()));
+        findings.problem(
+            place,
+            "align.data",
+            "align has no data",
+            Some("write data: [builtin:refusals, builtin:helpful, builtin:contrast]".into()),
+        );
         return None;
     }
     Some(Align { data, training, train })
@@ -136,7 +170,9 @@ fn align(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Align> {
 
 fn ticket(node: &Node, name: &str, path: &str, folder: &Path, findings: &mut Findings) -> Option<Ticket> {
     let mut section = Section::new(node, path, findings);
-    let score = section.choice("score", &[("snip", Score::Snip), ("task-vector", Score::TaskVector), ("random", Score::Random)], findings).unwrap_or(Score::Snip);
+    let score = section
+        .choice("score", &[("snip", Score::Snip), ("task-vector", Score::TaskVector), ("random", Score::Random)], findings)
+        .unwrap_or(Score::Snip);
     let data = section.get("data").and_then(|node| source(node, &format!("{path}.data"), folder, findings));
     let density = section.number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings).unwrap_or(0.5);
     let scope = section.choice("scope", &[("global", Scope::Global), ("tensor", Scope::Tensor)], findings).unwrap_or(Scope::Global);
@@ -169,7 +205,12 @@ fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], findings: &mut Findi
     for (name, place, node) in Section::new(arms_node, "finetune.arms", findings).entries() {
         let path = format!("finetune.arms.{name}");
         if matches!(*name, "aligned" | "base") {
-            findings.problem(*place, &path, format!("an arm cannot be named {name:?}: that is the model it is compared with"), Some("choose another name".into()));
+            findings.problem(
+                *place,
+                &path,
+                format!("an arm cannot be named {name:?}: that is the model it is compared with"),
+                Some("choose another name".into()),
+            );
         }
         arms.extend(arm(node, name, &path, &arms, &names, &defaults, tickets, findings));
     }
@@ -177,7 +218,16 @@ fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], findings: &mut Findi
 }
 
 #[allow(clippy::too_many_arguments)]
-fn arm(node: &Node, name: &str, path: &str, earlier: &[Arm], names: &[&str], defaults: &Training, tickets: &[Ticket], findings: &mut Findings) -> Option<Arm> {
+fn arm(
+    node: &Node,
+    name: &str,
+    path: &str,
+    earlier: &[Arm],
+    names: &[&str],
+    defaults: &Training,
+    tickets: &[Ticket],
+    findings: &mut Findings,
+) -> Option<Arm> {
     let mut section = Section::new(node, path, findings);
     let like = match section.get("like") {
         None => None,
@@ -185,7 +235,11 @@ fn arm(node: &Node, name: &str, path: &str, earlier: &[Arm], names: &[&str], def
             let wanted = text(node).unwrap_or_default();
             let found = earlier.iter().find(|arm| arm.name == wanted);
             if found.is_none() {
-                let remedy = if names.contains(&wanted.as_str()) { format!("write {wanted} above {name}") } else { format!("arms are {}", names.join(", ")) };
+                let remedy = if names.contains(&wanted.as_str()) {
+                    format!("write {wanted} above {name}")
+                } else {
+                    format!("arms are {}", names.join(", "))
+                };
                 findings.problem(node.place, &format!("{path}.like"), format!("there is no arm {wanted:?} above {name}"), Some(remedy));
             }
             found
@@ -193,25 +247,40 @@ fn arm(node: &Node, name: &str, path: &str, earlier: &[Arm], names: &[&str], def
     };
     let training = training(&mut section, like.map_or(defaults, |like| &like.training), findings);
     let train = section.choice("train", &TRAIN, findings).or(like.map(|like| like.train)).unwrap_or(Train::All);
-    let density = section.number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings).or(like.and_then(|like| like.density));
+    let density = section
+        .number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings)
+        .or(like.and_then(|like| like.density));
     let first = tickets.first().map(|ticket| ticket.name.clone());
     let ticket = match section.get("ticket") {
         Some(node) => match text(node).unwrap_or_default().as_str() {
             "random" if tickets.is_empty() => {
-                findings.problem(node.place, &format!("{path}.ticket"), "a random ticket takes its density from the pipeline's ticket, and there is none", Some("write ticket: {score: snip, data: …}".into()));
+                findings.problem(
+                    node.place,
+                    &format!("{path}.ticket"),
+                    "a random ticket takes its density from the pipeline's ticket, and there is none",
+                    Some("write ticket: {score: snip, data: …}".into()),
+                );
                 None
             }
             "random" => first.clone().map(|like| ArmTicket::Random { like }),
             named if tickets.iter().any(|ticket| ticket.name == named) => Some(ArmTicket::Named(named.to_owned())),
             other => {
                 let have: Vec<&str> = tickets.iter().map(|ticket| ticket.name.as_str()).chain(["random"]).collect();
-                findings.problem(node.place, &format!("{path}.ticket"), format!("there is no ticket {other:?}"), Some(format!("tickets are {}", have.join(", "))));
+                findings.problem(
+                    node.place,
+                    &format!("{path}.ticket"),
+                    format!("there is no ticket {other:?}"),
+                    Some(format!("tickets are {}", have.join(", "))),
+                );
                 None
             }
         },
-        None => like.and_then(|like| like.ticket.clone()).or_else(|| if matches!(train, Train::Complement | Train::Ticket) { first.map(ArmTicket::Named) } else { None }),
+        None => like
+            .and_then(|like| like.ticket.clone())
+            .or_else(|| if matches!(train, Train::Complement | Train::Ticket) { first.map(ArmTicket::Named) } else { None }),
     };
-    let calibration_steps = section.whole("calibration_steps", 1, findings).or(like.map(|like| like.calibration_steps)).unwrap_or(CALIBRATION_STEPS);
+    let calibration_steps =
+        section.whole("calibration_steps", 1, findings).or(like.map(|like| like.calibration_steps)).unwrap_or(CALIBRATION_STEPS);
     let calibration_learning_rate = section
         .number("calibration_learning_rate", "a number above 0", |rate| rate > 0.0, findings)
         .or(like.map(|like| like.calibration_learning_rate))
@@ -219,7 +288,12 @@ fn arm(node: &Node, name: &str, path: &str, earlier: &[Arm], names: &[&str], def
     let place = section.place;
     section.finish(findings);
     if matches!(train, Train::Complement | Train::Ticket) && ticket.is_none() {
-        findings.problem(place, path, format!("{path} trains around a ticket, and the pipeline has none"), Some("write ticket: {score: snip, data: builtin:refusals, density: 0.5}".into()));
+        findings.problem(
+            place,
+            path,
+            format!("{path} trains around a ticket, and the pipeline has none"),
+            Some("write ticket: {score: snip, data: builtin:refusals, density: 0.5}".into()),
+        );
     }
     if train == Train::Random && density.is_none() {
         findings.problem(place, path, format!("{path} trains a random share, and names none"), Some("write density: 0.10".into()));
@@ -233,7 +307,8 @@ fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> Evaluate {
     let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(MAX_NEW_TOKENS);
     let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
     let base = section.flag("base", findings).unwrap_or(false);
-    let judges = section.get("judges").map(|node| list(node).into_iter().filter_map(text).collect()).unwrap_or_else(|| vec!["phrases".to_owned()]);
+    let judges =
+        section.get("judges").map(|node| list(node).into_iter().filter_map(text).collect()).unwrap_or_else(|| vec!["phrases".to_owned()]);
     let mut suites = Vec::new();
     if let Some(node) = section.get("suites") {
         for (name, _, node) in Section::new(node, "evaluate.suites", findings).entries() {
@@ -258,9 +333,19 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
         Some(node) => match text(node).as_deref() {
             Some("refusal") => {}
             Some("answer") => expect = Expect::Answer,
-            _ => findings.problem(node.place, &format!("{path}.expect"), format!("{path}.expect is {}", show(node)), Some("write refusal, answer, or {exact_match: COLUMN}".into())),
+            _ => findings.problem(
+                node.place,
+                &format!("{path}.expect"),
+                format!("{path}.expect is {}", show(node)),
+                Some("write refusal, answer, or {exact_match: COLUMN}".into()),
+            ),
         },
-        None => findings.problem(section.place, &path, format!("{path} does not say what a good answer is"), Some("write expect: refusal".into())),
+        None => findings.problem(
+            section.place,
+            &path,
+            format!("{path} does not say what a good answer is"),
+            Some("write expect: refusal".into()),
+        ),
     }
     let extract = section
         .choice("extract", &[("gsm8k", Extract::Gsm8k), ("last_number", Extract::LastNumber), ("text", Extract::Text)], findings)
@@ -280,10 +365,14 @@ fn probes(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Probes>
     let every = section.whole("every", 1, findings).unwrap_or(5);
     let words = [("drift", Probe::Drift), ("refusal_log_odds", Probe::RefusalLogOdds), ("task_nll", Probe::TaskNll)];
     let of = match section.get("of") {
-        Some(node) => list(node).into_iter().filter_map(|node| super::reader::choose(node, "evaluate.probes.of", &words, findings)).collect(),
+        Some(node) => {
+            list(node).into_iter().filter_map(|node| super::reader::choose(node, "evaluate.probes.of", &words, findings)).collect()
+        }
         None => words.iter().map(|(_, probe)| *probe).collect(),
     };
-    let mut data = |key: &'static str, section: &mut Section<'_>| section.get(key).and_then(|node| source(node, &format!("evaluate.probes.{key}"), folder, findings));
+    let mut data = |key: &'static str, section: &mut Section<'_>| {
+        section.get(key).and_then(|node| source(node, &format!("evaluate.probes.{key}"), folder, findings))
+    };
     let harmful = data("harmful", &mut section).unwrap_or_else(|| DataSpec::new("builtin:probes"));
     let benign = data("benign", &mut section).unwrap_or_else(|| DataSpec::new("builtin:benign-probes"));
     let task = data("task", &mut section);
@@ -313,14 +402,21 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
     if let Some(limit) = section.number("retain_at_least", "a share from 0 to 1", share, findings) {
         match &of {
             Some(of) => conditions.push(Condition::RetainAtLeast { limit, of: of.clone() }),
-            None => findings.problem(section.place, path, "retain_at_least does not say whose gain is kept", Some("write of: unprotected".into())),
+            None => findings.problem(
+                section.place,
+                path,
+                "retain_at_least does not say whose gain is kept",
+                Some("write of: unprotected".into()),
+            ),
         }
     }
     let judge = section.get("judge").and_then(|node| {
         let judges: Vec<&str> = evaluate.judges.iter().map(String::as_str).collect();
         named(node, &format!("{path}.judge"), "judge", &judges, findings)
     });
-    let bound = section.choice("bound", &[("point", Bound::Point), ("lower", Bound::Lower), ("upper", Bound::Upper)], findings).unwrap_or(Bound::Point);
+    let bound = section
+        .choice("bound", &[("point", Bound::Point), ("lower", Bound::Lower), ("upper", Bound::Upper)], findings)
+        .unwrap_or(Bound::Point);
     let place = section.place;
     section.finish(findings);
     if conditions.len() != 1 {
@@ -346,8 +442,11 @@ fn named(node: &Node, path: &str, what: &str, have: &[&str], findings: &mut Find
 }
 
 fn metric(node: &Node, path: &str, evaluate: &Evaluate, findings: &mut Findings) -> Option<String> {
-    let mut have: Vec<String> =
-        evaluate.suites.iter().flat_map(|suite| Metric::names(suite.expect).iter().map(|metric| format!("{}.{metric}", suite.name))).collect();
+    let mut have: Vec<String> = evaluate
+        .suites
+        .iter()
+        .flat_map(|suite| Metric::names(suite.expect).iter().map(|metric| format!("{}.{metric}", suite.name)))
+        .collect();
     if evaluate.probes.is_some() {
         have.extend(["drift", "refusal_log_odds", "task_nll"].map(str::to_owned));
     }

@@ -1,0 +1,50 @@
+//! `steadfast evaluate MODEL --pipeline FILE`: one model, no training.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::parse_set;
+use super::run::{context, setting};
+use crate::error::{Exit, Failure};
+use crate::event::Event;
+use crate::pipeline;
+use crate::report::markdown;
+use crate::run::run;
+use crate::ui::Ui;
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The model: a Hugging Face folder.
+    model: String,
+    /// A pipeline whose suites and judges are used; its training and its gate are left out.
+    #[arg(long, value_name = "FILE")]
+    pipeline: PathBuf,
+    /// Overrides a key. May be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_set)]
+    sets: Vec<(String, String)>,
+    /// The folder for runs and their store.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
+}
+
+impl Evaluate {
+    pub(super) fn carry_out(&self, ui: &Ui, threads: usize) -> Result<Exit, Failure> {
+        let mut loaded = pipeline::load(&self.pipeline, &self.sets)?;
+        let settings = &mut loaded.pipeline;
+        settings.model.base = None;
+        settings.model.aligned = Some(self.model.clone());
+        (settings.align, settings.finetune) = (None, None);
+        settings.tickets.clear();
+        settings.gate.clear();
+        settings.evaluate.floor = 0.0;
+        let listener = |event: Event| ui.event(&event);
+        let context = context(&self.runs, &listener, threads);
+        let outcome = run(&context, settings, &setting(&self.runs))?;
+        ui.value(&outcome.record);
+        ui.text(&markdown::render(&outcome.record));
+        ui.text(&format!("report: {}", outcome.folder.join("report.html").display()));
+        Ok(Exit::Passed)
+    }
+}

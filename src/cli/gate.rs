@@ -1,0 +1,34 @@
+//! `steadfast gate RUN`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::read_record;
+use crate::error::{Exit, Failure};
+use crate::eval::gate::decide;
+use crate::eval::rule::Rule;
+use crate::run::exit_of;
+use crate::ui::Ui;
+
+/// Arguments of `gate`.
+#[derive(Debug, Args)]
+pub struct Gate {
+    /// The run's folder, or its run.json.
+    run: PathBuf,
+}
+
+impl Gate {
+    pub(super) fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
+        let (record, _) = read_record(&self.run)?;
+        let rules: Vec<Rule> = serde_json::from_value(record.pipeline["gate"].clone())
+            .map_err(|error| Failure::new("damaged-record", format!("the record's rules: {error}")))?;
+        let outcome = decide(&record, &rules);
+        ui.value(&outcome);
+        for rule in &outcome.rules {
+            ui.text(&format!("{:?}: {}: {}", rule.decision, rule.rule, rule.reason));
+        }
+        ui.text(&format!("{:?}: {}", outcome.decision, outcome.headline));
+        Ok(exit_of(outcome.decision))
+    }
+}

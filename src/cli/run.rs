@@ -1,0 +1,81 @@
+//! `steadfast run FILE`.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+
+use super::parse_set;
+use crate::artifact::store::Store;
+use crate::error::{Exit, Failure};
+use crate::event::{Event, Listener};
+use crate::pipeline;
+use crate::report::markdown;
+use crate::run::{Setting, run};
+use crate::stage::Context;
+use crate::stage::engine::Compute;
+use crate::ui::Ui;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The pipeline file.
+    file: PathBuf,
+    /// Overrides a key: finetune.max_steps=20. May be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_set)]
+    sets: Vec<(String, String)>,
+    /// The folder for runs and their store.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
+}
+
+impl Run {
+    pub(super) fn carry_out(&self, ui: &Ui, threads: usize) -> Result<Exit, Failure> {
+        let loaded = pipeline::load(&self.file, &self.sets)?;
+        let listener = |event: Event| ui.event(&event);
+        for message in loaded.notes {
+            listener(Event::Note { message });
+        }
+        let context = context(&self.runs, &listener, threads);
+        for warning in loaded.warnings {
+            context.warn(warning);
+        }
+        let outcome = run(&context, &loaded.pipeline, &setting(&self.runs))?;
+        ui.value(&outcome.record.gate);
+        ui.text(&markdown::render(&outcome.record));
+        ui.text(&format!("report: {}", outcome.folder.join("report.html").display()));
+        Ok(outcome.exit)
+    }
+}
+
+/// What stages need, with the store inside the folder of runs.
+pub(super) fn context<'a>(runs: &std::path::Path, listener: Listener<'a>, threads: usize) -> Context<'a> {
+    Context {
+        store: Store::new(runs.join(".store")),
+        listener,
+        compute: Compute { threads },
+        warnings: RefCell::default(),
+        timings: RefCell::default(),
+    }
+}
+
+/// Clock and place of this process.
+pub(super) fn setting(runs: &std::path::Path) -> Setting {
+    let start = Instant::now();
+    let now = jiff::Timestamp::now();
+    Setting {
+        runs: runs.to_path_buf(),
+        started: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        stamp: now.strftime("%Y%m%dT%H%M%SZ").to_string(),
+        peak_memory_bytes,
+        elapsed_s: Box::new(move || start.elapsed().as_secs_f64()),
+    }
+}
+
+/// The largest resident memory of this process so far, in bytes; 0 where the system does not tell.
+fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap_or(0) * 1024
+}

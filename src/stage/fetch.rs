@@ -1,0 +1,95 @@
+//! fetch: a source becomes an opened model.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::data::tokenizer::TextModel;
+use crate::error::{Failure, Within};
+use crate::event::Event;
+use crate::hub::Source;
+use crate::model::config::ModelConfig;
+use crate::model::inventory::inventory;
+use crate::model::weights::Weights;
+use crate::pipeline::settings;
+use crate::record::ModelOrigin;
+
+use super::Context;
+
+/// An opened model: a Hugging Face folder whose weights are bound to its configuration.
+pub struct Model {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The architecture.
+    pub config: ModelConfig,
+    /// The weights, memory-mapped.
+    pub weights: Weights,
+    /// Tokenizer and chat template.
+    pub text: TextModel,
+    /// Digest of the weights, independent of how they are split into files.
+    pub digest: String,
+    /// Digest of everything that turns text into tokens: tokenizer, template, system message.
+    pub text_digest: String,
+}
+
+impl Model {
+    /// Opens a Hugging Face folder.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, the architecture is not supported, or weights and configuration do not fit.
+    pub fn open(folder: &Path, settings: &settings::Model) -> Result<Self, Failure> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read_to_string(&path).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", path.display())))
+        };
+        let config = ModelConfig::from_json(&read("config.json")?, read("generation_config.json").ok().as_deref())
+            .within(|| folder.join("config.json").display().to_string())?;
+        let weights = Weights::open(folder)?;
+        weights.bind(&config)?;
+        let mut text = TextModel::from_folder(folder)?;
+        if let Some(path) = &settings.chat_template {
+            let template = std::fs::read_to_string(path)
+                .map_err(|error| Failure::new("file", format!("cannot read the chat template {}: {error}", path.display())))?;
+            text = text.with_template(&template)?;
+        }
+        text = text.with_system(settings.system.clone());
+        let digest = weights.digest();
+        let text_digest = text.digest();
+        Ok(Self { folder: folder.to_path_buf(), config, weights, text, digest, text_digest })
+    }
+
+    /// What the record tells of it.
+    pub fn origin(&self, role: &str, source: &str, revision: Option<String>) -> ModelOrigin {
+        let specs = inventory(&self.config);
+        let mut dtypes: Vec<String> =
+            specs.iter().filter_map(|spec| self.weights.dtype(&spec.name)).map(|dtype| dtype.to_string()).collect();
+        dtypes.sort();
+        dtypes.dedup();
+        ModelOrigin {
+            role: role.into(),
+            source: source.into(),
+            revision,
+            weights: format!("sha256:{}", self.digest),
+            parameters: specs.iter().map(|spec| spec.len() as u64).sum(),
+            maskable: specs.iter().filter(|spec| spec.maskable()).map(|spec| spec.len() as u64).sum(),
+            dtype: dtypes.join(", "),
+        }
+    }
+}
+
+/// Brings a model here and opens it.
+///
+/// # Errors
+/// When the source cannot be reached or its content is not what it must be.
+pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &settings::Model) -> Result<(Model, ModelOrigin), Failure> {
+    let stage = format!("fetch {role}");
+    (context.listener)(Event::StageStarted { stage: stage.clone() });
+    let start = Instant::now();
+    let parsed = Source::parse(source).within(|| stage.clone())?;
+    let folder = parsed.folder().within(|| stage.clone())?;
+    let model = Model::open(folder, settings).within(|| stage.clone())?;
+    let seconds = start.elapsed().as_secs_f64();
+    let origin = model.origin(role, source, None);
+    let note = format!("{} parameters, {}", origin.parameters, origin.dtype);
+    (context.listener)(Event::StageFinished { stage, seconds, note });
+    Ok((model, origin))
+}

@@ -1,0 +1,263 @@
+//! Probes: figures along the training curve that move before refusals do.
+//!
+//! The reference is made once from the aligned model: its own greedy refusals of the probe prompts, and its
+//! log-probabilities along them. A tuned model is then compared with it by forward passes alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::rows::Row;
+use crate::error::{Failure, Within};
+use crate::eval::judge::Judge;
+use crate::model::backend::Backend;
+use crate::model::batch::{Example, Packed};
+use crate::model::decoder::Decoder;
+use crate::model::generate::generate;
+use crate::pipeline::settings::Probe;
+use crate::record::{Figure, Verdict};
+
+use super::evaluate::{backend_failed, greedy};
+use super::fetch::Model;
+use super::{Context, read_json, write_json};
+
+const VERSION: u32 = 1;
+
+/// Rows of a forward pass at most, so that logits of a large vocabulary stay within memory.
+const ROWS_AT_ONCE: usize = 8;
+
+/// What tuned models are compared with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reference {
+    /// Prompt tokens and the aligned model's refusal, cut to the probe's length, for each probe prompt that it refused.
+    pub refusals: Vec<(Vec<u32>, Vec<u32>)>,
+    /// The refusals as text, for the record.
+    pub texts: Vec<String>,
+    /// Probe prompts that were asked.
+    pub asked: usize,
+    /// The distinct first tokens of those refusals.
+    pub first_tokens: BTreeSet<u32>,
+    /// Mean probability of those first tokens on benign prompts.
+    pub benign_mass: f64,
+    /// Task rows for the task's loss.
+    pub task: Vec<Example>,
+}
+
+/// What the reference is made from.
+pub struct ProbeInput<'a> {
+    /// Harmful prompts.
+    pub harmful: &'a [Row],
+    /// Benign prompts.
+    pub benign: &'a [Row],
+    /// Held-out task rows.
+    pub task: Vec<Example>,
+    /// Tokens of each refusal that count.
+    pub tokens: usize,
+    /// Sequences generated at once.
+    pub batch_size: usize,
+    /// Digests of the above.
+    pub digests: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Parts<'a> {
+    model: &'a str,
+    text: &'a str,
+    numerics: String,
+    digests: &'a [String],
+    tokens: usize,
+    judge: String,
+}
+
+/// Makes the reference from the aligned model.
+///
+/// # Errors
+/// When the backend fails or the store cannot be written.
+pub fn reference(context: &Context<'_>, aligned: &Model, input: &ProbeInput<'_>, judge: &Judge) -> Result<(Reference, String), Failure> {
+    let parts = Parts {
+        model: &aligned.digest,
+        text: &aligned.text_digest,
+        numerics: context.compute.numerics()?,
+        digests: &input.digests,
+        tokens: input.tokens,
+        judge: judge.digest(),
+    };
+    let entry = context.stage("reference", VERSION, &parts, |place| {
+        let made = make(context, aligned, input, judge)?;
+        write_json(place, "reference.json", &made)?;
+        Ok(format!("{} of {} probe prompts refused", made.refusals.len(), made.asked))
+    })?;
+    let digest = crate::artifact::digest::sha256_file(&entry.folder.join("reference.json"))?;
+    Ok((read_json(&entry, "reference.json")?, digest))
+}
+
+/// Asks the aligned model.
+fn make(context: &Context<'_>, model: &Model, input: &ProbeInput<'_>, judge: &Judge) -> Result<Reference, Failure> {
+    let mut decoder = context.compute.load(model)?;
+    let encode = |rows: &[Row]| -> Result<Vec<Vec<u32>>, Failure> {
+        rows.iter().map(|row| model.text.encode_prompt(row.question()).within(|| format!("probe prompt {}", row.id))).collect()
+    };
+    let prompts = encode(input.harmful)?;
+    // The judge needs a whole sentence; the probe keeps the first tokens of it.
+    let sampling = greedy(model, input.tokens.max(32));
+    let replies = generate(&mut decoder, &prompts, &sampling, input.batch_size, &mut |_, _| {}).map_err(backend_failed)?;
+    let mut made = Reference {
+        refusals: Vec::new(),
+        texts: Vec::new(),
+        asked: prompts.len(),
+        first_tokens: BTreeSet::new(),
+        benign_mass: 0.0,
+        task: input.task.clone(),
+    };
+    for (prompt, reply) in prompts.into_iter().zip(replies) {
+        let text = model.text.decode(&reply.tokens)?;
+        if judge.judge(&text, reply.ended) == Verdict::Refused {
+            let refusal: Vec<u32> = reply.tokens.iter().copied().take(input.tokens).collect();
+            made.first_tokens.extend(refusal.first());
+            made.refusals.push((prompt, refusal));
+            made.texts.push(text);
+        }
+    }
+    let benign = encode(input.benign)?;
+    if !made.first_tokens.is_empty() && !benign.is_empty() {
+        let masses = first_token_masses(&mut decoder, &benign, &made.first_tokens)?;
+        made.benign_mass = masses.iter().sum::<f64>() / masses.len() as f64;
+    }
+    Ok(made)
+}
+
+/// The reference with the aligned model's log-probabilities, held while one arm trains.
+pub struct Measure {
+    reference: Reference,
+    of: Vec<Probe>,
+    /// Rows of [`ROWS_AT_ONCE`] refusals with the aligned model's log-probabilities, (N, V).
+    chunks: Vec<(Packed, Vec<f32>)>,
+}
+
+impl Measure {
+    /// Takes the aligned model's log-probabilities from a decoder that holds its weights.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub fn new<B: Backend>(decoder: &mut Decoder<B>, reference: Reference, of: &[Probe]) -> Result<Self, Failure> {
+        let mut chunks = Vec::new();
+        if of.contains(&Probe::Drift) {
+            for part in reference.refusals.chunks(ROWS_AT_ONCE) {
+                let examples: Vec<Example> = part.iter().map(|(prompt, refusal)| continued(prompt, refusal)).collect();
+                let packed = Packed::from_examples(&examples);
+                let expected = decoder.log_probabilities(&packed).map_err(backend_failed)?;
+                chunks.push((packed, expected));
+            }
+        }
+        Ok(Self { reference, of: of.to_vec(), chunks })
+    }
+
+    /// Measures a decoder's weights against the reference.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub fn measure<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<BTreeMap<String, Figure>, Failure> {
+        let mut figures = BTreeMap::new();
+        for probe in &self.of {
+            let (name, figure) = match probe {
+                Probe::Drift => ("drift", self.drift(decoder)?),
+                Probe::RefusalLogOdds => ("refusal_log_odds", self.log_odds(decoder)?),
+                Probe::TaskNll => ("task_nll", self.task_nll(decoder)?),
+            };
+            if let Some(figure) = figure {
+                figures.insert(name.to_owned(), figure);
+            }
+        }
+        Ok(figures)
+    }
+
+    fn drift<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<Option<Figure>, Failure> {
+        let mut per_prompt = Vec::new();
+        for (packed, expected) in &self.chunks {
+            let got = decoder.log_probabilities(packed).map_err(backend_failed)?;
+            let vocabulary = expected.len() / packed.targets.len().max(1);
+            let mut divergences = expected.chunks(vocabulary).zip(got.chunks(vocabulary)).map(|(p, q)| divergence(p, q));
+            for row in packed.row_starts.windows(2) {
+                let tokens = packed.targets.iter().filter(|target| (row[0]..row[1]).contains(&target.position)).count();
+                let sum: f64 = divergences.by_ref().take(tokens).sum();
+                if tokens > 0 {
+                    per_prompt.push(sum / tokens as f64);
+                }
+            }
+        }
+        Ok(mean(&per_prompt))
+    }
+
+    fn log_odds<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<Option<Figure>, Failure> {
+        let prompts: Vec<Vec<u32>> = self.reference.refusals.iter().map(|(prompt, _)| prompt.clone()).collect();
+        let masses = first_token_masses(decoder, &prompts, &self.reference.first_tokens)?;
+        // A mass that rounds to 0 or 1 would be an infinite logit.
+        let logits: Vec<f64> = masses.iter().map(|mass| mass.clamp(1e-9, 1.0 - 1e-9)).map(|mass| (mass / (1.0 - mass)).ln()).collect();
+        Ok(mean(&logits))
+    }
+
+    fn task_nll<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<Option<Figure>, Failure> {
+        task_nll(decoder, &self.reference.task)
+    }
+}
+
+/// Mean loss over all supervised tokens, in nats; the standard error is over rows. None without a row.
+///
+/// # Errors
+/// When the backend fails.
+pub fn task_nll<B: Backend>(decoder: &mut Decoder<B>, rows: &[Example]) -> Result<Option<Figure>, Failure> {
+    let (mut sum, mut tokens, mut per_row) = (0.0, 0_u64, Vec::new());
+    for part in rows.chunks(ROWS_AT_ONCE) {
+        let packed = Packed::from_examples(part);
+        let mut losses = decoder.losses(&packed).map_err(backend_failed)?.into_iter().map(f64::from);
+        for row in part {
+            let count = row.supervised_tokens();
+            let loss: f64 = losses.by_ref().take(count).sum();
+            sum += loss;
+            tokens += count as u64;
+            if count > 0 {
+                per_row.push(loss / count as f64);
+            }
+        }
+    }
+    let spread = mean(&per_row).and_then(|figure| figure.standard_error);
+    Ok((tokens > 0).then(|| Figure { value: sum / tokens as f64, standard_error: spread, count: tokens }))
+}
+
+/// Each prompt's summed probability of the tokens as the first of the reply.
+fn first_token_masses<B: Backend>(decoder: &mut Decoder<B>, prompts: &[Vec<u32>], tokens: &BTreeSet<u32>) -> Result<Vec<f64>, Failure> {
+    let Some(&any) = tokens.first() else { return Ok(Vec::new()) };
+    let mut masses = Vec::with_capacity(prompts.len());
+    for part in prompts.chunks(ROWS_AT_ONCE) {
+        // Which token is the target does not matter: every log-probability at the last position is read.
+        let examples: Vec<Example> = part.iter().map(|prompt| continued(prompt, &[any])).collect();
+        let packed = Packed::from_examples(&examples);
+        let got = decoder.log_probabilities(&packed).map_err(backend_failed)?;
+        let vocabulary = got.len() / packed.targets.len().max(1);
+        masses.extend(got.chunks(vocabulary).map(|row| tokens.iter().map(|&token| f64::from(row[token as usize]).exp()).sum::<f64>()));
+    }
+    Ok(masses)
+}
+
+/// A prompt with its continuation, every token of which is looked at.
+fn continued(prompt: &[u32], continuation: &[u32]) -> Example {
+    let tokens: Vec<u32> = prompt.iter().chain(continuation).copied().collect();
+    let supervised = (0..tokens.len()).map(|i| i >= prompt.len()).collect();
+    Example { tokens, supervised }
+}
+
+/// KL(p ‖ q) of two rows of log-probabilities, in nats.
+fn divergence(p: &[f32], q: &[f32]) -> f64 {
+    p.iter().zip(q).map(|(&p, &q)| f64::from(p).exp() * (f64::from(p) - f64::from(q))).sum()
+}
+
+/// Mean and standard error; none of nothing.
+fn mean(values: &[f64]) -> Option<Figure> {
+    if values.is_empty() {
+        return None;
+    }
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    Some(Figure { value: mean, standard_error: (values.len() > 1).then(|| (variance / n).sqrt()), count: values.len() as u64 })
+}

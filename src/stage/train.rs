@@ -1,0 +1,92 @@
+//! What align and finetune share: a plan from settings, and tuned weights saved as a Hugging Face folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::artifact::folder::place_file;
+use crate::artifact::write::write_whole;
+use crate::error::Failure;
+use crate::model::backend::Backend;
+use crate::model::decoder::{Decoder, Trained};
+use crate::model::weights::{ChangedTensor, Rounding, WeightsError, write_changed};
+use crate::pipeline::settings::Training;
+use crate::train::fit::Plan;
+use crate::train::optimizer::Settings;
+
+use super::fetch::Model;
+
+/// The training loop's plan.
+pub fn plan(training: &Training, seed: u64) -> Plan {
+    Plan {
+        steps: training.max_steps,
+        learning_rate: training.learning_rate,
+        batch_rows: training.per_device_train_batch_size,
+        accumulation: training.gradient_accumulation_steps,
+        scheduler: training.lr_scheduler_type,
+        warmup_steps: training.warmup_steps,
+        optimizer: Settings {
+            beta1: training.adam_beta1,
+            beta2: training.adam_beta2,
+            epsilon: training.adam_epsilon,
+            weight_decay: training.weight_decay,
+            max_grad_norm: training.max_grad_norm,
+        },
+        seed,
+        save_every: training.save_steps,
+    }
+}
+
+/// The files beside the weights that make a folder a model.
+const SIDE_FILES: [&str; 7] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+
+/// Saves tuned weights beside copies of the source's other files: a folder that transformers opens.
+///
+/// # Errors
+/// When the folder cannot be written or the weights cannot be read back from the backend.
+pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained, folder: &Path) -> Result<Rounding, Failure> {
+    let mut outcome: Result<Rounding, WeightsError> = Ok(Rounding::default());
+    write_whole(&folder.join("model.safetensors"), |file| {
+        outcome = write_changed(
+            &source.weights,
+            &source.config,
+            |spec| {
+                let Some(selection) = trained.get(&spec.name) else { return Ok(None) };
+                Ok(Some(ChangedTensor { values: decoder.values(&spec.name)?, selection: selection.clone() }))
+            },
+            file,
+        );
+        match &outcome {
+            Err(WeightsError::Write(error)) => Err(std::io::Error::new(error.kind(), error.to_string())),
+            Err(other) => Err(std::io::Error::other(other.to_string())),
+            Ok(_) => Ok(()),
+        }
+    })?;
+    for name in SIDE_FILES {
+        let from = source.folder.join(name);
+        if from.is_file() {
+            place_file(&from, &folder.join(name))?;
+        }
+    }
+    Ok(outcome?)
+}
+
+/// A copy of the trained tensors, to rewind to.
+pub fn snapshot<B: Backend>(decoder: &Decoder<B>, trained: &Trained) -> Result<BTreeMap<String, Vec<f32>>, Failure> {
+    trained.keys().map(|name| Ok((name.clone(), decoder.values(name).map_err(WeightsError::from)?))).collect()
+}
+
+/// Puts a copy back.
+pub fn rewind<B: Backend>(decoder: &mut Decoder<B>, snapshot: &BTreeMap<String, Vec<f32>>) -> Result<(), Failure> {
+    for (name, values) in snapshot {
+        decoder.set_values(name, values).map_err(WeightsError::from)?;
+    }
+    Ok(())
+}
