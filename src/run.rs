@@ -229,7 +229,7 @@ fn stopped(
 
 /// Writes the run's folder.
 fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut record: Record) -> Result<Outcome, Failure> {
-    record.numerics.insert("backend".into(), context.compute.numerics()?);
+    record.numerics.insert("backend".into(), context.compute.numerics());
     record.numerics.insert("threads".into(), context.compute.threads.to_string());
     record.warnings = context.warnings.borrow().clone();
     record.stages = context.timings.borrow().clone();

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Failure};
+use crate::model::backend::cpu::with_threads;
 use crate::ui::{Format, Ui};
 
 /// Fine-tunes an aligned language model on your own data, keeps its refusals, and proves whether it worked.
@@ -66,20 +67,27 @@ pub fn main() -> Exit {
         }
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let ui = Ui::new(arguments.format, arguments.quiet, no_color);
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1);
-    let done = match &arguments.command {
-        Command::Run(command) => command.carry_out(&ui, threads),
-        Command::Check(command) => command.carry_out(&ui),
-        Command::Ticket(command) => command.carry_out(&ui, threads),
-        Command::Verify(command) => command.carry_out(&ui),
-        Command::Evaluate(command) => command.carry_out(&ui, threads),
-        Command::Report(command) => command.carry_out(&ui),
-        Command::Gate(command) => command.carry_out(&ui),
-    };
-    done.unwrap_or_else(|failure| {
-        ui.failure(&failure);
-        failure.exit
+    let Arguments { format, quiet, command, .. } = arguments;
+    let done = with_threads(threads, move || {
+        let ui = Ui::new(format, quiet, no_color);
+        let done = match &command {
+            Command::Run(command) => command.carry_out(&ui, threads),
+            Command::Check(command) => command.carry_out(&ui),
+            Command::Ticket(command) => command.carry_out(&ui, threads),
+            Command::Verify(command) => command.carry_out(&ui),
+            Command::Evaluate(command) => command.carry_out(&ui, threads),
+            Command::Report(command) => command.carry_out(&ui),
+            Command::Gate(command) => command.carry_out(&ui),
+        };
+        done.unwrap_or_else(|failure| {
+            ui.failure(&failure);
+            failure.exit
+        })
+    });
+    done.unwrap_or_else(|error| {
+        Ui::new(format, quiet, no_color).failure(&Failure::new("threads", error.to_string()).remedy("ask for fewer: --threads 1"));
+        Exit::CouldNotRun
     })
 }
 

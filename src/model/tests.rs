@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::backend::cpu::Cpu;
+use super::backend::cpu::{Cpu, with_threads};
 use super::backend::{AdamW, Backend, BackendError, Selection};
 use super::batch::{Example, Packed};
 use super::config::ModelConfig;
@@ -43,9 +43,9 @@ fn noise(seed: u64, i: usize) -> f32 {
     (z % 20_001) as f32 / 10_000.0 - 1.0
 }
 
-fn decoder(config: &ModelConfig, threads: usize) -> Decoder<Cpu> {
+fn decoder(config: &ModelConfig) -> Decoder<Cpu> {
     let mut seed = 0;
-    Decoder::new(config.clone(), Cpu::new(threads).unwrap(), |spec| -> Result<Vec<f32>, BackendError> {
+    Decoder::new(config.clone(), Cpu::default(), |spec| -> Result<Vec<f32>, BackendError> {
         seed += 1;
         let (centre, width) = if spec.role == Role::Norm { (1.0, 0.2) } else { (0.0, 0.4) };
         Ok((0..spec.len()).map(|i| centre + width * noise(seed, i)).collect())
@@ -76,7 +76,7 @@ fn all_gradients(decoder: &mut Decoder<Cpu>, batch: &Packed, trained: &Trained) 
 fn every_gradient_equals_central_differences() {
     for rich in [false, true] {
         let config = config(rich);
-        let mut decoder = decoder(&config, 2);
+        let mut decoder = decoder(&config);
         let batch = batch();
         let trained = everything(&config);
         let gradients = all_gradients(&mut decoder, &batch, &trained);
@@ -103,7 +103,7 @@ fn every_gradient_equals_central_differences() {
 #[test]
 fn a_row_does_not_see_its_neighbours() {
     let config = config(false);
-    let mut decoder = decoder(&config, 2);
+    let mut decoder = decoder(&config);
     let alone = decoder.losses(&Packed::from_examples(&[row(3, 11)])).unwrap();
     let together = decoder.losses(&Packed::from_examples(&[row(9, 70), row(3, 11), row(8, 5)])).unwrap();
     let before = row(9, 70).supervised_tokens();
@@ -129,7 +129,7 @@ fn a_row_does_not_see_its_neighbours() {
 fn a_subset_has_the_dense_gradient_at_its_positions_bit_for_bit() {
     for rich in [false, true] {
         let config = config(rich);
-        let mut decoder = decoder(&config, 2);
+        let mut decoder = decoder(&config);
         let dense = all_gradients(&mut decoder, &batch(), &everything(&config));
         let masks: BTreeMap<String, Mask> =
             inventory(&config).iter().map(|spec| (spec.name.clone(), Mask::from_fn(spec.len(), |i| i % 3 == 1))).collect();
@@ -157,10 +157,13 @@ fn one_two_and_four_threads_give_the_same_bits() {
     let prompts: Vec<Vec<u32>> = rows.iter().map(|row| row.tokens.clone()).collect();
     let sampling = Sampling { max_new_tokens: 6, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: vec![] };
     let outcome = |threads| {
-        let mut decoder = decoder(&config, threads);
-        let gradients = all_gradients(&mut decoder, &batch, &everything(&config));
-        let bits: Vec<u32> = gradients.values().flatten().map(|g| g.to_bits()).collect();
-        (bits, generate(&mut decoder, &prompts, &sampling, 4, &mut |_, _| {}).unwrap())
+        with_threads(threads, || {
+            let mut decoder = decoder(&config);
+            let gradients = all_gradients(&mut decoder, &batch, &everything(&config));
+            let bits: Vec<u32> = gradients.values().flatten().map(|g| g.to_bits()).collect();
+            (bits, generate(&mut decoder, &prompts, &sampling, 4, &mut |_, _| {}).unwrap())
+        })
+        .unwrap()
     };
     let one = outcome(1);
     assert!(one == outcome(2), "2 threads differ from 1");
@@ -169,7 +172,7 @@ fn one_two_and_four_threads_give_the_same_bits() {
 
 #[test]
 fn adamw_moves_only_selected_weights_and_follows_the_formula() {
-    let mut cpu = Cpu::new(2).unwrap();
+    let mut cpu = Cpu::default();
     let n = 100_003;
     let start: Vec<f32> = (0..n).map(|i| noise(5, i)).collect();
     let gradient: Vec<f32> = (0..n).map(|i| noise(6, i)).collect();
@@ -209,7 +212,7 @@ fn everything_equals_a_full_subset_bit_for_bit() {
     let config = config(true);
     let name = "model.layers.1.mlp.down_proj.weight";
     let run = |selection: Selection| {
-        let mut decoder = decoder(&config, 2);
+        let mut decoder = decoder(&config);
         let trained = Trained::from([(name.to_owned(), selection.clone())]);
         let len = decoder.values(name).unwrap().len();
         let backend = decoder.backend_mut();
@@ -229,7 +232,7 @@ fn everything_equals_a_full_subset_bit_for_bit() {
 #[test]
 fn greedy_generation_equals_the_full_forward_pass() {
     let config = config(true);
-    let mut decoder = decoder(&config, 2);
+    let mut decoder = decoder(&config);
     let prompts: Vec<Vec<u32>> = [3, 9, 1, 14, 5].iter().map(|&n| row(n as u64, n).tokens).collect();
     let sampling = Sampling { max_new_tokens: 8, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: vec![2] };
     let replies = generate(&mut decoder, &prompts, &sampling, 2, &mut |_, _| {}).unwrap();
@@ -256,7 +259,7 @@ fn greedy_generation_equals_the_full_forward_pass() {
 #[test]
 fn sampling_is_seeded_by_prompt_and_keeps_to_top_p() {
     let config = config(false);
-    let mut decoder = decoder(&config, 2);
+    let mut decoder = decoder(&config);
     let prompts: Vec<Vec<u32>> = (0..6).map(|_| row(4, 6).tokens).collect();
     let sampling = Sampling { max_new_tokens: 10, temperature: 1.0, top_p: 1.0, seed: 7, end_tokens: vec![] };
     let one = generate(&mut decoder, &prompts, &sampling, 6, &mut |_, _| {}).unwrap();

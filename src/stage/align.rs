@@ -49,7 +49,7 @@ pub fn align(
         training: &settings.training,
         train: settings.train,
         seed,
-        numerics: context.compute.numerics()?,
+        numerics: context.compute.numerics(),
     };
     let entry = context.stage("align", VERSION, &parts, |place| {
         let specs = inventory(&base.config);

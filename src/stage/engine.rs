@@ -4,7 +4,6 @@ use crate::error::Failure;
 use crate::model::backend::Backend;
 use crate::model::backend::cpu::Cpu;
 use crate::model::decoder::Decoder;
-use crate::model::weights::WeightsError;
 
 use super::fetch::Model;
 
@@ -21,15 +20,11 @@ impl Compute {
     /// # Errors
     /// When the backend cannot hold them.
     pub fn load(self, model: &Model) -> Result<Decoder<Cpu>, Failure> {
-        let backend = Cpu::new(self.threads).map_err(WeightsError::from)?;
-        Ok(Decoder::new(model.config.clone(), backend, |spec| model.weights.widened(&spec.name))?)
+        Ok(Decoder::new(model.config.clone(), Cpu::default(), |spec| model.weights.widened(&spec.name))?)
     }
 
     /// What decides the last bits of results; part of every key.
-    ///
-    /// # Errors
-    /// When the backend cannot be started.
-    pub fn numerics(self) -> Result<String, Failure> {
-        Ok(Cpu::new(1).map_err(WeightsError::from)?.numerics())
+    pub fn numerics(self) -> String {
+        Cpu::default().numerics()
     }
 }

@@ -104,7 +104,7 @@ pub fn ask(
         let parts = Parts {
             model: &model.digest,
             text: &model.text_digest,
-            numerics: context.compute.numerics()?,
+            numerics: context.compute.numerics(),
             prompts: &asked.info.digest,
             max_new_tokens: asked.suite.max_new_tokens,
         };

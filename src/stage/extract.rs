@@ -117,7 +117,7 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
         scope: settings.scope,
         max_length: settings.max_length,
         seed: if settings.score == Score::Random { seed } else { 0 },
-        numerics: context.compute.numerics()?,
+        numerics: context.compute.numerics(),
     };
     let entry = context.stage(&format!("extract {}", settings.name), VERSION, &parts, |place| {
         let scores = match settings.score {

@@ -166,7 +166,7 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
         training: &arm.training,
         probes: frame.probes.as_ref().map(|(_, digest, settings)| (digest.as_str(), settings.every, settings.of.as_slice())),
         seed,
-        numerics: context.compute.numerics()?,
+        numerics: context.compute.numerics(),
     };
     let name = if seed == 0 { format!("finetune {}", arm.name) } else { format!("finetune {} seed-{seed}", arm.name) };
     let entry = context.stage(&name, VERSION, &parts, |place| {

@@ -77,7 +77,7 @@ pub fn reference(context: &Context<'_>, aligned: &Model, input: &ProbeInput<'_>,
     let parts = Parts {
         model: &aligned.digest,
         text: &aligned.text_digest,
-        numerics: context.compute.numerics()?,
+        numerics: context.compute.numerics(),
         digests: &input.digests,
         tokens: input.tokens,
         judge: judge.digest(),

@@ -9,7 +9,7 @@ use super::optimizer::Settings;
 use super::schedule::Scheduler;
 use crate::mask::Mask;
 use crate::model::backend::BackendError;
-use crate::model::backend::cpu::Cpu;
+use crate::model::backend::cpu::{Cpu, with_threads};
 use crate::model::batch::Example;
 use crate::model::config::ModelConfig;
 use crate::model::decoder::{Decoder, Trained};
@@ -38,8 +38,8 @@ fn config() -> ModelConfig {
     }
 }
 
-fn decoder(threads: usize) -> Decoder<Cpu> {
-    Decoder::new(config(), Cpu::new(threads).unwrap(), |spec| -> Result<Vec<f32>, BackendError> {
+fn decoder() -> Decoder<Cpu> {
+    Decoder::new(config(), Cpu::default(), |spec| -> Result<Vec<f32>, BackendError> {
         let noise = random(3, &spec.name, spec.len());
         Ok(noise.into_iter().map(|v| if spec.role == Role::Norm { 0.9 + 0.2 * v } else { 0.6 * (v - 0.5) }).collect())
     })
@@ -98,7 +98,7 @@ fn frozen_weights_keep_their_bits_and_trained_ones_move() {
     let specs = inventory(&config());
     let ticket = ticket(&specs);
     let trained = may_move::only(&ticket.complement());
-    let mut decoder = decoder(2);
+    let mut decoder = decoder();
     let before = bits(&decoder);
     train(&mut decoder, &trained, &Plan { accumulation: 2, batch_rows: 2, ..plan() });
     let mut moved = 0;
@@ -120,13 +120,13 @@ fn maskable_is_the_complement_of_nothing_and_the_whole_ticket() {
     let results: Vec<_> = ways
         .iter()
         .map(|set| {
-            let mut decoder = decoder(2);
+            let mut decoder = decoder();
             train(&mut decoder, &may_move::only(set), &plan());
             bits(&decoder)
         })
         .collect();
     assert!(results[0] == results[1] && results[0] == results[2]);
-    let mut everything = decoder(2);
+    let mut everything = decoder();
     train(&mut everything, &may_move::all(&specs), &plan());
     assert!(bits(&everything) != results[0], "`all` also trains embeddings and norms");
 }
@@ -136,9 +136,12 @@ fn training_has_the_same_bits_on_one_two_and_four_threads() {
     let specs = inventory(&config());
     let results: Vec<_> = [1, 2, 4]
         .map(|threads| {
-            let mut decoder = decoder(threads);
-            train(&mut decoder, &may_move::all(&specs), &plan());
-            bits(&decoder)
+            with_threads(threads, || {
+                let mut decoder = decoder();
+                train(&mut decoder, &may_move::all(&specs), &plan());
+                bits(&decoder)
+            })
+            .unwrap()
         })
         .into();
     assert!(results[0] == results[1] && results[0] == results[2]);
@@ -151,12 +154,12 @@ fn a_resumed_training_ends_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("checkpoint.safetensors");
     let plan = Plan { save_every: 3, ..plan() };
-    let mut whole = decoder(2);
+    let mut whole = decoder();
     let expected = train(&mut whole, &trained, &plan);
-    let mut killed = decoder(2);
+    let mut killed = decoder();
     let stop = |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == 5 { Err(TrainError::NoRows) } else { Ok(()) };
     assert!(fit::<_, TrainError>(&mut killed, &rows(), &trained, &plan, Some(&file), &mut { stop }).is_err());
-    let mut resumed = decoder(2);
+    let mut resumed = decoder();
     let mut seen = Vec::new();
     let progress = fit::<_, TrainError>(&mut resumed, &rows(), &trained, &plan, Some(&file), &mut |step, _| {
         seen.push(step.number);
@@ -167,7 +170,7 @@ fn a_resumed_training_ends_with_the_same_bits() {
     assert!(bits(&resumed) == bits(&whole) && progress == expected);
     std::fs::write(&file, b"garbage").unwrap();
     assert!(matches!(
-        fit::<_, TrainError>(&mut decoder(2), &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(())),
+        fit::<_, TrainError>(&mut decoder(), &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(())),
         Err(TrainError::Checkpoint { .. })
     ));
 }
@@ -177,7 +180,7 @@ fn accumulation_equals_one_large_batch() {
     let specs = inventory(&config());
     let trained = may_move::all(&specs);
     let losses = |batch_rows, accumulation| {
-        let mut decoder = decoder(2);
+        let mut decoder = decoder();
         train(&mut decoder, &trained, &Plan { batch_rows, accumulation, ..plan() }).losses
     };
     let (one, four) = (losses(4, 1), losses(1, 4));
@@ -191,7 +194,7 @@ fn accumulation_equals_one_large_batch() {
 #[test]
 fn a_loss_that_is_no_number_stops_before_any_weight_is_touched() {
     let specs = inventory(&config());
-    let mut decoder = decoder(2);
+    let mut decoder = decoder();
     let mut norm = decoder.values("model.norm.weight").unwrap();
     norm[3] = f32::NAN;
     decoder.set_values("model.norm.weight", &norm).unwrap();

@@ -74,7 +74,7 @@ fn greedy_replies_are_the_reference_ones() {
         .collect();
     assert_eq!(prompts[0].len(), 37);
     let sampling = Sampling { max_new_tokens: 24, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: config.end_tokens.clone() };
-    let mut decoder = Decoder::new(config, Cpu::new(2).unwrap(), |spec| weights.widened(&spec.name)).unwrap();
+    let mut decoder = Decoder::new(config, Cpu::default(), |spec| weights.widened(&spec.name)).unwrap();
     let replies = generate(&mut decoder, &prompts, &sampling, 2, &mut |_, _| {}).unwrap();
     assert_eq!(text.decode(&replies[0].tokens).unwrap(), "The capital of France is Paris.");
     assert_eq!(replies[0].tokens, [504, 3575, 282, 4649, 314, 7042, 30]);

@@ -7,6 +7,7 @@ mod loss;
 mod matmul;
 mod norm;
 pub(crate) mod simd;
+mod skinny;
 
 use self::matmul::{View, product};
 use super::{AdamW, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection};
@@ -37,25 +38,23 @@ impl Matrix {
     }
 }
 
-/// The backend on slices.
+/// The backend on slices. Its loops run in the rayon pool that they are called in.
+#[derive(Debug, Default)]
 pub struct Cpu {
-    pool: rayon::ThreadPool,
     /// A dense weight gradient before it is compacted.
     scratch: Vec<f32>,
 }
 
-impl Cpu {
-    /// A backend on this many threads (at least one).
-    ///
-    /// # Errors
-    /// When the system gives no threads.
-    pub fn new(threads: usize) -> Done<Self> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.max(1))
-            .build()
-            .map_err(|error| wrong(format!("cannot start {threads} threads: {error}")))?;
-        Ok(Self { pool, scratch: Vec::new() })
-    }
+/// Runs `work` with this many threads (at least one).
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> Done<T> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .build()
+        .map_err(|error| wrong(format!("cannot start {threads} threads: {error}")))?;
+    Ok(pool.install(work))
 }
 
 fn wrong(message: String) -> BackendError {
@@ -98,7 +97,7 @@ impl Backend for Cpu {
 
     fn add_into(&mut self, to: &mut Matrix, from: &Matrix) -> Done<()> {
         expect("summand", (from.rows, from.columns), (to.rows, to.columns))?;
-        self.pool.install(|| elementwise::add(&mut to.data, &from.data));
+        elementwise::add(&mut to.data, &from.data);
         Ok(())
     }
 
@@ -150,14 +149,18 @@ impl Backend for Cpu {
                 y.row_mut(t).copy_from_slice(&bias.data);
             }
         }
-        self.pool.install(|| product(&mut y.data, w.rows, x.view(), w.view().t(), bias.is_some()));
+        if x.rows <= skinny::MOST_ROWS && skinny::available() {
+            skinny::product(&mut y.data, &x.data, &w.data, w.columns, bias.is_some());
+        } else {
+            product(&mut y.data, w.rows, x.view(), w.view().t(), bias.is_some());
+        }
         Ok(y)
     }
 
     fn linear_dx(&mut self, dy: &Matrix, w: &Matrix) -> Done<Matrix> {
         expect("output gradient", (dy.rows, dy.columns), (dy.rows, w.rows))?;
         let mut dx = Matrix::zeros(dy.rows, w.columns);
-        self.pool.install(|| product(&mut dx.data, w.columns, dy.view(), w.view(), false));
+        product(&mut dx.data, w.columns, dy.view(), w.view(), false);
         Ok(dx)
     }
 
@@ -173,14 +176,14 @@ impl Backend for Cpu {
             scratch.resize(rows * columns, 0.0);
         }
         let dense = &mut scratch[..rows * columns];
-        self.pool.install(|| {
+        {
             product(dense, columns, dy.view().t(), x.view(), false);
             match selection {
                 Selection::Nothing => {}
                 Selection::Everything => elementwise::add(&mut gradient.data, dense),
                 Selection::Subset(mask) => elementwise::add_selected(&mut gradient.data, dense, mask),
             }
-        });
+        };
         Ok(())
     }
 
@@ -196,7 +199,7 @@ impl Backend for Cpu {
 
     fn rms_norm(&mut self, x: &Matrix, w: &Matrix, epsilon: f64) -> Done<(Matrix, Matrix)> {
         expect("norm weight", (w.rows, w.columns), (1, x.columns))?;
-        Ok(self.pool.install(|| norm::forward(x, &w.data, epsilon)))
+        Ok(norm::forward(x, &w.data, epsilon))
     }
 
     fn rms_norm_backward(
@@ -208,21 +211,21 @@ impl Backend for Cpu {
         gradient: Option<&mut Matrix>,
     ) -> Done<Matrix> {
         expect("norm gradient", (dy.rows, dy.columns), (x.rows, x.columns))?;
-        Ok(self.pool.install(|| norm::backward(dy, x, &w.data, inverse_rms, gradient.map(|g| g.data.as_mut_slice()))))
+        Ok(norm::backward(dy, x, &w.data, inverse_rms, gradient.map(|g| g.data.as_mut_slice())))
     }
 
     fn rope(&mut self, x: &mut Matrix, positions: &[u32], table: &RopeTable, backward: bool) -> Done<()> {
         if let Some(&position) = positions.iter().find(|&&p| (p as usize + 1) * table.half > table.cos.len()) {
             return Err(wrong(format!("position {position} is past the {} of the rotary table", table.cos.len() / table.half)));
         }
-        self.pool.install(|| elementwise::rope(x, positions, table, backward));
+        elementwise::rope(x, positions, table, backward);
         Ok(())
     }
 
     fn attention(&mut self, q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: Heads) -> Done<AttentionOut<Matrix>> {
         expect("queries", (q.rows, q.columns), (k.rows, heads.query * heads.size))?;
         expect("keys", (k.rows, k.columns), (v.rows, heads.key_value * heads.size))?;
-        let (mixed, log_sum_exp) = self.pool.install(|| attention::forward(q, k, v, row_starts, heads));
+        let (mixed, log_sum_exp) = attention::forward(q, k, v, row_starts, heads);
         Ok(AttentionOut { mixed, log_sum_exp })
     }
 
@@ -237,17 +240,17 @@ impl Backend for Cpu {
         heads: Heads,
     ) -> Done<(Matrix, Matrix, Matrix)> {
         expect("mixed gradient", (d_mixed.rows, d_mixed.columns), (q.rows, q.columns))?;
-        Ok(self.pool.install(|| attention::backward(d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, row_starts, heads)))
+        Ok(attention::backward(d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, row_starts, heads))
     }
 
     fn swiglu(&mut self, gate: &Matrix, up: &Matrix) -> Done<Matrix> {
         expect("up", (up.rows, up.columns), (gate.rows, gate.columns))?;
-        Ok(self.pool.install(|| elementwise::swiglu(gate, up)))
+        Ok(elementwise::swiglu(gate, up))
     }
 
     fn swiglu_backward(&mut self, d_out: &Matrix, gate: &Matrix, up: &Matrix) -> Done<(Matrix, Matrix)> {
         expect("up", (up.rows, up.columns), (gate.rows, gate.columns))?;
-        Ok(self.pool.install(|| elementwise::swiglu_backward(d_out, gate, up)))
+        Ok(elementwise::swiglu_backward(d_out, gate, up))
     }
 
     fn cross_entropy(
@@ -262,8 +265,8 @@ impl Backend for Cpu {
         if let Some(target) = targets.iter().find(|&&target| target as usize >= w.rows) {
             return Err(wrong(format!("target {target} in a vocabulary of {}", w.rows)));
         }
-        let Self { pool, scratch } = self;
-        Ok(pool.install(|| loss::cross_entropy(h, w, targets, scale, gradient, scratch)))
+        let scratch = &mut self.scratch;
+        Ok(loss::cross_entropy(h, w, targets, scale, gradient, scratch))
     }
 
     fn attention_cached(
@@ -285,11 +288,11 @@ impl Backend for Cpu {
             cache.0.row_mut(at).copy_from_slice(k.row(t));
             cache.1.row_mut(at).copy_from_slice(v.row(t));
         }
-        Ok(self.pool.install(|| attention::cached(q, &cache.0, &cache.1, capacity, rows, positions, heads)))
+        Ok(attention::cached(q, &cache.0, &cache.1, capacity, rows, positions, heads))
     }
 
     fn sum_of_squares(&mut self, gradient: &Matrix) -> Done<f64> {
-        Ok(self.pool.install(|| elementwise::sum_of_squares(&gradient.data)))
+        Ok(elementwise::sum_of_squares(&gradient.data))
     }
 
     fn adamw(
@@ -305,11 +308,11 @@ impl Backend for Cpu {
         for (what, found) in [("gradient", gradient.data.len()), ("first moment", m.data.len()), ("second moment", v.data.len())] {
             expect(what, (1, found), (1, count))?;
         }
-        self.pool.install(|| match selection {
+        match selection {
             Selection::Nothing => {}
             Selection::Everything => adamw::dense(&mut w.data, &gradient.data, &mut m.data, &mut v.data, step),
             Selection::Subset(mask) => adamw::selected(&mut w.data, mask, &gradient.data, &mut m.data, &mut v.data, step),
-        });
+        };
         Ok(())
     }
 }
