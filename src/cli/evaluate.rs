@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::parse_set;
 use super::run::{context, setting};
+use super::{Machine, parse_set};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::pipeline;
@@ -30,7 +30,7 @@ pub struct Evaluate {
 }
 
 impl Evaluate {
-    pub(super) fn carry_out(&self, ui: &Ui, threads: usize) -> Result<Exit, Failure> {
+    pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let mut loaded = pipeline::load(&self.pipeline, &self.sets)?;
         let settings = &mut loaded.pipeline;
         settings.model.base = None;
@@ -40,7 +40,7 @@ impl Evaluate {
         settings.gate.clear();
         settings.evaluate.floor = 0.0;
         let listener = |event: Event| ui.event(&event);
-        let context = context(&self.runs, &listener, threads);
+        let context = context(&self.runs, &listener, machine);
         let outcome = run(&context, settings, &setting(&self.runs))?;
         ui.value(&outcome.record);
         ui.text(&markdown::render(&outcome.record));

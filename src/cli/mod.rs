@@ -34,8 +34,18 @@ struct Arguments {
     /// Threads; results do not depend on it [default: all processors].
     #[arg(long, global = true, value_name = "N")]
     threads: Option<usize>,
+    /// Makes no request: models come from the cache, a folder or a file.
+    #[arg(long, global = true)]
+    offline: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+/// What the user says about the machine.
+#[derive(Debug, Clone, Copy)]
+struct Machine {
+    threads: usize,
+    offline: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,15 +78,16 @@ pub fn main() -> Exit {
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1);
-    let Arguments { format, quiet, command, .. } = arguments;
+    let Arguments { format, quiet, offline, command, .. } = arguments;
+    let machine = Machine { threads, offline };
     let done = with_threads(threads, move || {
         let ui = Ui::new(format, quiet, no_color);
         let done = match &command {
-            Command::Run(command) => command.carry_out(&ui, threads),
+            Command::Run(command) => command.carry_out(&ui, machine),
             Command::Check(command) => command.carry_out(&ui),
-            Command::Ticket(command) => command.carry_out(&ui, threads),
+            Command::Ticket(command) => command.carry_out(&ui, machine),
             Command::Verify(command) => command.carry_out(&ui),
-            Command::Evaluate(command) => command.carry_out(&ui, threads),
+            Command::Evaluate(command) => command.carry_out(&ui, machine),
             Command::Report(command) => command.carry_out(&ui),
             Command::Gate(command) => command.carry_out(&ui),
         };

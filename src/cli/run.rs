@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::parse_set;
+use super::{Machine, parse_set};
 use crate::artifact::store::Store;
 use crate::error::{Exit, Failure};
 use crate::event::{Event, Listener};
+use crate::hub::remote::Access;
 use crate::pipeline;
 use crate::report::markdown;
 use crate::run::{Setting, run};
@@ -31,13 +32,13 @@ pub struct Run {
 }
 
 impl Run {
-    pub(super) fn carry_out(&self, ui: &Ui, threads: usize) -> Result<Exit, Failure> {
+    pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let loaded = pipeline::load(&self.file, &self.sets)?;
         let listener = |event: Event| ui.event(&event);
         for message in loaded.notes {
             listener(Event::Note { message });
         }
-        let context = context(&self.runs, &listener, threads);
+        let context = context(&self.runs, &listener, machine);
         for warning in loaded.warnings {
             context.warn(warning);
         }
@@ -50,11 +51,12 @@ impl Run {
 }
 
 /// What stages need, with the store inside the folder of runs.
-pub(super) fn context<'a>(runs: &std::path::Path, listener: Listener<'a>, threads: usize) -> Context<'a> {
+pub(super) fn context<'a>(runs: &std::path::Path, listener: Listener<'a>, machine: Machine) -> Context<'a> {
     Context {
         store: Store::new(runs.join(".store")),
         listener,
-        compute: Compute { threads },
+        compute: Compute { threads: machine.threads },
+        access: Access::from_environment(machine.offline),
         warnings: RefCell::default(),
         timings: RefCell::default(),
     }

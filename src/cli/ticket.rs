@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::parse_set;
 use super::run::context;
+use super::{Machine, parse_set};
 use crate::artifact::folder::place_file;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
@@ -48,7 +48,7 @@ pub enum Command {
 }
 
 impl Command {
-    pub(super) fn carry_out(&self, ui: &Ui, threads: usize) -> Result<Exit, Failure> {
+    pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         match self {
             Self::Extract { file, out, sets, runs } => {
                 if out.exists() {
@@ -58,7 +58,7 @@ impl Command {
                 }
                 let loaded = pipeline::load(file, sets)?;
                 let listener = |event: Event| ui.event(&event);
-                let context = context(runs, &listener, threads);
+                let context = context(runs, &listener, machine);
                 let settings = &loaded.pipeline;
                 let base = settings
                     .model

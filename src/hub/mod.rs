@@ -1,16 +1,23 @@
-//! Where models come from.
+//! Where models come from: the hub, a folder, a GGUF file.
 
-use std::fmt;
+pub mod gguf;
+mod gguf_tokenizer;
+pub mod remote;
+
 use std::path::{Path, PathBuf};
 
+use self::remote::Remote;
 use crate::error::Explain;
 
 /// A model that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// The text names no source.
-    #[error("{0:?} is no model source that this version reads; it reads a Hugging Face folder")]
+    #[error("{0:?} is no model source: there is no such folder or file, and it does not begin with hf://")]
     Unknown(String),
+    /// The part after hf:// is no repository.
+    #[error("{0:?} is no repository of the hub")]
+    Address(String),
     /// The folder lacks a file.
     #[error("{} is no model folder: it has no {missing}", folder.display())]
     NoModel {
@@ -24,13 +31,18 @@ pub enum HubError {
 impl Explain for HubError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Unknown(_) => "unknown-source",
+            Self::Unknown(_) | Self::Address(_) => "unknown-source",
             Self::NoModel { .. } => "no-model",
         }
     }
 
     fn remedy(&self) -> Option<String> {
-        Some("give a folder with config.json, tokenizer.json and model.safetensors: --set model.base=FOLDER".into())
+        Some(match self {
+            Self::Unknown(_) | Self::Address(_) => {
+                "write hf://OWNER/NAME@COMMIT, a folder with config.json, tokenizer.json and model.safetensors, or a .gguf file".into()
+            }
+            Self::NoModel { .. } => "give a folder with config.json, tokenizer.json and model.safetensors: --set model.base=FOLDER".into(),
+        })
     }
 }
 
@@ -39,36 +51,55 @@ impl Explain for HubError {
 pub enum Source {
     /// A Hugging Face folder.
     Folder(PathBuf),
+    /// A GGUF file.
+    Gguf(PathBuf),
+    /// A repository of the hub.
+    Hub(Remote),
 }
 
 impl Source {
     /// Reads a source as it is written in a pipeline.
     ///
     /// # Errors
-    /// When it is no source that is known.
+    /// When it is no source that is known, or the folder has no model.
     pub fn parse(text: &str) -> Result<Self, HubError> {
-        let path = Path::new(text);
-        if path.is_dir() { Ok(Self::Folder(path.to_path_buf())) } else { Err(HubError::Unknown(text.into())) }
-    }
-
-    /// The model's folder, with what a model needs.
-    ///
-    /// # Errors
-    /// When a file is missing.
-    pub fn folder(&self) -> Result<&Path, HubError> {
-        let Self::Folder(folder) = self;
-        for missing in ["config.json", "tokenizer.json"] {
-            if !folder.join(missing).is_file() {
-                return Err(HubError::NoModel { folder: folder.clone(), missing });
-            }
+        if let Some(address) = text.strip_prefix("hf://") {
+            return remote(address).map(Self::Hub).ok_or_else(|| HubError::Address(text.into()));
         }
-        Ok(folder)
+        let path = Path::new(text);
+        if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+            return Ok(Self::Gguf(path.to_path_buf()));
+        }
+        if !path.is_dir() {
+            return Err(HubError::Unknown(text.into()));
+        }
+        match ["config.json", "tokenizer.json"].into_iter().find(|name| !path.join(name).is_file()) {
+            Some(missing) => Err(HubError::NoModel { folder: path.to_path_buf(), missing }),
+            None => Ok(Self::Folder(path.to_path_buf())),
+        }
     }
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Folder(folder) = self;
-        write!(f, "{}", folder.display())
+/// `owner/name`, `owner/name@revision`.
+fn remote(address: &str) -> Option<Remote> {
+    let (repo, revision) = address.split_once('@').unwrap_or((address, "main"));
+    let name =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && !part.starts_with('.');
+    let (owner, model) = repo.split_once('/')?;
+    let good = name(owner) && name(model) && revision.split('/').all(name);
+    good.then(|| Remote { repo: repo.into(), revision: revision.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_hub() {
+        assert_eq!(remote("a/b@c1"), Some(Remote { repo: "a/b".into(), revision: "c1".into() }));
+        assert_eq!(remote("a/b").map(|remote| remote.revision), Some("main".into()));
+        for bad in ["a", "a/b/c", "../b", "a/..", "a/b@", "a/b@../x", "a/b@x?y", "a b/c"] {
+            assert_eq!(remote(bad), None, "{bad}");
+        }
     }
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::artifact::digest::sha256_file;
 use crate::data::tokenizer::TextModel;
 use crate::error::{Failure, Within};
 use crate::event::Event;
-use crate::hub::Source;
+use crate::hub::{Source, gguf};
 use crate::model::config::ModelConfig;
 use crate::model::inventory::inventory;
 use crate::model::weights::Weights;
@@ -14,6 +15,9 @@ use crate::pipeline::settings;
 use crate::record::ModelOrigin;
 
 use super::Context;
+
+/// Raised when the same GGUF file becomes other files.
+const MATERIALISE_VERSION: u32 = 1;
 
 /// An opened model: a Hugging Face folder whose weights are bound to its configuration.
 pub struct Model {
@@ -84,12 +88,32 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
     let stage = format!("fetch {role}");
     (context.listener)(Event::StageStarted { stage: stage.clone() });
     let start = Instant::now();
-    let parsed = Source::parse(source).within(|| stage.clone())?;
-    let folder = parsed.folder().within(|| stage.clone())?;
-    let model = Model::open(folder, settings).within(|| stage.clone())?;
+    let (folder, revision) = match Source::parse(source).within(|| stage.clone())? {
+        Source::Folder(folder) => (folder, None),
+        Source::Gguf(path) => (materialised(context, &path, settings.dtype)?, None),
+        Source::Hub(remote) => {
+            if !remote.pinned() {
+                context.warn(format!("{source} is not pinned to a commit: what it names may change"));
+            }
+            let (folder, commit) = remote.snapshot(&context.access, context.listener).within(|| stage.clone())?;
+            (folder, Some(commit))
+        }
+    };
+    let model = Model::open(&folder, settings).within(|| stage.clone())?;
     let seconds = start.elapsed().as_secs_f64();
-    let origin = model.origin(role, source, None);
+    let origin = model.origin(role, source, revision);
     let note = format!("{} parameters, {}", origin.parameters, origin.dtype);
     (context.listener)(Event::StageFinished { stage, seconds, note });
     Ok((model, origin))
+}
+
+/// The Hugging Face folder that a GGUF file becomes, made once.
+fn materialised(context: &Context<'_>, path: &Path, dtype: settings::Dtype) -> Result<PathBuf, Failure> {
+    let parts = (sha256_file(path)?, dtype);
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let entry = context.stage(&format!("materialise {name}"), MATERIALISE_VERSION, &parts, |place| {
+        gguf::materialise(path, dtype == settings::Dtype::F32, &place.folder)?;
+        Ok(format!("a Hugging Face folder in {}", if dtype == settings::Dtype::F32 { "f32" } else { "bf16" }))
+    })?;
+    Ok(entry.folder)
 }

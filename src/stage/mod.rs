@@ -21,6 +21,7 @@ use crate::artifact::store::{Entry, Place, Store, Workplace};
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::event::{Event, Listener};
+use crate::hub::remote::Access;
 use crate::record::StageTiming;
 
 /// What every stage needs beside its own input.
@@ -31,6 +32,8 @@ pub struct Context<'a> {
     pub listener: Listener<'a>,
     /// Which backend computes, on how many threads.
     pub compute: engine::Compute,
+    /// How the hub is reached.
+    pub access: Access,
     /// Warnings so far; they go into the record.
     pub warnings: RefCell<Vec<String>>,
     /// Stages so far; they go into the record.
