@@ -94,7 +94,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
             cell.figures = figures;
         }
         for settings in &settings.arms {
-            record.arms.push(arm(context, settings, &frame, pipeline, &asked, &judges, setting)?);
+            record.arms.push(arm(context, settings, &frame, pipeline, &asked, &judges)?);
         }
     }
     record.gate = Some(gate::decide(&record, &pipeline.gate));
@@ -164,7 +164,6 @@ fn arm(
     pipeline: &Pipeline,
     asked: &[Questions],
     judges: &[judge::Judge],
-    setting: &Setting,
 ) -> Result<Arm, Failure> {
     let mut cells = Vec::new();
     let mut training = None;
@@ -177,7 +176,6 @@ fn arm(
         }
         cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: true, figures, completions });
         training.get_or_insert(summary);
-        let _ = setting;
     }
     Ok(Arm {
         name: settings.name.clone(),

@@ -112,7 +112,9 @@ impl Workplace {
         let mut files = BTreeMap::new();
         for path in files_below(&self.folder)? {
             let name = path.strip_prefix(&self.folder).unwrap_or(&path).to_string_lossy().into_owned();
-            if name.starts_with("checkpoint") {
+            // Left by a process that was killed while it wrote.
+            let unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".writing-"));
+            if name.starts_with("checkpoint") || unfinished {
                 if path.is_file() {
                     fs::remove_file(&path).map_err(ArtifactError::io("cannot remove", &path))?;
                 }

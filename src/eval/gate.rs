@@ -27,11 +27,12 @@ pub fn nothing_to_preserve(record: &Record, floor: f64) -> Option<String> {
 /// Decides every rule, for every judge of its suite unless the rule names one.
 pub fn decide(record: &Record, rules: &[Rule]) -> GateOutcome {
     let decided: Vec<RuleOutcome> = rules.iter().flat_map(|rule| decide_rule(record, rule)).collect();
+    let stopped = record.arms.iter().find_map(|arm| Some((&arm.name, arm.training.as_ref()?.stopped.as_ref()?)));
     let has = |decision| decided.iter().any(|rule| rule.decision == decision);
-    let decision = if decided.is_empty() {
-        Decision::Inconclusive
-    } else if has(Decision::Error) {
+    let decision = if stopped.is_some() || has(Decision::Error) {
         Decision::Error
+    } else if decided.is_empty() {
+        Decision::Inconclusive
     } else if has(Decision::Fail) {
         Decision::Fail
     } else if has(Decision::Inconclusive) {
@@ -40,7 +41,11 @@ pub fn decide(record: &Record, rules: &[Rule]) -> GateOutcome {
         Decision::Pass
     };
     let findings = findings(record);
-    GateOutcome { decision, headline: headline(decision, &decided, &findings), findings, rules: decided }
+    let headline = match stopped {
+        Some((arm, why)) => format!("arm {arm} could not be trained to its end: {why}"),
+        None => headline(decision, &decided, &findings),
+    };
+    GateOutcome { decision, headline, findings, rules: decided }
 }
 
 fn outcome(rule: &Rule, judge: Option<&str>, limit: f64, decision: Decision, reason: String) -> RuleOutcome {

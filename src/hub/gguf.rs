@@ -459,7 +459,7 @@ pub fn materialise(path: &Path, wide: bool, folder: &Path) -> Result<(), Failure
         offset = end;
     }
     let mut header = Json::Object(header).to_string();
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     let mut problem = None;
@@ -509,6 +509,7 @@ fn pretty(json: &Json) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -43,7 +43,8 @@ pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
 
 fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
     let bad = |message: String| Failure::new("bad-pipeline", message).remedy("see pipelines/ for examples");
-    let mut root = Node::parse(text).map_err(|message| bad(format!("{file} is no valid YAML: {message}")))?;
+    let mut root = Node::parse(text)
+        .map_err(|message| bad(format!("{file} is no valid YAML: {}", message.trim_start_matches("error: ").replace("<input>", file))))?;
     for (key, value) in sets {
         let mut node = Node::parse(value).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
         from_command_line(&mut node, here);

@@ -8,7 +8,7 @@ use crate::model::inventory::inventory;
 use crate::pipeline::settings::{self, Align, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
-use crate::train::fit::fit;
+use crate::train::fit::{Fitted, fit};
 use crate::train::may_move;
 
 use super::fetch::Model;
@@ -57,10 +57,14 @@ pub fn align(
         let mut decoder = context.compute.load(base)?;
         let plan = plan(&settings.training, seed);
         let checkpoint = place.folder.join("checkpoint.safetensors");
-        let progress = fit::<_, TrainError>(&mut decoder, &rows.sources, &trained, &plan, Some(&checkpoint), &mut |step, _| {
-            context.progress("align", step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
-            Ok(())
-        })?;
+        let Fitted { progress, stopped } =
+            fit::<_, TrainError>(&mut decoder, &rows.sources, &trained, &plan, Some(&checkpoint), &mut |step, _| {
+                context.progress("align", step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
+                Ok(())
+            })?;
+        if let Some(error) = stopped {
+            return Err(error.into());
+        }
         save(base, &decoder, &trained, &place.folder)?;
         write_json(place, "training.json", &progress)?;
         Ok(format!("loss {:.3}", progress.losses.last().copied().unwrap_or(f64::NAN)))

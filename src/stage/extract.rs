@@ -163,7 +163,7 @@ fn snip_scores(context: &Context<'_>, aligned: &Model, specs: &[TensorSpec], row
     for (i, part) in examples.chunks(ROWS_AT_ONCE).enumerate() {
         let batch = Packed::from_examples(part.iter().copied());
         decoder.gradients(&batch, 1.0 / learnt as f32, &trained, &mut gradients).map_err(backend_failed)?;
-        context.progress("extract", (i + 1) * ROWS_AT_ONCE, examples.len(), "rows");
+        context.progress("extract", ((i + 1) * ROWS_AT_ONCE).min(examples.len()), examples.len(), "rows");
     }
     maskable(specs)
         .map(|spec| {

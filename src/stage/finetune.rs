@@ -17,7 +17,7 @@ use crate::ticket::mask_set::{MaskSet, maskable};
 use crate::ticket::score::{Scores, task_vector};
 use crate::ticket::select::select;
 use crate::train::TrainError;
-use crate::train::fit::fit;
+use crate::train::fit::{Fitted, fit};
 use crate::train::may_move;
 
 use super::evaluate::{Questions, backend_failed};
@@ -177,6 +177,9 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
         Ok(note)
     })?;
     let Report { summary, curve, figures } = read_json(&entry, "training.json")?;
+    if let Some(why) = &summary.stopped {
+        context.warn(format!("arm {} stopped early: {why}", arm.name));
+    }
     Ok(Tuned { model: Model::open(&entry.folder, frame.model_settings)?, summary, curve, figures })
 }
 
@@ -225,19 +228,20 @@ fn train(
     let mut curve: Vec<(u64, BTreeMap<String, Figure>)> =
         std::fs::read_to_string(&curve_file).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let what = format!("finetune {}", arm.name);
-    let progress = fit::<_, Failure>(&mut decoder, &examples, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
-        context.progress(&what, step.number as usize, steps as usize, format!("loss {:.3}", step.loss));
-        if let Some((measure, every)) = &measure
-            && step.number.is_multiple_of(*every)
-            && step.number < steps
-        {
-            curve.retain(|(earlier, _)| *earlier < step.number);
-            curve.push((step.number, measure.measure(decoder)?));
-            let text = serde_json::to_vec(&curve).unwrap_or_default();
-            crate::artifact::write::write_bytes(&curve_file, &text)?;
-        }
-        Ok(())
-    })?;
+    let Fitted { progress, stopped } =
+        fit::<_, Failure>(&mut decoder, &examples, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
+            context.progress(&what, step.number as usize, steps as usize, format!("loss {:.3}", step.loss));
+            if let Some((measure, every)) = &measure
+                && step.number.is_multiple_of(*every)
+                && step.number < steps
+            {
+                curve.retain(|(earlier, _)| *earlier < step.number);
+                curve.push((step.number, measure.measure(decoder)?));
+                let text = serde_json::to_vec(&curve).unwrap_or_default();
+                crate::artifact::write::write_bytes(&curve_file, &text)?;
+            }
+            Ok(())
+        })?;
     let rounding = save(frame.aligned, &decoder, &trained, &place.folder)?;
     drop(decoder);
     let saved = Weights::open(&place.folder)?;
@@ -250,6 +254,11 @@ fn train(
         }
         None => BTreeMap::new(),
     };
+    let finite = |figures: BTreeMap<String, Figure>| -> BTreeMap<String, Figure> {
+        figures.into_iter().filter(|(_, figure)| figure.value.is_finite()).collect()
+    };
+    // A model that diverged has no figures rather than NaN ones.
+    let (figures, curve) = (finite(figures), curve.into_iter().map(|(step, figures)| (step, finite(figures))).collect());
     let total: u64 = specs.iter().map(|spec| spec.len() as u64).sum();
     let count = may_move::count(specs, &trained);
     let summary = TrainingSummary {
@@ -265,7 +274,7 @@ fn train(
         update_norm: rounding.saved_squares.sqrt(),
         erased_by_rounding: if rounding.update_sum > 0.0 { rounding.erased_sum / rounding.update_sum } else { 0.0 },
         frozen_changed: compared.frozen_changed(),
-        stopped: None,
+        stopped: stopped.map(|error| error.to_string()),
     };
     if !compared.holds() {
         return Err(Failure::new(
@@ -327,10 +336,13 @@ fn selection(
     let mut plan = plan(&arm.training, seed ^ 0x63616c);
     (plan.steps, plan.learning_rate, plan.save_every) = (arm.calibration_steps, arm.calibration_learning_rate, 0);
     let what = format!("calibrate {}", arm.name);
-    fit::<_, TrainError>(decoder, &frame.rows.sources, &trained, &plan, None, &mut |step, _| {
+    let calibrated = fit::<_, TrainError>(decoder, &frame.rows.sources, &trained, &plan, None, &mut |step, _| {
         context.progress(&what, step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
         Ok(())
     })?;
+    if let Some(error) = calibrated.stopped {
+        return Err(error.into());
+    }
     let scores = maskable(specs)
         .map(|spec| {
             let after = decoder.values(&spec.name).map_err(backend_failed)?;

@@ -49,12 +49,20 @@ pub struct Step {
 /// Called after each step with the decoder as it is then.
 pub type AfterStep<'a, B, E> = &'a mut dyn FnMut(Step, &mut Decoder<B>) -> Result<(), E>;
 
+/// How a training ended.
+#[derive(Debug)]
+pub struct Fitted {
+    /// What it did.
+    pub progress: Progress,
+    /// The step that could not be taken since its loss or gradient was not finite; the weights are as before it.
+    pub stopped: Option<TrainError>,
+}
+
 /// Trains. Optimizer state begins at zero, or goes on from the checkpoint where there is one. The loss of a step is the
 /// sum over supervised tokens of all its micro-batches ÷ their number.
 ///
 /// # Errors
-/// When there are no rows, a loss or gradient is not finite (no weight is touched by that step), the checkpoint is damaged,
-/// the backend fails, or `after` does.
+/// When there are no rows, the checkpoint is damaged, the backend fails, or `after` does.
 pub fn fit<B: Backend, E: From<TrainError>>(
     decoder: &mut Decoder<B>,
     sources: &[Vec<Example>],
@@ -62,7 +70,7 @@ pub fn fit<B: Backend, E: From<TrainError>>(
     plan: &Plan,
     checkpoint_file: Option<&Path>,
     after: AfterStep<'_, B, E>,
-) -> Result<Progress, E> {
+) -> Result<Fitted, E> {
     let specs = inventory(decoder.config());
     let mut optimizer = Optimizer::new(decoder, &specs, trained, plan.optimizer)?;
     let mut order = Order::new(sources.iter().map(Vec::len).collect(), plan.seed);
@@ -84,7 +92,7 @@ pub fn fit<B: Backend, E: From<TrainError>>(
         let norm = Optimizer::norm(decoder, &gradients)?;
         for (what, value) in [("the loss", loss), ("the gradient norm", norm)] {
             if !value.is_finite() {
-                return Err(TrainError::NotFinite { what, value, step: number }.into());
+                return Ok(Fitted { progress, stopped: Some(TrainError::NotFinite { what, value, step: number }) });
             }
         }
         let rate = plan.learning_rate * factor(plan.scheduler, number, plan.warmup_steps, plan.steps);
@@ -102,7 +110,7 @@ pub fn fit<B: Backend, E: From<TrainError>>(
         }
         after(Step { number, loss, gradient_norm: norm }, decoder)?;
     }
-    Ok(progress)
+    Ok(Fitted { progress, stopped: None })
 }
 
 /// The micro-batches of one step.

@@ -1,8 +1,11 @@
 //! Integration tests: one binary.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod cli;
 mod data;
+mod loopback;
 mod smollm2;
+mod tiny;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,275 @@
+//! The real program on a very small model: a whole run, resuming, proofs, and every kind of bad input.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::tiny::{Home, PIPELINE, told};
+
+const ARMS: [&str; 5] = ["unprotected", "protected", "dense", "control", "gentle"];
+
+fn saved(home: &Home, run: &str) -> BTreeMap<String, Vec<u8>> {
+    ARMS.iter()
+        .map(|arm| {
+            let path = home.path(run).join("tiny/latest/arms").join(arm).join("model.safetensors");
+            ((*arm).to_owned(), std::fs::read(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_goes_to_its_verdict_and_is_reused_and_proven() {
+    let home = Home::new();
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!([0, 1, 3].contains(&code), "{code}: {text}");
+    let latest = home.path("runs/tiny/latest");
+    for file in ["run.json", "report.html", "summary.md", "junit.xml", "ticket.safetensors"] {
+        assert!(latest.join(file).is_file(), "{file}");
+    }
+    let html = std::fs::read_to_string(latest.join("report.html")).unwrap();
+    assert!(!html.contains("http://") && !html.contains("https://"), "the report loads nothing");
+    for arm in ARMS {
+        assert!(html.contains(arm), "{arm} is in the report");
+    }
+
+    // Everything again: nothing is computed.
+    let (again, second) = told(&home.run(&["run", "p.yaml", "--format", "json"]));
+    assert_eq!(second, code, "{again}");
+    assert!(!again.contains("\"progress\""), "{again}");
+    let reused = again.matches("stage-reused").count();
+    assert!(reused >= 20, "{reused} stages reused: {again}");
+
+    // The gate and the reports again from the record.
+    assert_eq!(told(&home.run(&["gate", "runs/tiny/latest"])).1, code);
+    std::fs::create_dir(home.path("again")).unwrap();
+    let (text, done) = told(&home.run(&["report", "runs/tiny/latest", "--out", "again"]));
+    assert_eq!(done, 0, "{text}");
+    assert_eq!(std::fs::read(home.path("again/junit.xml")).unwrap(), std::fs::read(latest.join("junit.xml")).unwrap());
+
+    // The ticket's weights kept their bits; one flipped bit is found and its tensor named.
+    let ticket = latest.join("ticket.safetensors");
+    let aligned = aligned_folder(&home);
+    let tuned = latest.join("arms/protected");
+    let verify = |tuned: &Path| {
+        told(&home.run(&["verify", "--ticket", ticket.to_str().unwrap(), aligned.to_str().unwrap(), tuned.to_str().unwrap()]))
+    };
+    let (text, good) = verify(&tuned);
+    assert_eq!(good, 0, "{text}");
+    let flipped = home.path("flipped");
+    std::fs::create_dir(&flipped).unwrap();
+    for entry in std::fs::read_dir(&tuned).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), flipped.join(entry.file_name())).unwrap();
+    }
+    let mut bytes = std::fs::read(flipped.join("model.safetensors")).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let json: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+    let name = "model.layers.1.mlp.up_proj.weight";
+    let start = header + json[name]["data_offsets"][0].as_u64().unwrap() as usize;
+    let end = header + json[name]["data_offsets"][1].as_u64().unwrap() as usize;
+    // Half of the tensor is in the ticket: flip the same bit of every weight, so that some of them are.
+    bytes[start..end].iter_mut().for_each(|byte| *byte ^= 1);
+    std::fs::write(flipped.join("model.safetensors"), bytes).unwrap();
+    let (text, bad) = verify(&flipped);
+    assert_eq!(bad, 1, "{text}");
+    assert!(text.contains(name), "{text}");
+
+    let (text, shown) = told(&home.run(&["ticket", "show", ticket.to_str().unwrap()]));
+    assert_eq!(shown, 0, "{text}");
+    assert!(text.contains("snip"), "{text}");
+}
+
+/// The aligned model's folder, inside the store: the one finished entry that has weights but is no arm.
+fn aligned_folder(home: &Home) -> std::path::PathBuf {
+    std::fs::read_dir(home.path("runs/.store"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            let manifest = std::fs::read_to_string(path.join("manifest.json")).unwrap_or_default();
+            manifest.contains("\"align") && path.join("model.safetensors").is_file()
+        })
+        .unwrap()
+}
+
+#[test]
+fn one_and_two_threads_and_a_killed_run_write_the_same_files() {
+    let home = Home::new();
+    let (text, _) = told(&home.run(&["run", "p.yaml", "--threads", "1", "--runs", "one"]));
+    let one = saved(&home, "one");
+    told(&home.run(&["run", "p.yaml", "--threads", "2", "--runs", "two"]));
+    assert!(one == saved(&home, "two"), "threads change the result: {text}");
+    // Killed as soon as a checkpoint of training is on disk, again and again, until it ends by itself.
+    let mut kills = 0;
+    loop {
+        let mut child = home
+            .command(&["run", "p.yaml", "--runs", "killed"])
+            .stderr(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let before = checkpoints(&home);
+        let ended = loop {
+            if child.try_wait().unwrap().is_some() {
+                break true;
+            }
+            if kills < 6 && checkpoints(&home) != before {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break false;
+            }
+        };
+        if ended {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills >= 1, "no checkpoint was seen");
+    assert!(one == saved(&home, "killed"), "a run that was killed {kills} times differs");
+}
+
+/// Every checkpoint in the store with its time.
+fn checkpoints(home: &Home) -> Vec<(std::path::PathBuf, std::time::SystemTime)> {
+    let Ok(store) = std::fs::read_dir(home.path("killed/.store")) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in store.flatten() {
+        for file in std::fs::read_dir(entry.path()).into_iter().flatten().flatten() {
+            if file.file_name().to_string_lossy().starts_with("checkpoint")
+                && let Ok(modified) = file.metadata().and_then(|metadata| metadata.modified())
+            {
+                found.push((file.path(), modified));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_model_that_does_not_refuse_has_nothing_to_preserve() {
+    let home = Home::new();
+    home.pipeline("  floor: 0.0\n", "");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("nothing to preserve"), "{text}");
+}
+
+#[test]
+fn diverging_training_stops_its_arm_alone() {
+    let home = Home::new();
+    home.pipeline("unprotected: {train: all}", "unprotected: {train: all, learning_rate: 1e30, max_grad_norm: 0}");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_eq!(code, 2, "a run with a broken arm never passes: {text}");
+    assert!(text.contains("finetune gentle"), "the other arms go on: {text}");
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap()).unwrap();
+    let arm = record["arms"].as_array().unwrap().iter().find(|arm| arm["name"] == "unprotected").unwrap();
+    let stopped = arm["training"]["stopped"].as_str().unwrap_or_default();
+    assert!(stopped.contains("step"), "{arm}");
+}
+
+/// Each piece of bad input: what is changed, and what the message must say.
+#[test]
+fn bad_input_is_an_error_that_says_what_to_do() {
+    type Change = fn(&Home);
+    let cases: Vec<(&str, Change, &[&str])> = vec![
+        (
+            "a typo in a key",
+            |h| h.pipeline("learning_rate: 1e-3\n  per", "learning_rat: 1e-3\n  per"),
+            &["p.yaml:6", "learning_rat", "learning_rate"],
+        ),
+        ("broken YAML", |h| h.pipeline("arms:", "arms: ["), &["p.yaml:"]),
+        ("an arm in the gate that is not there", |h| h.pipeline("- {arm: protected", "- {arm: protectd"), &["protectd", "protected"]),
+        ("a missing file", |h| h.pipeline("data: task.jsonl", "data: tsk.jsonl"), &["tsk.jsonl"]),
+        ("no rows", |h| h.write("task.jsonl", ""), &["task.jsonl"]),
+        (
+            "a wrong column",
+            |h| h.pipeline("data: task.jsonl", "data: {path: task.jsonl, columns: {prompt: question}}"),
+            &["question", "prompt"],
+        ),
+        ("a broken row", |h| h.write("task.jsonl", "{\"prompt\": \"a\", \"response\": \"b\"}\n{\"prompt\": \n"), &["task.jsonl", "2"]),
+        (
+            "nothing to learn",
+            |h| h.write("task.jsonl", format!("{{\"prompt\": \"{}\", \"response\": \"b\"}}\n", "a ".repeat(400))),
+            &["task.jsonl", "max_length"],
+        ),
+        (
+            "truncated weights",
+            |h| {
+                let bytes = std::fs::read(h.path("model/model.safetensors")).unwrap();
+                h.write("model/model.safetensors", &bytes[..bytes.len() - 100]);
+            },
+            &["model.safetensors", "damaged or truncated"],
+        ),
+        ("weights that are none", |h| h.write("model/model.safetensors", "not weights at all"), &["model.safetensors", "damaged"]),
+        ("no weights", |h| std::fs::remove_file(h.path("model/model.safetensors")).unwrap(), &["model.safetensors"]),
+        (
+            "another architecture",
+            |h| {
+                let text = std::fs::read_to_string(h.path("model/config.json")).unwrap().replace("LlamaForCausalLM", "GPT2LMHeadModel");
+                h.write("model/config.json", text);
+            },
+            &["GPT2LMHeadModel", "LlamaForCausalLM", "Mistral"],
+        ),
+        (
+            "weights of another shape",
+            |h| {
+                let text = std::fs::read_to_string(h.path("model/config.json"))
+                    .unwrap()
+                    .replace("\"intermediate_size\":64", "\"intermediate_size\":48");
+                h.write("model/config.json", text);
+            },
+            &["mlp.up_proj", "64", "48"],
+        ),
+        ("a truncated GGUF", |h| h.write("model.gguf", b"GGUF\x03\0\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0"), &[]),
+        ("a source that is none", |h| h.pipeline("base: model", "base: hf://nobody"), &["hf://"]),
+        (
+            "training prompts in a suite",
+            |h| h.write("harmful.jsonl", "{\"prompt\": \"Take amber number 0\"}\n{\"prompt\": \"Take birch number 1\"}\n"),
+            &["harmful", "safety.jsonl"],
+        ),
+        ("a file in the way of a folder", |h| h.write("runs", "mine"), &["runs"]),
+    ];
+    for (what, change, expected) in cases {
+        let home = Home::new();
+        change(&home);
+        if what == "a truncated GGUF" {
+            home.pipeline("base: model", "base: model.gguf");
+        }
+        let (text, code) = told(&home.run(&["run", "p.yaml"]));
+        assert_eq!(code, 2, "{what}: {text}");
+        assert!(!text.contains("panicked"), "{what}: {text}");
+        assert!(text.contains("help"), "{what} has no remedy: {text}");
+        for part in expected {
+            assert!(text.contains(part), "{what}: {part:?} is not in\n{text}");
+        }
+        if what != "a file in the way of a folder" {
+            assert!(!home.path("runs/tiny/latest").exists(), "{what}: a run was left behind");
+        }
+    }
+}
+
+#[test]
+fn a_ticket_of_another_model_does_not_bind() {
+    let home = Home::new();
+    let (text, code) = told(&home.run(&["ticket", "extract", "p.yaml", "--out", "t.safetensors"]));
+    assert_eq!(code, 0, "{text}");
+    let (text, code) = told(&home.run(&["ticket", "extract", "p.yaml", "--out", "t.safetensors"]));
+    assert_eq!(code, 2, "nothing is overwritten: {text}");
+    let (text, code) = told(&home.run(&["ticket", "compare", "t.safetensors", "t.safetensors"]));
+    assert_eq!(code, 0, "{text}");
+    // Another model: one layer less.
+    let folder = home.path("other");
+    crate::tiny::write_model(&folder, false);
+    let smollm2 = crate::from_env("STEADFAST_SMOLLM2", "a Hugging Face folder with SmolLM2-135M-Instruct");
+    let smollm2 = smollm2.to_str().unwrap();
+    let (text, code) = told(&home.run(&["verify", "--ticket", "t.safetensors", smollm2, smollm2]));
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("ticket"), "{text}");
+}
+
+#[test]
+fn check_lists_every_problem_at_once() {
+    let home = Home::new();
+    home.write("p.yaml", PIPELINE.replace("max_steps: 6", "max_step: 6").replace("density: 0.5", "density: 7"));
+    let (text, code) = told(&home.run(&["check", "p.yaml"]));
+    assert_eq!(code, 2);
+    assert!(text.matches("max_step").count() >= 2 && text.contains("density"), "{text}");
+}
