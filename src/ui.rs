@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::Failure;
 use crate::event::Event;
+use crate::report::view::duration;
 
 /// What results and progress are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -77,6 +78,12 @@ impl Ui {
             self.close_bar();
             put(text);
         }
+    }
+
+    /// Prints a result that has one form only.
+    pub fn result(&self, text: &str) {
+        self.close_bar();
+        put(&clean(text));
     }
 
     /// Prints a result for machines; nothing when results are text.
@@ -153,14 +160,4 @@ fn put(text: &str) {
 /// Text from outside without control characters, so that it cannot steer the terminal.
 pub fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || *c == '\n' || *c == '\t').collect()
-}
-
-/// `12.3 s`, `4 min 05 s`.
-pub fn duration(seconds: f64) -> String {
-    if seconds < 60.0 {
-        format!("{seconds:.1} s")
-    } else {
-        let whole = seconds.round() as u64;
-        format!("{} min {:02} s", whole / 60, whole % 60)
-    }
 }

@@ -16,7 +16,7 @@ use crate::ui::Ui;
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub struct Evaluate {
-    /// The model: a Hugging Face folder.
+    /// The model: hf://OWNER/NAME@COMMIT, a folder, or a .gguf file.
     model: String,
     /// A pipeline whose suites and judges are used; its training and its gate are left out.
     #[arg(long, value_name = "FILE")]
@@ -43,7 +43,7 @@ impl Evaluate {
         let context = context(&self.runs, &listener, machine);
         let outcome = run(&context, settings, &setting(&self.runs))?;
         ui.value(&outcome.record);
-        ui.text(&markdown::render(&outcome.record));
+        ui.text(&markdown::plain(&outcome.record));
         ui.text(&format!("report: {}", outcome.folder.join("report.html").display()));
         Ok(Exit::Passed)
     }

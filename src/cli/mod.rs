@@ -1,10 +1,12 @@
 //! The command line: one file a command.
 
+mod chat;
 mod check;
 mod evaluate;
 mod gate;
 mod report;
 mod run;
+mod schema;
 mod ticket;
 mod verify;
 
@@ -65,6 +67,10 @@ enum Command {
     Report(report::Report),
     /// Decides the gate of a run again from its run.json.
     Gate(gate::Gate),
+    /// Talks with one model, or with two side by side: one message a line.
+    Chat(chat::Chat),
+    /// Prints the JSON schema of pipeline files.
+    Schema(schema::Schema),
 }
 
 /// Runs the program.
@@ -90,6 +96,8 @@ pub fn main() -> Exit {
             Command::Evaluate(command) => command.carry_out(&ui, machine),
             Command::Report(command) => command.carry_out(&ui),
             Command::Gate(command) => command.carry_out(&ui),
+            Command::Chat(command) => command.carry_out(&ui, machine),
+            Command::Schema(command) => command.carry_out(&ui),
         };
         done.unwrap_or_else(|failure| {
             ui.failure(&failure);

@@ -44,7 +44,7 @@ impl Run {
         }
         let outcome = run(&context, &loaded.pipeline, &setting(&self.runs))?;
         ui.value(&outcome.record.gate);
-        ui.text(&markdown::render(&outcome.record));
+        ui.text(&markdown::plain(&outcome.record));
         ui.text(&format!("report: {}", outcome.folder.join("report.html").display()));
         Ok(outcome.exit)
     }

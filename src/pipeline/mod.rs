@@ -5,6 +5,7 @@ mod data;
 mod node;
 mod reader;
 mod resolve;
+pub mod schema;
 pub mod settings;
 
 use std::path::Path;

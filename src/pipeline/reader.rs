@@ -1,6 +1,8 @@
 //! Reading a tree into settings: every problem is collected with its place, none stops the others from being found.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
 
 use super::node::{Node, Place, Value};
 
@@ -26,6 +28,8 @@ pub struct Findings {
     pub warnings: Vec<Problem>,
     /// Aliases that were made canonical: `max_seq_length is read as max_length`.
     pub notes: Vec<String>,
+    /// What each section was asked for: the JSON schema of its keys by its path. The pipeline's schema is made from it.
+    pub asked: BTreeMap<String, BTreeMap<&'static str, Json>>,
 }
 
 impl Findings {
@@ -47,7 +51,7 @@ pub struct Section<'a> {
     pub path: String,
     /// Where it begins.
     pub place: Place,
-    known: BTreeSet<&'static str>,
+    known: BTreeMap<&'static str, Json>,
 }
 
 /// Old and foreign names of keys, with the canonical ones.
@@ -67,7 +71,7 @@ const ALIASES: [(&str, &str); 10] = [
 impl<'a> Section<'a> {
     /// Begins to read a section; a node that is none is a problem and reads as an empty section.
     pub fn new(node: &'a Node, path: &str, findings: &mut Findings) -> Self {
-        let mut section = Self { entries: Vec::new(), path: path.into(), place: node.place, known: BTreeSet::new() };
+        let mut section = Self { entries: Vec::new(), path: path.into(), place: node.place, known: BTreeMap::new() };
         match &node.value {
             Value::Map(entries) => {
                 for (key, place, value) in entries {
@@ -96,7 +100,7 @@ impl<'a> Section<'a> {
 
     /// The node of a key, which from now on is known; null counts as not given.
     pub fn get(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.known.insert(key);
+        self.known.entry(key).or_insert_with(|| json!({}));
         self.entries.iter().find(|(name, _, _)| *name == key).map(|(_, _, node)| *node).filter(|node| node.value != Value::Null)
     }
 
@@ -108,22 +112,29 @@ impl<'a> Section<'a> {
     /// Reports every key that was not asked for.
     pub fn finish(self, findings: &mut Findings) {
         for (key, place, _) in &self.entries {
-            if self.known.contains(key) {
+            if self.known.contains_key(*key) {
                 continue;
             }
-            let near = self.known.iter().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+            let near = self.known.keys().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
             let near = near.filter(|near| strsim::jaro_winkler(near, key) > 0.8);
             let section = if self.path.is_empty() { "a pipeline".into() } else { self.path.clone() };
             let remedy = match near {
                 Some(near) => format!("did you mean {near}?"),
-                None => format!("known here: {}", self.known.iter().copied().collect::<Vec<_>>().join(", ")),
+                None => format!("known here: {}", self.known.keys().copied().collect::<Vec<_>>().join(", ")),
             };
             findings.problem(*place, &self.join(key), format!("unknown key {key:?} in {section}"), Some(remedy));
         }
+        findings.asked.insert(self.path, self.known);
+    }
+
+    /// What the key's value must be, as JSON schema.
+    fn describe(&mut self, key: &'static str, schema: Json) {
+        self.known.insert(key, schema);
     }
 
     /// Text.
     pub fn text(&mut self, key: &'static str, findings: &mut Findings) -> Option<String> {
+        self.describe(key, json!({"type": ["string", "number", "boolean"]}));
         let path = self.join(key);
         let node = self.get(key)?;
         match text(node) {
@@ -137,6 +148,7 @@ impl<'a> Section<'a> {
 
     /// A number for which `fits` holds; `expected` says which.
     pub fn number(&mut self, key: &'static str, expected: &str, fits: impl Fn(f64) -> bool, findings: &mut Findings) -> Option<f64> {
+        self.describe(key, json!({"type": "number", "description": expected}));
         let path = self.join(key);
         let node = self.get(key)?;
         let number = match &node.value {
@@ -156,11 +168,14 @@ impl<'a> Section<'a> {
     /// A whole number of at least `least`.
     pub fn whole(&mut self, key: &'static str, least: u64, findings: &mut Findings) -> Option<u64> {
         let fits = |number: f64| number >= least as f64 && number.fract() == 0.0 && number < 1e15;
-        self.number(key, &format!("a whole number of at least {least}"), fits, findings).map(|number| number as u64)
+        let number = self.number(key, &format!("a whole number of at least {least}"), fits, findings);
+        self.describe(key, json!({"type": "integer", "minimum": least}));
+        number.map(|number| number as u64)
     }
 
     /// `true` or `false`.
     pub fn flag(&mut self, key: &'static str, findings: &mut Findings) -> Option<bool> {
+        self.describe(key, json!({"type": "boolean"}));
         let path = self.join(key);
         let node = self.get(key)?;
         if let Value::Bool(flag) = node.value {
@@ -172,6 +187,7 @@ impl<'a> Section<'a> {
 
     /// One of a few words.
     pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)], findings: &mut Findings) -> Option<T> {
+        self.describe(key, json!({"enum": choices.iter().map(|(name, _)| *name).collect::<Vec<_>>()}));
         let path = self.join(key);
         let node = self.get(key)?;
         choose(node, &path, choices, findings)

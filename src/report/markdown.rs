@@ -37,6 +37,18 @@ pub fn render(record: &Record) -> String {
     text
 }
 
+/// The summary for a terminal: the same text without the escapes of Markdown.
+pub fn plain(record: &Record) -> String {
+    let text = render(record);
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let escape = character == '\\' && rest.peek().is_some_and(char::is_ascii_punctuation);
+        plain.push(if escape { rest.next().unwrap_or(character) } else { character });
+    }
+    plain
+}
+
 /// Text from outside inside a table cell: no pipe, no line break, no markup.
 fn escape(text: &str) -> String {
     text.chars()

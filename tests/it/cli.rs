@@ -273,3 +273,31 @@ fn check_lists_every_problem_at_once() {
     assert_eq!(code, 2);
     assert!(text.matches("max_step").count() >= 2 && text.contains("density"), "{text}");
 }
+
+#[test]
+fn chat_answers_each_line_with_each_model() {
+    use std::io::Write;
+    let home = Home::new();
+    let mut child = home
+        .command(&["chat", "model", "--compare", "model", "--max-new-tokens", "4", "--quiet"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"Hello\n\nAgain\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.matches("[model]").count(), 4, "two messages, two models: {text}");
+}
+
+#[test]
+fn the_pipelines_of_the_repository_are_read() {
+    let home = Home::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/smollm2.yaml");
+    let shared = crate::from_env("STEADFAST_SHARED", "the folder with public data sets").join("tasks");
+    let train = format!("finetune.data.path={}", shared.join("gsm8k_train_2000.jsonl").display());
+    let test = format!("evaluate.suites.task.prompts.path={}", shared.join("gsm8k_test_300.jsonl").display());
+    let (text, code) = told(&home.run(&["check", folder, "--set", &train, "--set", &test]));
+    assert_eq!(code, 0, "{text}");
+}

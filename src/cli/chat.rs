@@ -1,0 +1,103 @@
+//! `steadfast chat MODEL`: a conversation on standard input and output, with one model or two side by side.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Machine;
+use super::run::context;
+use crate::data::rows::Message;
+use crate::error::{Exit, Failure};
+use crate::event::Event;
+use crate::model::backend::cpu::Cpu;
+use crate::model::decoder::Decoder;
+use crate::model::generate::{Sampling, generate};
+use crate::pipeline::settings;
+use crate::stage::evaluate::backend_failed;
+use crate::stage::fetch::{Model, fetch};
+use crate::ui::Ui;
+
+/// Arguments of `chat`.
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// The model: hf://OWNER/NAME@COMMIT, a folder, or a .gguf file.
+    model: String,
+    /// A second model that answers the same messages.
+    #[arg(long, value_name = "MODEL")]
+    compare: Option<String>,
+    /// The system message.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    /// The most tokens of a reply.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    max_new_tokens: usize,
+    /// 0 takes the likeliest token each time.
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    temperature: f64,
+    /// Keeps the likeliest tokens whose probabilities reach this share.
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    top_p: f64,
+    /// Seed of the sampler.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// The folder whose store keeps models made from GGUF files.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
+}
+
+/// A model with its own conversation.
+struct Speaker {
+    name: String,
+    model: Model,
+    decoder: Decoder<Cpu>,
+    messages: Vec<Message>,
+}
+
+impl Chat {
+    pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
+        let listener = |event: Event| ui.event(&event);
+        let context = context(&self.runs, &listener, machine);
+        let mut speakers = Vec::new();
+        for name in std::iter::once(&self.model).chain(&self.compare) {
+            let settings = settings::Model {
+                base: None,
+                aligned: Some(name.clone()),
+                chat_template: None,
+                system: self.system.clone(),
+                dtype: settings::Dtype::Bf16,
+            };
+            let (model, _) = fetch(&context, "model", name, &settings)?;
+            let decoder = context.compute.load(&model)?;
+            speakers.push(Speaker { name: name.clone(), model, decoder, messages: Vec::new() });
+        }
+        for line in std::io::stdin().lock().lines() {
+            let line = line.map_err(|error| Failure::new("file", format!("cannot read standard input: {error}")))?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let several = speakers.len() > 1;
+            for speaker in &mut speakers {
+                let reply = self.reply(speaker, &line)?;
+                ui.result(&if several { format!("[{}] {reply}", speaker.name) } else { reply });
+            }
+        }
+        Ok(Exit::Passed)
+    }
+
+    fn reply(&self, speaker: &mut Speaker, line: &str) -> Result<String, Failure> {
+        speaker.messages.push(Message { role: "user".into(), content: line.into() });
+        let prompt = speaker.model.text.encode_prompt(&speaker.messages)?;
+        let sampling = Sampling {
+            max_new_tokens: self.max_new_tokens,
+            temperature: self.temperature,
+            top_p: self.top_p,
+            seed: self.seed,
+            end_tokens: speaker.model.config.end_tokens.clone(),
+        };
+        let replies = generate(&mut speaker.decoder, &[prompt], &sampling, 1, &mut |_, _| {}).map_err(backend_failed)?;
+        let text = speaker.model.text.decode(&replies[0].tokens)?;
+        speaker.messages.push(Message { role: "assistant".into(), content: text.clone() });
+        Ok(text)
+    }
+}

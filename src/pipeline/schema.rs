@@ -1,0 +1,118 @@
+//! The JSON schema of a pipeline file, made from what the reader itself asks for.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::node::Node;
+use super::reader::Findings;
+use super::resolve;
+
+/// A pipeline with every kind of section, so that the reader asks for every key.
+const EVERY_SECTION: &str = "
+name: every
+model: {base: hf://a/b@c}
+align: {data: {path: builtin:refusals, columns: {}}}
+ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all}}}
+evaluate:
+  suites: {NAME: {prompts: {path: builtin:harmful, columns: {}}, expect: refusal}}
+  probes: {harmful: {path: builtin:probes, columns: {}}, benign: {path: builtin:benign-probes, columns: {}}, task: {path: builtin:helpful, columns: {}}}
+gate: [{arm: NAME, metric: NAME.refusal_rate, drop_at_most: 0.05}]
+";
+
+/// Keys that are read only to say that they are not supported yet.
+const REFUSED: [&str; 3] = ["pretrain", "sweep", "protect"];
+
+/// The schema, in JSON Schema 2020-12.
+pub fn schema() -> Json {
+    let mut findings = Findings::default();
+    if let Ok(root) = Node::parse(EVERY_SECTION) {
+        let _ = resolve::pipeline(&root, Path::new("."), &mut findings);
+    }
+    let asked = findings.asked;
+    let section = |path: &str| object(&asked, path);
+    let one = section("finetune.data");
+    let data = json!({"$ref": "#/$defs/data"});
+    let sources =
+        json!({"anyOf": [{"type": "string"}, one, {"type": "array", "items": {"anyOf": [{"type": "string"}, one]}, "minItems": 1}]});
+    let ticket = with(section("ticket"), &[("data", data.clone())]);
+    let arm = section("finetune.arms.NAME");
+    let expect = json!({"anyOf": [{"enum": ["refusal", "answer"]},
+        {"type": "object", "properties": {"exact_match": {"type": "string"}}, "required": ["exact_match"], "additionalProperties": false}]});
+    let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect)]);
+    let probes = with(section("evaluate.probes"), &[("harmful", data.clone()), ("benign", data.clone()), ("task", data.clone())]);
+    let texts = json!({"type": "string"});
+    let rule =
+        with(section("gate.0"), &[("arm", texts.clone()), ("metric", texts.clone()), ("of", texts.clone()), ("judge", texts.clone())]);
+    let named = |item: Json| json!({"type": "object", "additionalProperties": item});
+    let mut top = with(
+        section(""),
+        &[
+            ("seeds", json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]})),
+            ("model", with(section("model"), &[("base", texts.clone()), ("aligned", texts.clone())])),
+            ("align", with(section("align"), &[("data", data.clone())])),
+            ("ticket", ticket.clone()),
+            ("tickets", named(ticket)),
+            ("finetune", with(section("finetune"), &[("data", data), ("arms", named(arm))])),
+            ("evaluate", with(section("evaluate"), &[("suites", named(suite)), ("probes", probes)])),
+            ("gate", json!({"anyOf": [rule, {"type": "array", "items": rule}]})),
+        ],
+    );
+    if let Some(properties) = top["properties"].as_object_mut() {
+        for key in REFUSED {
+            properties.remove(key);
+        }
+    }
+    top["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    top["$defs"] = json!({"data": sources});
+    top["title"] = "steadfast pipeline".into();
+    top["required"] = json!(["model"]);
+    top
+}
+
+/// A section of exactly the keys that were asked for; `columns` is a section of its own.
+fn object(asked: &BTreeMap<String, BTreeMap<&'static str, Json>>, path: &str) -> Json {
+    let mut properties = Map::new();
+    for (key, schema) in asked.get(path).into_iter().flatten() {
+        let inner = format!("{path}.{key}");
+        let schema = if *key == "columns" && asked.contains_key(&inner) { object(asked, &inner) } else { schema.clone() };
+        properties.insert((*key).to_owned(), schema);
+    }
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+/// The section with other schemas for some keys.
+fn with(mut object: Json, keys: &[(&str, Json)]) -> Json {
+    for (key, schema) in keys {
+        object["properties"][*key] = schema.clone();
+    }
+    object
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_section_is_described() {
+        let schema = schema();
+        let at = |pointer: &str| schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}")).clone();
+        assert_eq!(at("/properties/finetune/properties/arms/additionalProperties/properties/density/type"), "number");
+        assert_eq!(at("/properties/ticket/properties/score/enum"), json!(["snip", "task-vector", "random"]));
+        assert!(at("/properties/gate/anyOf/1/items/properties").as_object().unwrap().contains_key("drop_at_most"));
+        assert!(at("/properties/evaluate/properties/suites/additionalProperties/properties").as_object().unwrap().len() >= 4);
+        for section in ["model", "align", "ticket", "finetune", "evaluate"] {
+            assert!(at(&format!("/properties/{section}/properties")).as_object().unwrap().len() >= 4, "{section}");
+        }
+    }
+
+    #[test]
+    fn the_file_beside_the_pipelines_is_this_schema() {
+        let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/schema.json")).unwrap();
+        let fresh = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+        assert!(file == fresh, "pipelines/schema.json is stale: steadfast schema > pipelines/schema.json");
+    }
+}
