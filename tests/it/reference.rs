@@ -1,0 +1,216 @@
+//! Both backends against numbers that PyTorch and transformers computed (`tests/reference/generate.py`).
+
+use std::collections::BTreeMap;
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+use steadfast::model::backend::cpu::Cpu;
+use steadfast::model::backend::tensor::Candle;
+use steadfast::model::backend::{Backend, BackendError};
+use steadfast::model::batch::{Example, Packed};
+use steadfast::model::config::ModelConfig;
+use steadfast::model::decoder::Decoder;
+use steadfast::model::generate::{Sampling, generate};
+use steadfast::model::inventory::inventory;
+use steadfast::train::TrainError;
+use steadfast::train::fit::{Plan, fit};
+use steadfast::train::may_move;
+use steadfast::train::optimizer::Settings;
+use steadfast::train::schedule::Scheduler;
+
+struct Reference {
+    config: ModelConfig,
+    rows: Vec<Example>,
+    tensors: BTreeMap<String, Vec<f32>>,
+    metadata: std::collections::HashMap<String, String>,
+}
+
+impl Reference {
+    fn read(name: &str) -> Self {
+        let path = format!("{}/tests/reference/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(path).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = header.metadata().clone().unwrap();
+        let tensors = SafeTensors::deserialize(&bytes)
+            .unwrap()
+            .iter()
+            .map(|(name, view)| (name.to_owned(), view.data().chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()))
+            .collect();
+        let tokens: Vec<Vec<u32>> = serde_json::from_str(&metadata["rows"]).unwrap();
+        let learn: Vec<Vec<bool>> = serde_json::from_str(&metadata["learn"]).unwrap();
+        let rows = tokens.into_iter().zip(learn).map(|(tokens, supervised)| Example { tokens, supervised }).collect();
+        Self { config: ModelConfig::from_json(&metadata["config"], None).unwrap(), rows, tensors, metadata }
+    }
+
+    fn decoder<B: Backend>(&self, backend: B) -> Decoder<B> {
+        Decoder::new(self.config.clone(), backend, |spec| -> Result<Vec<f32>, BackendError> {
+            Ok(self.tensors[&format!("weight.{}", spec.name)].clone())
+        })
+        .unwrap()
+    }
+
+    fn numbers(&self, key: &str) -> Vec<f64> {
+        serde_json::from_str::<Value>(&self.metadata[key]).unwrap().as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    }
+}
+
+/// ‖a − b‖ ÷ ‖b‖.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    square(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b))) / square(&mut b.iter().map(|b| f64::from(*b))).max(1e-12)
+}
+
+/// The largest relative deviation that is let through. Issue and design ask for 1e-4.
+const LIMIT: f64 = 1e-4;
+
+fn agrees_with_pytorch<B: Backend>(name: &str, make: impl Fn() -> B) {
+    let reference = Reference::read(name);
+    let batch = Packed::from_examples(&reference.rows);
+    let mut decoder = reference.decoder(make());
+    let logits = decoder.logits(&batch).unwrap();
+    assert!(distance(&logits, &reference.tensors["logits"]) < LIMIT, "{name}: logits");
+    let losses = decoder.losses(&batch).unwrap();
+    let loss = losses.iter().map(|&v| f64::from(v)).sum::<f64>() / losses.len() as f64;
+    let expected: f64 = reference.metadata["loss"].parse().unwrap();
+    assert!((loss - expected).abs() < LIMIT * expected, "{name}: loss {loss}, PyTorch {expected}");
+
+    let specs = inventory(&reference.config);
+    let trained = may_move::all(&specs);
+    let mut gradients = decoder.new_gradients(&trained).unwrap();
+    decoder.gradients(&batch, 1.0 / losses.len() as f32, &trained, &mut gradients).unwrap();
+    assert_eq!(gradients.len(), specs.len(), "every tensor has a gradient");
+    for (tensor, gradient) in &gradients {
+        let found = decoder.backend().download(gradient).unwrap();
+        let far = distance(&found, &reference.tensors[&format!("gradient.{tensor}")]);
+        assert!(far < LIMIT, "{name}: the gradient of {tensor} is {far:e} away");
+    }
+
+    let plan = Plan {
+        steps: 20,
+        learning_rate: 1e-2,
+        batch_rows: reference.rows.len(),
+        accumulation: 1,
+        scheduler: Scheduler::Constant,
+        warmup_steps: 0,
+        optimizer: Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, max_grad_norm: 1.0 },
+        seed: 0,
+        save_every: 0,
+    };
+    let fitted =
+        fit::<_, TrainError>(&mut decoder, std::slice::from_ref(&reference.rows), &trained, &plan, None, &mut |_, _| Ok(())).unwrap();
+    for (what, found) in [("losses", &fitted.progress.losses), ("norms", &fitted.progress.gradient_norms)] {
+        for (step, (found, expected)) in found.iter().zip(reference.numbers(what)).enumerate() {
+            assert!((found - expected).abs() < 1e-3 * expected, "{name}: {what} at step {}: {found}, PyTorch {expected}", step + 1);
+        }
+    }
+    for spec in &specs {
+        let far = distance(&decoder.values(&spec.name).unwrap(), &reference.tensors[&format!("after.{}", spec.name)]);
+        assert!(far < 10.0 * LIMIT, "{name}: after twenty steps {} is {far:e} away", spec.name);
+    }
+}
+
+#[test]
+fn the_slice_backend_agrees_with_pytorch() {
+    for name in ["plain", "llama3"] {
+        agrees_with_pytorch(name, Cpu::default);
+    }
+}
+
+#[test]
+fn the_tensor_backend_agrees_with_pytorch() {
+    for name in ["plain", "llama3"] {
+        agrees_with_pytorch(name, || Candle::new(candle_core::Device::Cpu));
+    }
+}
+
+#[test]
+fn both_backends_say_the_same() {
+    let reference = Reference::read("plain");
+    let prompts: Vec<Vec<u32>> = reference.rows.iter().map(|row| row.tokens.clone()).collect();
+    let sampling = Sampling { max_new_tokens: 12, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: vec![2] };
+    let slices = generate(&mut reference.decoder(Cpu::default()), &prompts, &sampling, 2, &mut |_, _| {}).unwrap();
+    let tensors = generate(&mut reference.decoder(Candle::new(candle_core::Device::Cpu)), &prompts, &sampling, 2, &mut |_, _| {}).unwrap();
+    assert_eq!(slices, tensors);
+}
+
+/// candle's own autograd, through plain operations, gives the gradients that the explicit passes give.
+#[test]
+fn explicit_gradients_are_candles_autograd() {
+    use candle_core::{D, DType, Device, Tensor, Var};
+    let reference = Reference::read("plain");
+    let config = &reference.config;
+    let specs = inventory(config);
+    let variables: BTreeMap<String, Var> = specs
+        .iter()
+        .map(|spec| {
+            let values = Tensor::from_slice(&reference.tensors[&format!("weight.{}", spec.name)], spec.shape(), &Device::Cpu).unwrap();
+            (spec.name.clone(), Var::from_tensor(&values).unwrap())
+        })
+        .collect();
+    let get = |name: &str| variables[name].as_tensor().clone();
+    let row = &reference.rows[2];
+    let t = row.tokens.len();
+    let norm = |x: &Tensor, name: &str| -> candle_core::Result<Tensor> {
+        let rms = (x.sqr()?.mean_keepdim(1)? + config.rms_norm_eps)?.sqrt()?;
+        x.broadcast_div(&rms)?.broadcast_mul(&get(name))
+    };
+    let half = config.head_dim / 2;
+    let angles: Vec<f32> =
+        (0..t).flat_map(|p| (0..half).map(move |i| p as f32 * (10000f64.powf(-2.0 * i as f64 / (2 * half) as f64)) as f32)).collect();
+    let angles = Tensor::from_vec(angles, (1, t, half), &Device::Cpu).unwrap();
+    let rotate = |x: &Tensor, heads: usize| -> candle_core::Result<Tensor> {
+        let x = x.reshape((t, heads, 2 * half))?.transpose(0, 1)?.contiguous()?;
+        let (a, b) = (x.narrow(2, 0, half)?.contiguous()?, x.narrow(2, half, half)?.contiguous()?);
+        let (cos, sin) = (angles.cos()?, angles.sin()?);
+        let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
+        Tensor::cat(&[first, (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?], 2)
+    };
+    let forward = || -> candle_core::Result<Tensor> {
+        let ids = Tensor::from_slice(&row.tokens, t, &Device::Cpu)?;
+        let mut x = get("model.embed_tokens.weight").index_select(&ids, 0)?;
+        let causal: Vec<f32> = (0..t).flat_map(|i| (0..t).map(move |j| if j > i { -1e9 } else { 0.0 })).collect();
+        let causal = Tensor::from_vec(causal, (1, t, t), &Device::Cpu)?;
+        for layer in 0..config.layers {
+            let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
+            let h = norm(&x, &name("input_layernorm"))?;
+            let q = rotate(&h.matmul(&get(&name("self_attn.q_proj")).t()?)?, config.heads)?;
+            let k = rotate(&h.matmul(&get(&name("self_attn.k_proj")).t()?)?, 1)?;
+            let v = h.matmul(&get(&name("self_attn.v_proj")).t()?)?.reshape((1, t, 2 * half))?;
+            let mut heads = Vec::new();
+            for head in 0..config.heads {
+                let scores = (q.narrow(0, head, 1)?.contiguous()?.matmul(&k.transpose(1, 2)?.contiguous()?)? / (2.0 * half as f64).sqrt())?;
+                let scores = (scores + &causal)?.exp()?;
+                let weights = scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?;
+                heads.push(weights.matmul(&v)?.squeeze(0)?);
+            }
+            x = (x + Tensor::cat(&heads, 1)?.matmul(&get(&name("self_attn.o_proj")).t()?)?)?;
+            let h = norm(&x, &name("post_attention_layernorm"))?;
+            let gate = h.matmul(&get(&name("mlp.gate_proj")).t()?)?.silu()?;
+            let up = h.matmul(&get(&name("mlp.up_proj")).t()?)?;
+            x = (x + (gate * up)?.matmul(&get(&name("mlp.down_proj")).t()?)?)?;
+        }
+        let logits = norm(&x, "model.norm.weight")?.matmul(&get("model.embed_tokens.weight").t()?)?;
+        let sums = logits.exp()?.sum_keepdim(1)?.log()?;
+        let log_probabilities = logits.broadcast_sub(&sums)?;
+        let mut loss = Tensor::zeros((), DType::F32, &Device::Cpu)?;
+        for i in (1..t).filter(|&i| row.supervised[i]) {
+            loss = (loss - log_probabilities.get(i - 1)?.get(row.tokens[i] as usize)?)?;
+        }
+        Ok(loss)
+    };
+    let loss = forward().unwrap();
+    let store = loss.backward().unwrap();
+    let mut decoder = reference.decoder(Cpu::default());
+    let trained = may_move::all(&specs);
+    let mut gradients = decoder.new_gradients(&trained).unwrap();
+    let batch = Packed::from_examples(std::slice::from_ref(row));
+    let sum = decoder.gradients(&batch, 1.0, &trained, &mut gradients).unwrap();
+    assert!((sum - f64::from(loss.to_scalar::<f32>().unwrap())).abs() < 1e-4 * sum);
+    for (name, gradient) in &gradients {
+        let found = decoder.backend().download(gradient).unwrap();
+        let expected = store.get(&variables[name]).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let far = distance(&found, &expected);
+        assert!(far < LIMIT, "the gradient of {name} is {far:e} away");
+    }
+}
