@@ -49,6 +49,10 @@ impl Out {
 const TILE_ROWS: usize = 512;
 /// Output columns of a tile.
 const TILE_COLUMNS: usize = 768;
+/// A side up to this long is not cut.
+const SHORT: usize = 128;
+/// Pieces are multiples of this, so that full kernels cover them.
+const LANE_ROWS: usize = 48;
 /// Products with fewer multiplications than this run on the calling thread.
 const SMALL: usize = 1 << 18;
 
@@ -63,14 +67,17 @@ pub fn product(c: &mut [f32], stride: usize, a: View<'_>, b: View<'_>, add: bool
     if m * n * k < SMALL {
         return tile(Out(c.as_mut_ptr()), stride, a, b, add, (0, m), (0, n));
     }
-    // Few rows: cut the columns finer, so that every thread has work. The cut depends on the shape alone.
-    let columns = if m <= TILE_ROWS / 4 { TILE_COLUMNS / 4 } else { TILE_COLUMNS };
-    let tiles: Vec<_> = (0..m)
-        .step_by(TILE_ROWS)
-        .flat_map(|i| (0..n).step_by(columns).map(move |j| ((i, (i + TILE_ROWS).min(m)), (j, (j + columns).min(n)))))
-        .collect();
+    let tiles: Vec<_> = cuts(m, TILE_ROWS).flat_map(|rows| cuts(n, TILE_COLUMNS).map(move |columns| (rows, columns))).collect();
     let out = Out(c.as_mut_ptr());
     tiles.into_par_iter().for_each(|(rows, cols)| tile(out, stride, a, b, add, rows, cols));
+}
+
+/// Cuts `0..length` into an even number of nearly equal pieces of at most `most`, so that two, and often more, threads end
+/// together. A short side stays whole: many small pieces would pack the other operand too often. Depends on the shape alone.
+fn cuts(length: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let pieces = if length <= SHORT { 1 } else { length.div_ceil(most).next_multiple_of(2) };
+    let size = length.div_ceil(pieces).next_multiple_of(LANE_ROWS);
+    (0..length).step_by(size).map(move |from| (from, (from + size).min(length)))
 }
 
 /// One tile of the output, on this thread.
