@@ -399,13 +399,14 @@ impl Hub<'_> {
         for folder in [blob.parent(), pointer.parent()].into_iter().flatten() {
             create_folder(folder).map_err(|error| disk(folder)(std::io::Error::other(error.to_string())))?;
         }
-        if !blob.is_file() || content_hash(&blob, hash.len()).map_err(disk(&blob))? != hash {
+        let whole = || -> Result<bool, RemoteError> { Ok(blob.is_file() && content_hash(&blob, hash.len()).map_err(disk(&blob))? == hash) };
+        if !whole()? {
             let part = blob.with_extension("incomplete");
             // One download of a blob at a time; the other process finds it done.
             let lock_path = blob.with_extension("lock");
             let lock = File::create(&lock_path).map_err(disk(&lock_path))?;
             lock.lock().map_err(disk(&lock_path))?;
-            if !blob.is_file() {
+            if !whole()? {
                 self.again(&url, || self.transfer(&url, name, &part, size))?;
                 let found = content_hash(&part, hash.len()).map_err(disk(&part))?;
                 if found != hash {
@@ -415,7 +416,6 @@ impl Hub<'_> {
                 }
                 fs::rename(&part, &blob).map_err(disk(&blob))?;
             }
-            let _ = fs::remove_file(&lock_path);
         }
         if !pointer.exists() {
             let _ = fs::remove_file(&pointer);

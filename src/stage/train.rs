@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::artifact::folder::place_file;
-use crate::artifact::write::write_whole;
+use crate::artifact::write::{write_bytes, write_whole};
 use crate::error::Failure;
 use crate::model::backend::Backend;
 use crate::model::decoder::{Decoder, Trained};
@@ -72,7 +71,9 @@ pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained,
     for name in SIDE_FILES {
         let from = source.folder.join(name);
         if from.is_file() {
-            place_file(&from, &folder.join(name))?;
+            // A copy: a link would be the user's own file, and in the hub's cache these are links themselves.
+            let bytes = std::fs::read(&from).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", from.display())))?;
+            write_bytes(&folder.join(name), &bytes)?;
         }
     }
     Ok(outcome?)

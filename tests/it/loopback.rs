@@ -258,6 +258,32 @@ fn shards_and_branches() {
     let (text, code) = run(&home, &hub, &["--offline"]);
     assert_eq!(code, WORKED, "{text}");
     assert_eq!(hub.paths().len(), before);
+    // A blob that was damaged by hand is made again for a branch, too.
+    let shard = home.path("hf/hub/models--some--tiny/snapshots").join(COMMIT).join("model-00002-of-00002.safetensors");
+    let blob = shard.canonicalize().unwrap();
+    let good = std::fs::read(&blob).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    std::fs::write(&blob, bad).unwrap();
+    let (text, code) = run(&home, &hub, &[]);
+    assert_eq!(code, WORKED, "{text}");
+    assert!(std::fs::read(&blob).unwrap() == good, "the damaged blob was used");
+}
+
+#[test]
+fn a_whole_run_from_the_hub_is_the_run_from_the_folder() {
+    let home = home(COMMIT);
+    let hub = Hub::start(&home.path("model"), Fault::None);
+    let (text, code) = told(&home.run(&["run", "p.yaml", "--runs", "folder"]));
+    assert_ne!(code, 2, "{text}");
+    let set = format!("model.base=hf://some/tiny@{COMMIT}");
+    let (text, through) =
+        told(&home.command(&["run", "p.yaml", "--runs", "hub", "--set", &set]).env("HF_ENDPOINT", &hub.endpoint).output().unwrap());
+    assert_eq!(through, code, "{text}");
+    for arm in ["unprotected", "protected", "control"] {
+        let saved = |runs: &str| std::fs::read(home.path(runs).join("tiny/latest/arms").join(arm).join("model.safetensors")).unwrap();
+        assert!(saved("folder") == saved("hub"), "{arm}");
+    }
 }
 
 #[test]
