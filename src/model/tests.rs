@@ -276,3 +276,25 @@ fn sampling_is_seeded_by_prompt_and_keeps_to_top_p() {
         generate(&mut decoder, &prompts, &greedy, 6, &mut |_, _| {}).unwrap()
     );
 }
+
+/// Few rows take another kernel than many where the processor has it: both must be the plain sum, ragged ends included.
+#[test]
+fn products_of_few_and_of_many_rows_are_the_plain_sum() {
+    let mut cpu = Cpu::default();
+    for (rows, outputs, k) in [(1, 1, 3), (5, 13, 40), (4, 6, 16), (33, 200, 97), (64, 7, 64), (65, 300, 97), (700, 130, 50)] {
+        let x: Vec<f32> = (0..rows * k).map(|i| noise(1, i)).collect();
+        let w: Vec<f32> = (0..outputs * k).map(|i| noise(2, i)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|i| noise(3, i)).collect();
+        let (a, b) = (cpu.upload(&x, rows, k).unwrap(), cpu.upload(&w, outputs, k).unwrap());
+        let c = cpu.upload(&bias, 1, outputs).unwrap();
+        for with_bias in [false, true] {
+            let y = cpu.linear(&a, &b, with_bias.then_some(&c)).unwrap();
+            for (at, found) in cpu.download(&y).unwrap().into_iter().enumerate() {
+                let (t, o) = (at / outputs, at % outputs);
+                let exact: f64 = (0..k).map(|l| f64::from(x[t * k + l]) * f64::from(w[o * k + l])).sum();
+                let expected = exact + if with_bias { f64::from(bias[o]) } else { 0.0 };
+                assert!((f64::from(found) - expected).abs() < 1e-4, "{rows}×{outputs}×{k} at {t},{o}");
+            }
+        }
+    }
+}
