@@ -79,11 +79,14 @@ pub fn fit<B: Backend, E: From<TrainError>>(
         order.seek(earlier.rows);
         progress = earlier;
     }
+    let mut gradients = decoder.new_gradients(trained).map_err(TrainError::from)?;
     while progress.steps < plan.steps {
         let number = progress.steps + 1;
         let micro_batches = next_step(&mut order, sources, plan)?;
         let learnt: usize = micro_batches.iter().map(|batch| batch.targets.len()).sum();
-        let mut gradients = decoder.new_gradients(trained).map_err(TrainError::from)?;
+        for gradient in gradients.values_mut() {
+            decoder.backend_mut().clear(gradient).map_err(TrainError::from)?;
+        }
         let mut sum = 0.0;
         for batch in &micro_batches {
             sum += decoder.gradients(batch, 1.0 / learnt as f32, trained, &mut gradients).map_err(TrainError::from)?;
@@ -97,7 +100,6 @@ pub fn fit<B: Backend, E: From<TrainError>>(
         }
         let rate = plan.learning_rate * factor(plan.scheduler, number, plan.warmup_steps, plan.steps);
         optimizer.step(decoder, trained, &gradients, norm, rate)?;
-        drop(gradients);
         progress.steps = number;
         progress.rows = order.position();
         progress.losses.push(loss);

@@ -119,6 +119,11 @@ pub trait Backend {
     /// # Errors
     /// When the device cannot hold it.
     fn zeros(&mut self, rows: usize, columns: usize) -> Done<Self::Buffer>;
+    /// Makes every number of a buffer zero.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn clear(&mut self, buffer: &mut Self::Buffer) -> Done<()>;
     /// `to += from`, element by element.
     ///
     /// # Errors

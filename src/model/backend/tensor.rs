@@ -113,6 +113,11 @@ impl Backend for Candle {
         Ok(Tensor::zeros((rows, columns), DType::F32, &self.device)?)
     }
 
+    fn clear(&mut self, buffer: &mut Tensor) -> Done<()> {
+        *buffer = buffer.zeros_like()?;
+        Ok(())
+    }
+
     fn add_into(&mut self, to: &mut Tensor, from: &Tensor) -> Done<()> {
         *to = (&*to + from)?;
         Ok(())

@@ -53,14 +53,19 @@ impl Dtype {
         let mut values = vec![0.0; bits.len() / self.bytes()];
         values.par_chunks_mut(CHUNK).zip(bits.par_chunks(CHUNK * self.bytes())).for_each(|(values, bits)| {
             for (value, bits) in values.iter_mut().zip(bits.chunks_exact(self.bytes())) {
-                *value = match self {
-                    Self::F32 => f32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]),
-                    Self::F16 => f16::from_le_bytes([bits[0], bits[1]]).to_f32(),
-                    Self::Bf16 => bf16::from_le_bytes([bits[0], bits[1]]).to_f32(),
-                };
+                *value = self.widen_one(bits);
             }
         });
         values
+    }
+
+    /// One stored number, [`Dtype::bytes`] long, as f32, exactly.
+    pub fn widen_one(self, bits: &[u8]) -> f32 {
+        match self {
+            Self::F32 => f32::from_le_bytes([bits[0], bits[1], bits[2], bits[3]]),
+            Self::F16 => f16::from_le_bytes([bits[0], bits[1]]).to_f32(),
+            Self::Bf16 => bf16::from_le_bytes([bits[0], bits[1]]).to_f32(),
+        }
     }
 
     /// One number rounded to the nearest of this type, ties to even, as little-endian bytes in the first [`Dtype::bytes`] places.

@@ -77,7 +77,7 @@ pub fn write_changed(
                 }
             }
             place.copy_from_slice(&narrowed[..size]);
-            let saved = dtype.widen(place)[0];
+            let saved = dtype.widen_one(place);
             rounding.saved_squares += (f64::from(saved) - f64::from(before[i])).powi(2);
         };
         match &selection {

@@ -18,6 +18,11 @@ dispatched! {
     }
 }
 
+/// Zeros, by the threads that fill them.
+pub fn clear(x: &mut [f32]) {
+    x.par_chunks_mut(CHUNK).for_each(|chunk| chunk.fill(0.0));
+}
+
 /// to += from.
 pub fn add(to: &mut [f32], from: &[f32]) {
     to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| add_chunk(to, from));

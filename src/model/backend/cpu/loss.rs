@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Matrix;
 use super::attention::softmax;
-use super::elementwise::{add, add_selected};
+use super::elementwise::add_selected;
 use super::matmul::{View, product};
 use crate::model::backend::Selection;
 
@@ -44,14 +44,12 @@ pub fn cross_entropy(
         product(&mut dh.data[from * hidden..to * hidden], hidden, d_logits, w.view(), false);
         match &mut gradient {
             None | Some((Selection::Nothing, _)) => {}
-            Some((selection, gradient)) => {
+            Some((Selection::Everything, gradient)) => product(&mut gradient.data, hidden, d_logits.t(), hidden_rows, true),
+            Some((Selection::Subset(mask), gradient)) => {
                 scratch.resize(scratch.len().max(vocabulary * hidden), 0.0);
                 let dense = &mut scratch[..vocabulary * hidden];
                 product(dense, hidden, d_logits.t(), hidden_rows, false);
-                match selection {
-                    Selection::Subset(mask) => add_selected(&mut gradient.data, dense, mask),
-                    _ => add(&mut gradient.data, dense),
-                }
+                add_selected(&mut gradient.data, dense, mask);
             }
         }
     }

@@ -95,6 +95,11 @@ impl Backend for Cpu {
         Ok(Matrix::zeros(rows, columns))
     }
 
+    fn clear(&mut self, buffer: &mut Matrix) -> Done<()> {
+        elementwise::clear(&mut buffer.data);
+        Ok(())
+    }
+
     fn add_into(&mut self, to: &mut Matrix, from: &Matrix) -> Done<()> {
         expect("summand", (from.rows, from.columns), (to.rows, to.columns))?;
         elementwise::add(&mut to.data, &from.data);
@@ -168,22 +173,17 @@ impl Backend for Cpu {
         expect("output gradient", (dy.rows, 1), (x.rows, 1))?;
         let (rows, columns) = (dy.columns, x.columns);
         expect("compact gradient", (1, gradient.data.len()), (1, selection.count(rows * columns)))?;
-        if *selection == Selection::Nothing {
-            return Ok(());
-        }
-        let scratch = &mut self.scratch;
-        if scratch.len() < rows * columns {
-            scratch.resize(rows * columns, 0.0);
-        }
-        let dense = &mut scratch[..rows * columns];
-        {
-            product(dense, columns, dy.view().t(), x.view(), false);
-            match selection {
-                Selection::Nothing => {}
-                Selection::Everything => elementwise::add(&mut gradient.data, dense),
-                Selection::Subset(mask) => elementwise::add_selected(&mut gradient.data, dense, mask),
+        match selection {
+            Selection::Nothing => {}
+            // The compact order of a whole tensor is row-major.
+            Selection::Everything => product(&mut gradient.data, columns, dy.view().t(), x.view(), true),
+            Selection::Subset(mask) => {
+                self.scratch.resize(self.scratch.len().max(rows * columns), 0.0);
+                let dense = &mut self.scratch[..rows * columns];
+                product(dense, columns, dy.view().t(), x.view(), false);
+                elementwise::add_selected(&mut gradient.data, dense, mask);
             }
-        };
+        }
         Ok(())
     }
 
