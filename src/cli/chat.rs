@@ -65,7 +65,7 @@ impl Chat {
                 aligned: Some(name.clone()),
                 chat_template: None,
                 system: self.system.clone(),
-                dtype: settings::Dtype::Bf16,
+                dtype: settings::Dtype::Source,
             };
             let (model, _) = fetch(&context, "model", name, &settings)?;
             let decoder = context.compute.load(&model)?;

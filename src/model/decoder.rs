@@ -247,15 +247,8 @@ impl<B: Backend> Decoder<B> {
         let (rows, columns) = (self.config.vocab_size, self.config.hidden_size);
         match selection {
             Selection::Nothing => Ok(()),
-            Selection::Everything => {
-                // The compact order of a whole tensor is row-major: the same numbers, seen as a table.
-                let compact = self.backend.download(gradient)?;
-                let mut table = self.backend.upload(&compact, rows, columns)?;
-                self.backend.embed_backward(dx, tokens, &mut table)?;
-                let values = self.backend.download(&table)?;
-                *gradient = self.backend.upload(&values, 1, rows * columns)?;
-                Ok(())
-            }
+            // The compact order of a whole tensor is row-major: the table itself.
+            Selection::Everything => self.backend.embed_backward(dx, tokens, gradient),
             Selection::Subset(mask) => {
                 let mut table = self.backend.zeros(rows, columns)?;
                 self.backend.embed_backward(dx, tokens, &mut table)?;

@@ -82,7 +82,7 @@ fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
     let (base, aligned) = (place_of("base", &mut section), place_of("aligned", &mut section));
     let chat_template = section.text("chat_template", findings).map(|path| folder.join(path));
     let system = section.text("system", findings);
-    let dtype = section.choice("dtype", &[("bf16", Dtype::Bf16), ("f32", Dtype::F32)], findings).unwrap_or(Dtype::Bf16);
+    let dtype = section.choice("dtype", &[("source", Dtype::Source), ("f32", Dtype::F32)], findings).unwrap_or(Dtype::Source);
     section.finish(findings);
     Model { base, aligned, chat_template, system, dtype }
 }
@@ -136,7 +136,7 @@ fn trainer() -> Training {
         adam_beta1: 0.9,
         adam_beta2: 0.999,
         adam_epsilon: 1e-8,
-        save_steps: 20,
+        save_steps: 50,
     }
 }
 

@@ -44,7 +44,8 @@ pub struct Model {
     pub chat_template: Option<PathBuf>,
     /// The first system message of every conversation that has none; none leaves it to the template.
     pub system: Option<String>,
-    /// How a GGUF is materialised: `bf16` or `f32`.
+    /// What weights are saved in: `source`, the type of the model that they come from (bf16 for a GGUF), or `f32`, in which
+    /// no part of an update is lost to rounding.
     pub dtype: Dtype,
 }
 
@@ -52,10 +53,20 @@ pub struct Model {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// bfloat16.
-    Bf16,
+    /// The type of the model that is trained; bfloat16 for a GGUF.
+    Source,
     /// IEEE single.
     F32,
+}
+
+impl Dtype {
+    /// The type that is asked for; none for the source's own.
+    pub fn wanted(self) -> Option<crate::model::weights::Dtype> {
+        match self {
+            Self::Source => None,
+            Self::F32 => Some(crate::model::weights::Dtype::F32),
+        }
+    }
 }
 
 /// Hyperparameters under their Hugging Face Trainer names.

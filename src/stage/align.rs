@@ -1,6 +1,6 @@
 //! align: the base becomes the aligned model.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::artifact::digest::sha256_file;
 use crate::error::Failure;
@@ -8,13 +8,14 @@ use crate::model::inventory::inventory;
 use crate::pipeline::settings::{self, Align, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
+use crate::train::checkpoint::Progress;
 use crate::train::fit::{Fitted, fit};
 use crate::train::may_move;
 
 use super::fetch::Model;
 use super::rows::training_rows;
-use super::train::{plan, save};
-use super::{Context, write_json};
+use super::train::{erased_share, plan, rounding_warning, save};
+use super::{Context, read_json, write_json};
 
 const VERSION: u32 = 1;
 
@@ -26,7 +27,14 @@ struct Parts<'a> {
     training: &'a Training,
     train: Train,
     seed: u64,
+    dtype: settings::Dtype,
     numerics: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Report {
+    progress: Progress,
+    erased_by_rounding: f64,
 }
 
 /// Aligns the base on safety pairs, benign pairs and benign pairs that sound harmful: rows from every source in equal number.
@@ -49,6 +57,7 @@ pub fn align(
         training: &settings.training,
         train: settings.train,
         seed,
+        dtype: model.dtype,
         numerics: context.compute.numerics(),
     };
     let entry = context.stage("align", VERSION, &parts, |place| {
@@ -65,10 +74,15 @@ pub fn align(
         if let Some(error) = stopped {
             return Err(error.into());
         }
-        save(base, &decoder, &trained, &place.folder)?;
-        write_json(place, "training.json", &progress)?;
-        Ok(format!("loss {:.3}", progress.losses.last().copied().unwrap_or(f64::NAN)))
+        let rounding = save(base, &decoder, &trained, model.dtype, &place.folder)?;
+        let last = progress.losses.last().copied().unwrap_or(f64::NAN);
+        write_json(place, "training.json", &Report { progress, erased_by_rounding: erased_share(&rounding) })?;
+        Ok(format!("loss {last:.3}"))
     })?;
+    let report: Report = read_json(&entry, "training.json")?;
+    if let Some(warning) = rounding_warning("align", report.erased_by_rounding) {
+        context.warn(warning);
+    }
     let digest = sha256_file(&entry.folder.join("model.safetensors"))?;
     Ok((Model::open(&entry.folder, model)?, format!("sha256:{digest}")))
 }

@@ -25,7 +25,7 @@ use super::extract::{Extracted, random_scores};
 use super::fetch::Model;
 use super::probe::{Measure, ProbeInput, Reference, reference};
 use super::rows::{TrainingRows, load_rows, training_rows};
-use super::train::{plan, rewind, save, snapshot};
+use super::train::{erased_share, plan, rewind, rounding_warning, save, snapshot};
 use super::{Context, read_json, write_json};
 
 const VERSION: u32 = 1;
@@ -67,6 +67,7 @@ struct Parts<'a> {
     training: &'a settings::Training,
     probes: Option<(&'a str, u64, &'a [settings::Probe])>,
     seed: u64,
+    dtype: settings::Dtype,
     numerics: String,
 }
 
@@ -166,6 +167,7 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
         training: &arm.training,
         probes: frame.probes.as_ref().map(|(_, digest, settings)| (digest.as_str(), settings.every, settings.of.as_slice())),
         seed,
+        dtype: frame.model_settings.dtype,
         numerics: context.compute.numerics(),
     };
     let name = if seed == 0 { format!("finetune {}", arm.name) } else { format!("finetune {} seed-{seed}", arm.name) };
@@ -179,6 +181,9 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
     let Report { summary, curve, figures } = read_json(&entry, "training.json")?;
     if let Some(why) = &summary.stopped {
         context.warn(format!("arm {} stopped early: {why}", arm.name));
+    }
+    if let Some(warning) = rounding_warning(&format!("arm {}", arm.name), summary.erased_by_rounding) {
+        context.warn(warning);
     }
     Ok(Tuned { model: Model::open(&entry.folder, frame.model_settings)?, summary, curve, figures })
 }
@@ -242,7 +247,7 @@ fn train(
             }
             Ok(())
         })?;
-    let rounding = save(frame.aligned, &decoder, &trained, &place.folder)?;
+    let rounding = save(frame.aligned, &decoder, &trained, frame.model_settings.dtype, &place.folder)?;
     drop(decoder);
     let saved = Weights::open(&place.folder)?;
     let frozen = frozen_of(specs, &trained);
@@ -272,7 +277,7 @@ fn train(
         gradient_norms: progress.gradient_norms,
         seconds: start.elapsed().as_secs_f64(),
         update_norm: rounding.saved_squares.sqrt(),
-        erased_by_rounding: if rounding.update_sum > 0.0 { rounding.erased_sum / rounding.update_sum } else { 0.0 },
+        erased_by_rounding: erased_share(&rounding),
         frozen_changed: compared.frozen_changed(),
         stopped: stopped.map(|error| error.to_string()),
     };

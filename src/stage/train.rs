@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::model::backend::Backend;
 use crate::model::decoder::{Decoder, Trained};
 use crate::model::weights::{ChangedTensor, Rounding, WeightsError, write_changed};
-use crate::pipeline::settings::Training;
+use crate::pipeline::settings::{Dtype, Training};
 use crate::train::fit::Plan;
 use crate::train::optimizer::Settings;
 
@@ -46,16 +46,17 @@ const SIDE_FILES: [&str; 7] = [
     "chat_template.json",
 ];
 
-/// Saves tuned weights beside copies of the source's other files: a folder that transformers opens.
+/// Saves tuned weights, in the `dtype` asked for, beside copies of the source's other files: a folder that transformers opens.
 ///
 /// # Errors
 /// When the folder cannot be written or the weights cannot be read back from the backend.
-pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained, folder: &Path) -> Result<Rounding, Failure> {
+pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained, dtype: Dtype, folder: &Path) -> Result<Rounding, Failure> {
     let mut outcome: Result<Rounding, WeightsError> = Ok(Rounding::default());
     write_whole(&folder.join("model.safetensors"), |file| {
         outcome = write_changed(
             &source.weights,
             &source.config,
+            dtype.wanted(),
             |spec| {
                 let Some(selection) = trained.get(&spec.name) else { return Ok(None) };
                 Ok(Some(ChangedTensor { values: decoder.values(&spec.name)?, selection: selection.clone() }))
@@ -73,10 +74,38 @@ pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained,
         if from.is_file() {
             // A copy: a link would be the user's own file, and in the hub's cache these are links themselves.
             let bytes = std::fs::read(&from).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", from.display())))?;
+            let bytes = if name == "config.json" && dtype == Dtype::F32 { with_f32(&bytes, &from)? } else { bytes };
             write_bytes(&folder.join(name), &bytes)?;
         }
     }
     Ok(outcome?)
+}
+
+/// A config.json that names f32, since transformers loads weights in the type that it names.
+fn with_f32(config: &[u8], path: &Path) -> Result<Vec<u8>, Failure> {
+    let broken = |error: serde_json::Error| Failure::new("file", format!("cannot read {}: {error}", path.display()));
+    let mut config: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(config).map_err(broken)?;
+    let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+    config.insert(key.into(), "float32".into());
+    serde_json::to_vec_pretty(&config).map_err(broken)
+}
+
+/// The share of an update (sum of absolute values) that rounding to the saved type erased.
+pub fn erased_share(rounding: &Rounding) -> f64 {
+    if rounding.update_sum > 0.0 { rounding.erased_sum / rounding.update_sum } else { 0.0 }
+}
+
+/// A share from which the user is warned: what was trained is then no longer what is saved.
+const ERASED_WARNING: f64 = 0.10;
+
+/// The warning when rounding erased much of an update.
+pub fn rounding_warning(what: &str, erased: f64) -> Option<String> {
+    (erased > ERASED_WARNING).then(|| {
+        format!(
+            "{what}: rounding to the saved type erased {:.0} % of the update; set `model.dtype: f32` or raise learning_rate",
+            erased * 100.0
+        )
+    })
 }
 
 /// A copy of the trained tensors, to rewind to.

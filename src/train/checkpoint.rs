@@ -1,16 +1,14 @@
 //! Resume checkpoints: masters at trained positions, moments, step and data position.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::optimizer::Optimizer;
 use crate::artifact::ArtifactError;
-use crate::artifact::write::write_bytes;
+use crate::artifact::write::write_whole;
 use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Trained};
 
@@ -43,26 +41,54 @@ pub fn save<B: Backend>(
     progress: &Progress,
 ) -> Result<(), TrainError> {
     let failed = |problem: String| TrainError::Checkpoint { path: path.into(), problem };
-    let mut parts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    for (name, (m, v)) in &optimizer.moments {
-        let values = decoder.values(name)?;
-        let masters: Vec<f32> = match trained.get(name) {
-            Some(Selection::Subset(mask)) => mask.positions().map(|i| values[i]).collect(),
-            _ => values,
-        };
-        parts.insert(format!("w.{name}"), bytes(&masters));
-        parts.insert(format!("m.{name}"), bytes(&decoder.backend().download(m)?));
-        parts.insert(format!("v.{name}"), bytes(&decoder.backend().download(v)?));
-    }
     let text = serde_json::to_string(progress).map_err(|error| failed(error.to_string()))?;
-    parts.insert("progress".into(), text.into_bytes());
-    let views = parts
-        .iter()
-        .map(|(name, data)| Ok((name.clone(), TensorView::new(Dtype::U8, vec![data.len()], data)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|error| failed(error.to_string()))?;
-    let file = safetensors::serialize(views, None).map_err(|error| failed(error.to_string()))?;
-    write_bytes(path, &file).map_err(|error: ArtifactError| failed(error.to_string()))
+    // A safetensors file by hand: written tensor by tensor, it never exists in memory as a whole.
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    let mut announce = |name: String, bytes: usize| {
+        header.insert(name, serde_json::json!({"dtype": "U8", "shape": [bytes], "data_offsets": [end, end + bytes]}));
+        end += bytes;
+    };
+    announce("progress".into(), text.len());
+    for (name, (m, _)) in &optimizer.moments {
+        let (rows, columns) = decoder.backend().shape(m);
+        for part in ["w", "m", "v"] {
+            announce(format!("{part}.{name}"), rows * columns * 4);
+        }
+    }
+    let header = serde_json::Value::Object(header).to_string();
+    let mut broken: Option<TrainError> = None;
+    let written = write_whole(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        file.write_all(text.as_bytes())?;
+        for (name, (m, v)) in &optimizer.moments {
+            let parts =
+                masters(decoder, trained, name).and_then(|w| Ok([w, decoder.backend().download(m)?, decoder.backend().download(v)?]));
+            match parts {
+                Ok(parts) => parts.iter().try_for_each(|part| file.write_all(&bytes(part)))?,
+                Err(error) => {
+                    let text = error.to_string();
+                    broken = Some(error);
+                    return Err(std::io::Error::other(text));
+                }
+            }
+        }
+        Ok(())
+    });
+    match broken {
+        Some(error) => Err(error),
+        None => written.map_err(|error: ArtifactError| failed(error.to_string())),
+    }
+}
+
+/// The weights of a tensor that are trained, compact.
+fn masters<B: Backend>(decoder: &Decoder<B>, trained: &Trained, name: &str) -> Result<Vec<f32>, TrainError> {
+    let values = decoder.values(name)?;
+    Ok(match trained.get(name) {
+        Some(Selection::Subset(mask)) => mask.positions().map(|i| values[i]).collect(),
+        _ => values,
+    })
 }
 
 /// Puts a checkpoint back into decoder and optimizer; none when there is no file.
@@ -102,7 +128,11 @@ pub fn restore<B: Backend>(
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    let mut out = vec![0; values.len() * 4];
+    for (place, value) in out.chunks_exact_mut(4).zip(values) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+    out
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

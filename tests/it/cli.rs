@@ -305,3 +305,52 @@ fn the_pipelines_of_the_repository_are_read() {
     let (text, code) = told(&home.run(&["check", folder, "--set", &train, "--set", &test]));
     assert_eq!(code, 0, "{text}");
 }
+
+#[test]
+fn in_f32_nothing_of_an_update_is_rounded_away() {
+    let home = Home::new();
+    // Steps so small that bf16 keeps hardly any of them.
+    home.pipeline("    gentle: {train: all, learning_rate: 1e-4}", "    gentle: {train: all, learning_rate: 1e-6}");
+    let (text, _) = told(&home.run(&["run", "p.yaml"]));
+    assert!(text.contains("arm gentle: rounding to the saved type erased"), "{text}");
+    assert!(text.contains("model.dtype: f32"), "{text}");
+    std::fs::remove_dir_all(home.path("runs")).unwrap();
+    let (text, code) = told(&home.run(&["run", "p.yaml", "--set", "model.dtype=f32"]));
+    assert!(!text.contains("rounding"), "{text}");
+    assert_ne!(code, 2, "{text}");
+    let run = home.path("runs/tiny/latest");
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert!(record.to_string().contains("\"erased_by_rounding\":0.0"), "no share in the record");
+    let tuned = std::fs::canonicalize(run.join("arms/gentle")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(tuned.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["torch_dtype"], "float32");
+    let file = std::fs::read(tuned.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    assert!(tensors.iter().all(|(_, view)| view.dtype() == safetensors::Dtype::F32));
+    // The frozen weights of a bf16 base are the same numbers in f32.
+    let ticket = run.join("ticket.safetensors");
+    let protected = std::fs::canonicalize(run.join("arms/protected")).unwrap();
+    let aligned = aligned_folder(&home);
+    let (text, code) =
+        told(&home.run(&["verify", "--ticket", ticket.to_str().unwrap(), aligned.to_str().unwrap(), protected.to_str().unwrap()]));
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn a_ticket_of_density_1_is_maskable_bit_for_bit() {
+    let home = Home::new();
+    let pipeline = PIPELINE.replace("ticket: {score: snip, data: safety.jsonl, density: 0.5}", "ticket: {score: random, density: 1.0}");
+    let (before, rest) = pipeline.split_once("    unprotected:").unwrap();
+    let (_, after) = rest.split_once("evaluate:").unwrap();
+    home.write(
+        "p.yaml",
+        format!("{before}    maskable: {{train: maskable, weight_decay: 0.1}}\n    whole: {{train: ticket, weight_decay: 0.1}}\nevaluate:{after}")
+            .replace("arm: protected", "arm: whole"),
+    );
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    let read = |arm: &str| std::fs::read(home.path("runs/tiny/latest/arms").join(arm).join("model.safetensors")).unwrap();
+    let base = std::fs::read(home.path("model/model.safetensors")).unwrap();
+    assert_eq!(read("maskable"), read("whole"));
+    assert_ne!(read("maskable"), base);
+}

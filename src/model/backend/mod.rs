@@ -145,7 +145,7 @@ pub trait Backend {
     /// # Errors
     /// When an id is not below V.
     fn embed(&mut self, table: &Self::Buffer, ids: &[u32]) -> Done<Self::Buffer>;
-    /// Adds each row of `dx` (T, C) to row `ids[t]` of `d_table` (V, C), in order of t.
+    /// Adds each row of `dx` (T, C) to row `ids[t]` of `d_table`, (V, C) or the same numbers as (1, V·C), in order of t.
     ///
     /// # Errors
     /// When shapes do not fit.

@@ -138,7 +138,8 @@ impl Backend for Candle {
 
     fn embed_backward(&mut self, dx: &Tensor, ids: &[u32], d_table: &mut Tensor) -> Done<()> {
         let ids = Tensor::from_vec(ids.to_vec(), ids.len(), &self.device)?;
-        *d_table = d_table.index_add(&ids, dx, 0)?;
+        let shape = d_table.dims2()?;
+        *d_table = d_table.reshape(((), dx.dim(1)?))?.index_add(&ids, dx, 0)?.reshape(shape)?;
         Ok(())
     }
 

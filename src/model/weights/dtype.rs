@@ -78,6 +78,18 @@ impl Dtype {
     }
 }
 
+impl Dtype {
+    /// Many numbers, each as [`Dtype::narrow`] rounds it.
+    pub fn narrow_all(self, values: &[f32]) -> Vec<u8> {
+        let size = self.bytes();
+        let mut out = vec![0; values.len() * size];
+        for (place, &value) in out.chunks_exact_mut(size).zip(values) {
+            place.copy_from_slice(&self.narrow(value)[..size]);
+        }
+        out
+    }
+}
+
 fn pair(bytes: [u8; 2]) -> [u8; 4] {
     [bytes[0], bytes[1], 0, 0]
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Weights, WeightsError};
+use super::{Dtype, Weights, WeightsError};
 use crate::model::backend::Selection;
 use crate::model::config::ModelConfig;
 use crate::model::inventory::{TensorSpec, inventory};
@@ -34,26 +34,29 @@ pub struct Rounding {
     pub saved_squares: f64,
 }
 
-/// Writes one safetensors file with every tensor of the inventory in the source's type. Bits at positions that were not
-/// trained are copied, never converted. Memory stays at about one tensor.
+/// Writes one safetensors file with every tensor of the inventory in the `wanted` type, or in the source's. In the source's
+/// type, bits at positions that were not trained are copied, never converted; f32 holds every source's numbers exactly. Memory stays at about one tensor.
 ///
 /// # Errors
 /// When writing fails, or a changed tensor has another size than its source.
 pub fn write_changed(
     source: &Weights,
     config: &ModelConfig,
+    wanted: Option<Dtype>,
     mut changed: impl FnMut(&TensorSpec) -> Result<Option<ChangedTensor>, WeightsError>,
     out: &mut dyn Write,
 ) -> Result<Rounding, WeightsError> {
     let specs = inventory(config);
-    write_header(source, &specs, out)?;
+    write_header(source, &specs, wanted, out)?;
     let mut rounding = Rounding::default();
     for spec in &specs {
         let (Some(bits), Some(dtype)) = (source.bits(&spec.name), source.dtype(&spec.name)) else {
             return Err(WeightsError::NoTensor(spec.name.clone()));
         };
+        let target = wanted.unwrap_or(dtype);
+        let mut fresh = if target == dtype { bits.to_vec() } else { target.narrow_all(&dtype.widen(bits)) };
         let Some(ChangedTensor { values, selection }) = changed(spec)? else {
-            out.write_all(bits).map_err(WeightsError::Write)?;
+            out.write_all(&fresh).map_err(WeightsError::Write)?;
             continue;
         };
         if values.len() != spec.len() {
@@ -61,11 +64,10 @@ pub fn write_changed(
                 problems: vec![format!("  size of {}: {}, expected {}", spec.name, values.len(), spec.len())],
             });
         }
-        let (size, before) = (dtype.bytes(), dtype.widen(bits));
-        let mut fresh = bits.to_vec();
+        let (size, before) = (target.bytes(), dtype.widen(bits));
         let mut save = |i: usize| {
             let update = f64::from(values[i]) - f64::from(before[i]);
-            let narrowed = dtype.narrow(values[i]);
+            let narrowed = target.narrow(values[i]);
             let place = &mut fresh[i * size..(i + 1) * size];
             rounding.trained += 1;
             if values[i].to_bits() != before[i].to_bits() {
@@ -77,7 +79,7 @@ pub fn write_changed(
                 }
             }
             place.copy_from_slice(&narrowed[..size]);
-            let saved = dtype.widen_one(place);
+            let saved = target.widen_one(place);
             rounding.saved_squares += (f64::from(saved) - f64::from(before[i])).powi(2);
         };
         match &selection {
@@ -91,12 +93,13 @@ pub fn write_changed(
 }
 
 /// The safetensors header: its length, then JSON padded with spaces so that the data begin at a multiple of 8.
-fn write_header(source: &Weights, specs: &[TensorSpec], out: &mut dyn Write) -> Result<(), WeightsError> {
+fn write_header(source: &Weights, specs: &[TensorSpec], wanted: Option<Dtype>, out: &mut dyn Write) -> Result<(), WeightsError> {
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), serde_json::json!({"format": "pt"}));
     let mut offset = 0;
     for spec in specs {
-        let dtype = source.dtype(&spec.name).ok_or_else(|| WeightsError::NoTensor(spec.name.clone()))?;
+        let stored = source.dtype(&spec.name).ok_or_else(|| WeightsError::NoTensor(spec.name.clone()))?;
+        let dtype = wanted.unwrap_or(stored);
         let end = offset + spec.len() * dtype.bytes();
         header.insert(
             spec.name.clone(),

@@ -136,9 +136,12 @@ impl Backend for Cpu {
     }
 
     fn embed_backward(&mut self, dx: &Matrix, ids: &[u32], d_table: &mut Matrix) -> Done<()> {
-        expect("embedding gradient", (dx.rows, dx.columns), (ids.len(), d_table.columns))?;
+        let width = dx.columns;
+        expect("embedding gradient", (dx.rows, d_table.data.len() % width.max(1)), (ids.len(), 0))?;
         for (t, &id) in ids.iter().enumerate() {
-            for (to, from) in d_table.row_mut(id as usize).iter_mut().zip(dx.row(t)) {
+            let at = id as usize * width;
+            let Some(row) = d_table.data.get_mut(at..at + width) else { return Err(wrong(format!("token {id} is not in the embedding"))) };
+            for (to, from) in row.iter_mut().zip(dx.row(t)) {
                 *to += from;
             }
         }
