@@ -63,44 +63,71 @@ pub fn training_rows(
     Ok(rows)
 }
 
-/// Checks that no prompt that is trained on, scored on or probed stands in a suite, exactly or nearly.
+/// Checks that no prompt that is trained or scored on stands in a suite or among the probes, and no probe in a suite, exactly
+/// or nearly.
 ///
 /// # Errors
 /// Names the most alike pairs.
 pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions]) -> Result<(), Failure> {
-    let mut used: Vec<(String, &DataSpec)> = Vec::new();
+    let mut training: Vec<(String, &DataSpec)> = Vec::new();
     for spec in pipeline.align.iter().flat_map(|align| &align.data) {
-        used.push((format!("align data {}", spec.source), spec));
+        training.push((format!("align data {}", spec.source), spec));
     }
     for (name, spec) in pipeline.tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.data.as_ref()?))) {
-        used.push((format!("data of ticket {name}, {}", spec.source), spec));
+        training.push((format!("data of ticket {name}, {}", spec.source), spec));
     }
     for spec in pipeline.finetune.iter().flat_map(|finetune| &finetune.data) {
-        used.push((format!("finetune data {}", spec.source), spec));
+        training.push((format!("finetune data {}", spec.source), spec));
     }
+    let suites = asked.iter().map(|questions| Prompts {
+        what: format!("suite {}", questions.suite.name),
+        rows: questions.info.items.iter().map(|item| (item.id.clone(), item.prompt.clone())).collect(),
+    });
+    let mut held_out: Vec<Prompts> = suites.collect();
     if let Some(probes) = &pipeline.evaluate.probes {
-        used.push((format!("probe prompts {}", probes.harmful.source), &probes.harmful));
-    }
-    for (what, spec) in used {
-        let loaded = load_rows(context, &what, spec)?;
-        let prompts: Vec<&str> = loaded.rows.iter().map(|row| row.prompt()).collect();
-        for questions in asked {
-            let held_out: Vec<&str> = questions.info.items.iter().map(|item| item.prompt.as_str()).collect();
-            let found = overlaps(&prompts, &held_out);
-            if let Some(worst) = found.first() {
-                let message = format!(
-                    "{} of the prompts of suite {} stand in the {what} too; the most alike ({:.0} %): row {} and prompt {}",
-                    found.len(),
-                    questions.suite.name,
-                    worst.similarity * 100.0,
-                    loaded.rows[worst.first].id,
-                    questions.info.items[worst.second].id
-                );
-                return Err(
-                    Failure::new("overlap", message).remedy("remove these rows from the training data, or measure on other prompts")
-                );
+        for spec in [Some(&probes.harmful), Some(&probes.benign), probes.task.as_ref()].into_iter().flatten() {
+            let probe = Prompts::load(context, format!("probe prompts {}", spec.source), spec)?;
+            for suite in held_out.iter().take(asked.len()) {
+                probe.apart_from(suite)?;
             }
+            held_out.push(probe);
         }
     }
+    for (what, spec) in training {
+        let used = Prompts::load(context, what, spec)?;
+        held_out.iter().try_for_each(|held_out| used.apart_from(held_out))?;
+    }
     Ok(())
+}
+
+/// Prompts under the name of where they stand.
+struct Prompts {
+    what: String,
+    /// (id, prompt)
+    rows: Vec<(String, String)>,
+}
+
+impl Prompts {
+    fn load(context: &Context<'_>, what: String, spec: &DataSpec) -> Result<Self, Failure> {
+        let loaded = load_rows(context, &what, spec)?;
+        let rows = loaded.rows.iter().map(|row| (row.id.clone(), row.prompt().to_owned())).collect();
+        Ok(Self { what, rows })
+    }
+
+    fn apart_from(&self, held_out: &Self) -> Result<(), Failure> {
+        let prompts = |of: &Self| of.rows.iter().map(|(_, prompt)| prompt.clone()).collect::<Vec<_>>();
+        let (mine, theirs) = (prompts(self), prompts(held_out));
+        let found = overlaps(&mine.iter().map(String::as_str).collect::<Vec<_>>(), &theirs.iter().map(String::as_str).collect::<Vec<_>>());
+        let Some(worst) = found.first() else { return Ok(()) };
+        let message = format!(
+            "{} of the prompts of {} stand in the {} too; the most alike ({:.0} %): row {} and prompt {}",
+            found.len(),
+            held_out.what,
+            self.what,
+            worst.similarity * 100.0,
+            self.rows[worst.first].0,
+            held_out.rows[worst.second].0
+        );
+        Err(Failure::new("overlap", message).remedy("remove these rows from one of the two, or measure on other prompts"))
+    }
 }

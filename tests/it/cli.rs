@@ -229,6 +229,16 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             |h| h.write("harmful.jsonl", "{\"prompt\": \"Take amber number 0\"}\n{\"prompt\": \"Take birch number 1\"}\n"),
             &["harmful", "safety.jsonl"],
         ),
+        (
+            "training prompts among the probes",
+            |h| h.write("benign_probes.jsonl", "{\"prompt\": \"Name of 3 dune\"}\n{\"prompt\": \"Name of 4 fjord please\"}\n"),
+            &["probe prompts", "helpful.jsonl"],
+        ),
+        (
+            "a probe in a suite",
+            |h| h.write("benign_probes.jsonl", "{\"prompt\": \"Where does the cedar grow in 2?\"}\n"),
+            &["suite benign", "benign_probes.jsonl"],
+        ),
         ("a file in the way of a folder", |h| h.write("runs", "mine"), &["runs"]),
     ];
     for (what, change, expected) in cases {
@@ -353,4 +363,41 @@ fn a_ticket_of_density_1_is_maskable_bit_for_bit() {
     let base = std::fs::read(home.path("model/model.safetensors")).unwrap();
     assert_eq!(read("maskable"), read("whole"));
     assert_ne!(read("maskable"), base);
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("runs")).unwrap();
+    // A small file system of its own, which grows; needs user namespaces, and fails loudly without them.
+    let script = "
+        mount -t tmpfs -o size=64k none runs || exit 9
+        for size in 64k 200k 400k 600k 200m; do
+            mount -o remount,size=$size runs || exit 9
+            \"$0\" run p.yaml; echo \"size $size exit $?\"
+            find runs -name '.writing-*' | sed 's/^/left behind: /'
+            if [ $size != 200m ] && [ -e runs/tiny/latest ]; then echo 'a run too early'; fi
+        done
+        test -s runs/tiny/latest/report.html && echo 'a report'";
+    let output = home_shell(&home, script);
+    let (text, code) = told(&output);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("size 64k exit 2\n"), "{text}");
+    assert!(text.contains("No space left on device"), "{text}");
+    assert!(text.contains("a report") && !text.contains("size 200m exit 2"), "{text}");
+    assert!(!text.contains("left behind") && !text.contains("a run too early") && !text.contains("panicked"), "{text}");
+}
+
+/// A shell with mounts of its own in the home folder; `$0` is the program.
+fn home_shell(home: &Home, script: &str) -> std::process::Output {
+    let program = home.command(&[]);
+    let mut shell = std::process::Command::new("unshare");
+    shell.args(["-Urm", "sh", "-c", script]).arg(program.get_program()).current_dir(home.path("."));
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.output().unwrap()
 }
