@@ -17,3 +17,46 @@ pub fn text(name: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::data::overlap::overlaps;
+
+    fn column(name: &str, key: &str) -> Vec<String> {
+        let rows = text(name).unwrap().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        rows.map(|row| row[key].as_str().unwrap_or_else(|| panic!("{key} in {name}")).to_owned()).collect()
+    }
+
+    /// No prompt, nor one like it, and no topic stands in two of: what is trained on, what is probed, what is asked in the end.
+    #[test]
+    fn training_probes_and_suites_are_apart() {
+        let roles = [&["refusals", "helpful", "contrast"][..], &["probes", "benign-probes"], &["harmful", "benign", "contrast-prompts"]];
+        for (i, first) in roles.iter().enumerate() {
+            for (a, b) in roles[i + 1..].iter().flat_map(|second| first.iter().flat_map(move |a| second.iter().map(move |b| (a, b)))) {
+                let (prompts, others) = (column(a, "prompt"), column(b, "prompt"));
+                let found = overlaps(
+                    &prompts.iter().map(String::as_str).collect::<Vec<_>>(),
+                    &others.iter().map(String::as_str).collect::<Vec<_>>(),
+                );
+                let alike: Vec<_> = found.iter().map(|pair| (&prompts[pair.first], &others[pair.second])).collect();
+                assert!(alike.is_empty(), "{a} and {b}: {alike:?}");
+                let (topics, other_topics): (BTreeSet<_>, BTreeSet<_>) =
+                    (column(a, "topic").into_iter().collect(), column(b, "topic").into_iter().collect());
+                assert!(topics.is_disjoint(&other_topics), "{a} and {b}: {:?}", topics.intersection(&other_topics));
+            }
+        }
+    }
+
+    /// Enough prompts to see five points, over enough kinds of harm.
+    #[test]
+    fn held_out_sets_are_large_and_varied() {
+        for (name, categories) in [("harmful", 12), ("benign", 8), ("contrast-prompts", 8)] {
+            let prompts: BTreeSet<_> = column(name, "prompt").into_iter().collect();
+            let kinds: BTreeSet<_> = column(name, "category").into_iter().collect();
+            assert!(prompts.len() >= 300 && kinds.len() >= categories, "{name}: {} prompts of {} kinds", prompts.len(), kinds.len());
+        }
+    }
+}
