@@ -40,6 +40,14 @@ pub struct Outcome {
     pub exit: Exit,
 }
 
+/// Reads every file of rows that a pipeline names, and checks that training data, probes and suites are apart.
+///
+/// # Errors
+/// What a run would fail with on its data, before any model is fetched.
+pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<(), Failure> {
+    rows::check_overlaps(context, pipeline, &questions(context, &pipeline.evaluate)?)
+}
+
 /// Carries out a pipeline. The record, the report and the other files are written even when the run stops because there is nothing to preserve.
 ///
 /// # Errors

@@ -1,13 +1,15 @@
 //! `steadfast check FILE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::parse_set;
+use super::run::context;
+use super::{Machine, parse_set};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::pipeline;
+use crate::run;
 use crate::ui::Ui;
 
 /// Arguments of `check`.
@@ -29,8 +31,12 @@ impl Check {
         for message in loaded.warnings {
             ui.event(&Event::Warning { message });
         }
+        let listener = |event: Event| ui.event(&event);
+        // Nothing is computed or fetched: the data alone are read.
+        let machine = Machine { threads: 1, offline: true };
+        run::check(&context(Path::new("runs"), &listener, machine), &loaded.pipeline)?;
         ui.value(&loaded.pipeline);
-        ui.text(&serde_json::to_string_pretty(&loaded.pipeline).unwrap_or_default());
+        ui.text(&serde_saphyr::to_string(&loaded.pipeline).map_err(|error| Failure::new("yaml", error.to_string()))?);
         Ok(Exit::Passed)
     }
 }

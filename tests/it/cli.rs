@@ -289,6 +289,19 @@ fn check_lists_every_problem_at_once() {
 }
 
 #[test]
+fn check_reads_the_data_and_prints_every_default_as_yaml() {
+    let home = Home::new();
+    let output = home.run(&["check", "p.yaml"]);
+    let (text, code) = told(&output);
+    assert_eq!(code, 0, "{text}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("max_grad_norm: 1"), "{text}");
+    home.write("harmful.jsonl", "{\"prompt\": \"Take amber number 0\"}\n");
+    let (text, code) = told(&home.run(&["check", "p.yaml"]));
+    assert!(code == 2 && text.contains("safety.jsonl"), "{text}");
+    assert!(!home.path("runs").exists());
+}
+
+#[test]
 fn chat_answers_each_line_with_each_model() {
     use std::io::Write;
     let home = Home::new();
