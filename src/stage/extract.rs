@@ -22,7 +22,7 @@ use super::evaluate::backend_failed;
 use super::fetch::Model;
 use super::rows::{TrainingRows, training_rows};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Rows of one gradient pass.
 const ROWS_AT_ONCE: usize = 8;
