@@ -18,12 +18,11 @@ pub struct ChatTemplate {
     source: String,
     bos: String,
     eos: String,
-    /// Seconds since 1970 that `strftime_now` shows; a value from outside, so that rendering is repeatable.
-    now_s: i64,
 }
 
 impl ChatTemplate {
-    /// Compiles a template.
+    /// Compiles a template. `strftime_now` shows `now_s`, in seconds since 1970: a value from outside, so that rendering is
+    /// repeatable.
     ///
     /// # Errors
     /// When it is no valid Jinja template.
@@ -45,20 +44,12 @@ impl ChatTemplate {
             Ok(Value::from_safe_string(dumps(&json, indent)))
         });
         environment.add_template_owned("chat", plain).map_err(|error| failed(&error))?;
-        Ok(Self { environment, source: source.to_owned(), bos: bos.to_owned(), eos: eos.to_owned(), now_s })
+        Ok(Self { environment, source: source.to_owned(), bos: bos.to_owned(), eos: eos.to_owned() })
     }
 
     /// The template's text.
     pub fn source(&self) -> &str {
         &self.source
-    }
-
-    /// The same special tokens and date with another template.
-    ///
-    /// # Errors
-    /// When it is no valid Jinja template.
-    pub fn replaced(&self, source: &str) -> Result<Self, DataError> {
-        Self::new(source, &self.bos, &self.eos, self.now_s)
     }
 
     /// The conversation as text; with `prompt`, followed by the beginning of the assistant's turn.

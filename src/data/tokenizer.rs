@@ -16,7 +16,12 @@ pub type Placed = (u32, (usize, usize));
 #[derive(Clone)]
 pub struct TextModel {
     tokenizer: Tokenizer,
-    template: ChatTemplate,
+    /// The template, or why there is none: that matters only where a conversation is rendered.
+    template: Result<ChatTemplate, String>,
+    /// Whether the template is the user's, not the folder's.
+    given: bool,
+    /// The begin and the end token.
+    special: (String, String),
     system: Option<String>,
     /// Digest of tokenizer.json.
     tokenizer_digest: String,
@@ -24,10 +29,11 @@ pub struct TextModel {
 
 impl TextModel {
     /// Reads `tokenizer.json`, `tokenizer_config.json` and the chat template of a Hugging Face folder. Truncation and
-    /// padding that the file may ask for are switched off.
+    /// padding that the file may ask for are switched off. A folder without a chat template, or with one that does not
+    /// compile, is good until a conversation is rendered.
     ///
     /// # Errors
-    /// When a file is missing or invalid, or there is no chat template.
+    /// When the tokenizer is missing, or a file is invalid.
     pub fn from_folder(folder: &Path) -> Result<Self, DataError> {
         let read = |name: &str| {
             let path = folder.join(name);
@@ -43,20 +49,30 @@ impl TextModel {
                 .map_err(|error| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer_config.json").display())))?,
             Err(_) => serde_json::Value::Null,
         };
-        let source = template_of(&config, read("chat_template.jinja").ok(), read("chat_template.json").ok()).ok_or_else(|| {
-            DataError::Template(format!("{} has none: no chat_template.jinja, no chat_template in tokenizer_config.json", folder.display()))
-        })?;
-        let template = ChatTemplate::new(&source, &special(&config["bos_token"]), &special(&config["eos_token"]), 0)?;
-        Ok(Self { tokenizer, template, system: None, tokenizer_digest: sha256(text.as_bytes()) })
+        let special = (special(&config["bos_token"]), special(&config["eos_token"]));
+        let source = template_of(&config, read("chat_template.jinja").ok(), read("chat_template.json").ok())
+            .ok_or_else(|| format!("{} has none: no chat_template.jinja, no chat_template in tokenizer_config.json", folder.display()));
+        let template = source.and_then(|source| {
+            ChatTemplate::new(&source, &special.0, &special.1, 0).map_err(|error| match error {
+                DataError::Template(problem) => format!("that of {}: {problem}", folder.display()),
+                other => other.to_string(),
+            })
+        });
+        Ok(Self { tokenizer, template, given: false, special, system: None, tokenizer_digest: sha256(text.as_bytes()) })
     }
 
-    /// The same tokenizer with another chat template.
+    /// The same tokenizer with the user's chat template.
     ///
     /// # Errors
     /// When the template is invalid.
     pub fn with_template(self, source: &str) -> Result<Self, DataError> {
-        let template = self.template.replaced(source)?;
-        Ok(Self { template, ..self })
+        let template = ChatTemplate::new(source, &self.special.0, &self.special.1, 0)?;
+        Ok(Self { template: Ok(template), given: true, ..self })
+    }
+
+    /// The user's chat template, where it takes the place of the folder's.
+    pub fn given_template(&self) -> Option<&str> {
+        self.template.as_ref().ok().filter(|_| self.given).map(ChatTemplate::source)
     }
 
     /// The same with a system message for conversations that have none; `None` leaves it to the template.
@@ -67,28 +83,30 @@ impl TextModel {
 
     /// Digest of everything that decides which tokens a conversation becomes.
     pub fn digest(&self) -> String {
-        sha256(format!("{}\n{}\n{:?}", self.tokenizer_digest, self.template.source(), self.system).as_bytes())
+        let template = self.template.as_ref().map_or("", ChatTemplate::source);
+        sha256(format!("{}\n{template}\n{:?}", self.tokenizer_digest, self.system).as_bytes())
     }
 
     /// The conversation as text; with `prompt`, followed by the beginning of the assistant's turn.
     ///
     /// # Errors
-    /// When the template fails.
+    /// When there is no template, or it fails.
     pub fn render(&self, messages: &[Message], prompt: bool) -> Result<String, DataError> {
+        let template = self.template.as_ref().map_err(|problem| DataError::Template(problem.clone()))?;
         match &self.system {
             Some(system) if messages.iter().all(|message| message.role != "system") => {
                 let mut all = vec![Message { role: "system".into(), content: system.clone() }];
                 all.extend_from_slice(messages);
-                self.template.render(&all, prompt)
+                template.render(&all, prompt)
             }
-            _ => self.template.render(messages, prompt),
+            _ => template.render(messages, prompt),
         }
     }
 
     /// Token ids of a conversation that the model is to go on with.
     ///
     /// # Errors
-    /// When the template or the tokenizer fails.
+    /// When there is no template, or it or the tokenizer fails.
     pub fn encode_prompt(&self, messages: &[Message]) -> Result<Vec<u32>, DataError> {
         Ok(self.encode(&self.render(messages, true)?)?.into_iter().map(|(id, _)| id).collect())
     }

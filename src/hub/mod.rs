@@ -1,7 +1,6 @@
 //! Where models come from: the hub, a folder, a GGUF file.
 
 pub mod gguf;
-mod gguf_tokenizer;
 pub mod remote;
 
 use std::path::{Path, PathBuf};

@@ -78,6 +78,10 @@ pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained,
             write_bytes(&folder.join(name), &bytes)?;
         }
     }
+    // The template that the model was trained and evaluated with is the one that ships; this file goes before all others.
+    if let Some(template) = source.text.given_template() {
+        write_bytes(&folder.join("chat_template.jinja"), template.as_bytes())?;
+    }
     Ok(outcome?)
 }
 

@@ -3,6 +3,8 @@
 
 mod cli;
 mod data;
+mod gguf;
+mod gguf_file;
 mod loopback;
 mod reference;
 mod smollm2;

@@ -11,7 +11,7 @@ use steadfast::model::inventory::{Role, inventory};
 pub struct Home(pub tempfile::TempDir);
 
 /// The unicode character that byte-level BPE writes for a byte. Source: GPT-2's `bytes_to_unicode`.
-fn byte_character(byte: u8) -> char {
+pub fn byte_character(byte: u8) -> char {
     let plain = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     if plain(byte) {
         return byte as char;
@@ -20,7 +20,8 @@ fn byte_character(byte: u8) -> char {
     char::from_u32(256 + before).unwrap()
 }
 
-const TEMPLATE: &str = "{% for message in messages %}{{ '<s>' + message['role'] + '\\n' + message['content'] + '</s>' }}{% endfor %}{% if add_generation_prompt %}{{ '<s>assistant\\n' }}{% endif %}";
+/// A chat template.
+pub const TEMPLATE: &str = "{% for message in messages %}{{ '<s>' + message['role'] + '\\n' + message['content'] + '</s>' }}{% endfor %}{% if add_generation_prompt %}{{ '<s>assistant\\n' }}{% endif %}";
 
 /// Writes a Hugging Face folder with random weights; `shards` splits them into two files.
 pub fn write_model(folder: &Path, shards: bool) {
