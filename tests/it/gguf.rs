@@ -235,11 +235,12 @@ fn flipped_bytes_in_the_header_never_panic() {
     assert!(good > 100 && bad > 1000, "{good} are models, {bad} are errors");
 }
 
-type Change = fn(&mut GgufFile);
+/// What is wrong, a good file, how it is spoilt, and what the error must say.
+type Case = (&'static str, fn() -> GgufFile, fn(&mut GgufFile), &'static [&'static str]);
 
 #[test]
 fn contradictions_are_errors_that_name_both_sides() {
-    let cases: [(&str, fn() -> GgufFile, Change, &[&str]); 19] = [
+    let cases: [Case; 19] = [
         ("fewer tokens than rows", byte_level, |f| short(f, 5), &["5 tokens", "6 rows"]),
         ("more tokens than rows", byte_level, |f| short(f, 7), &["7 tokens", "6 rows"]),
         ("a token twice", byte_level, |f| f.texts("tokenizer.ggml.tokens", &["<s>", "</s>", "a", "b", "ab", "a"]), &["\"a\"", "2 and 5"]),

@@ -8,13 +8,15 @@ mod byte_level;
 mod config;
 mod container;
 mod materialise;
+mod reader;
 mod sentencepiece;
 mod tokenizer;
 
 use std::path::PathBuf;
 
-pub use self::container::{Gguf, Value};
+pub use self::container::Gguf;
 pub use self::materialise::materialise;
+pub use self::reader::Value;
 use crate::error::Explain;
 
 /// A GGUF file that cannot be used.

@@ -4,8 +4,8 @@
 //! decoder, which are those of Llama 2's `tokenizer.json`); `tests/reference/sentencepiece_bpe.py` for ids.
 //!
 //! Text after an added token begins with ▁ again, as with Llama 2's `tokenizer.json` and in llama.cpp: `<s>Hi` is `<s>`, `▁Hi`.
-//! Where one token can be made of two overlapping pairs (`aa·a` and `a·aa` in `aaaa`), sentencepiece takes the leftmost and
-//! this one the pair with the longer left part, as transformers does.
+//! Where one token can be made of two overlapping pairs (`ab·aba` and `aba·ba` in `abababa`), sentencepiece takes the leftmost
+//! and this one the pair with the longer left part, as transformers does.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
