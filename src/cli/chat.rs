@@ -29,6 +29,9 @@ pub struct Chat {
     /// The system message.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
+    /// The chat template, for a model that brings none.
+    #[arg(long, value_name = "FILE")]
+    chat_template: Option<PathBuf>,
     /// The most tokens of a reply.
     #[arg(long, value_name = "N", default_value_t = 256)]
     max_new_tokens: usize,
@@ -63,7 +66,7 @@ impl Chat {
             let settings = settings::Model {
                 base: None,
                 aligned: Some(name.clone()),
-                chat_template: None,
+                chat_template: self.chat_template.clone(),
                 system: self.system.clone(),
                 dtype: settings::Dtype::Source,
             };

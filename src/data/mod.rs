@@ -111,9 +111,11 @@ impl Explain for DataError {
                 Some(format!("say which column is what: columns: {{prompt: {first}, response: {last}}}"))
             }
             Self::Row { remedy, .. } => remedy.clone(),
-            Self::Template(_) => {
-                Some("give one in the pipeline, model: {chat_template: FILE.jinja}, or with --set model.chat_template=FILE.jinja".into())
-            }
+            Self::Template(_) => Some(
+                "give one: in the pipeline `model: {chat_template: FILE.jinja}`, with --set model.chat_template=FILE.jinja, \
+                 or in a chat with --chat-template FILE.jinja"
+                    .into(),
+            ),
             Self::Builtin(name) => {
                 let near = builtin::NAMES.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))?;
                 Some(format!("did you mean builtin:{near}?"))

@@ -235,6 +235,25 @@ fn flipped_bytes_in_the_header_never_panic() {
     assert!(good > 100 && bad > 1000, "{good} are models, {bad} are errors");
 }
 
+#[test]
+fn odd_tokens_never_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    for odd in ["", " ", "\0", "\u{2581}\u{2581}", "a\u{301}", "<0x0a>", "\"", "🙂"] {
+        for kind in 1..=6 {
+            let mut file = byte_level();
+            file.texts("tokenizer.ggml.tokens", &["<s>", "</s>", "a", "b", "ab", odd]);
+            file.wholes("tokenizer.ggml.token_type", &[3, 3, 1, 1, 1, kind]);
+            let byte_level = try_bytes(folder.path(), &file.bytes().0);
+            let mut file = few_pieces();
+            file.texts("tokenizer.ggml.tokens", &["<unk>", "<s>", "</s>", "<0x0A>", "▁a", odd, "a"]);
+            file.wholes("tokenizer.ggml.token_type", &[2, 3, 3, 6, 1, kind, 1]);
+            let pieces = try_bytes(folder.path(), &file.bytes().0);
+            assert!(odd.is_empty() || byte_level.is_ok(), "{odd:?} of type {kind}: {byte_level:?}");
+            assert!(odd.is_empty() || pieces.is_ok() == (kind != 6), "{odd:?} of type {kind}: {pieces:?}");
+        }
+    }
+}
+
 /// What is wrong, a good file, how it is spoilt, and what the error must say.
 type Case = (&'static str, fn() -> GgufFile, fn(&mut GgufFile), &'static [&'static str]);
 
@@ -303,6 +322,15 @@ fn a_gguf_without_a_chat_template_runs_with_the_users() {
     let shipped = home.path("runs/tiny/latest/arms/protected");
     assert_eq!(std::fs::read_to_string(shipped.join("chat_template.jinja")).unwrap(), TEMPLATE);
     TextModel::from_folder(&shipped).unwrap().encode_prompt(&[Message { role: "user".into(), content: "hi".into() }]).unwrap();
+    let chat = |more: &[&str]| {
+        std::fs::write(home.path("said"), "Hello\n").unwrap();
+        let mut command = home.command(&["chat", "m.gguf", "--max-new-tokens", "2"]);
+        told(&command.args(more).stdin(std::fs::File::open(home.path("said")).unwrap()).output().unwrap())
+    };
+    let (text, code) = chat(&[]);
+    assert!(code == 2 && text.contains("--chat-template FILE"), "{text}");
+    let (text, code) = chat(&["--chat-template", "mine.jinja"]);
+    assert_eq!(code, 0, "{text}");
     // One that does not compile is found at the first conversation, too, and the user's goes before it.
     file.text("tokenizer.chat_template", "{% for %}");
     file.write(&home.path("m.gguf"));
