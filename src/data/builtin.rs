@@ -51,13 +51,13 @@ mod tests {
         }
     }
 
-    /// Enough prompts to see five points, over enough kinds of harm.
+    /// Enough prompts to see five points, over enough kinds of harm and of everyday matters.
     #[test]
     fn held_out_sets_are_large_and_varied() {
-        for (name, categories) in [("harmful", 12), ("benign", 8), ("contrast-prompts", 8)] {
+        for name in ["harmful", "benign", "contrast-prompts"] {
             let prompts: BTreeSet<_> = column(name, "prompt").into_iter().collect();
             let kinds: BTreeSet<_> = column(name, "category").into_iter().collect();
-            assert!(prompts.len() >= 300 && kinds.len() >= categories, "{name}: {} prompts of {} kinds", prompts.len(), kinds.len());
+            assert!(prompts.len() >= 300 && kinds.len() >= 12, "{name}: {} prompts of {} kinds", prompts.len(), kinds.len());
         }
     }
 }
