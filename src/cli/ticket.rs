@@ -69,7 +69,7 @@ impl Command {
                     .map(|(model, _)| model);
                 let aligned = match (&settings.model.aligned, &settings.align, &base) {
                     (Some(source), _, _) => fetch(&context, "aligned", source, &settings.model)?.0,
-                    (None, Some(align), Some(base)) => align::align(&context, base, align, settings.seeds[0], &settings.model)?.0,
+                    (None, Some(align), Some(base)) => align::align(&context, base, align, settings.seeds[0], &settings.model)?,
                     _ => return Err(Failure::new("no-model", "the pipeline names no aligned model")),
                 };
                 extract::tickets(&context, settings, base.as_ref(), &aligned)?;

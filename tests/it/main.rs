@@ -4,6 +4,7 @@
 mod cli;
 mod data;
 mod loopback;
+mod record;
 mod reference;
 mod smollm2;
 mod tiny;
