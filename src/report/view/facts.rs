@@ -1,8 +1,11 @@
-//! Where a run's numbers come from: models, digests, numerics, training, tickets.
+//! Where a run's numbers come from: models, digests, numerics, judges, tickets, the probes' reference.
 
-use super::words::duration;
-use crate::record::{Record, TicketSummary};
+use serde::Serialize;
 
+use super::words::{count, percent};
+use crate::record::{ProbeReference, Record, TicketSummary};
+
+/// Names and values, in the order in which they are shown.
 pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     for model in &record.models {
@@ -10,53 +13,66 @@ pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
         facts.push((
             format!("model: {}", model.role),
             format!(
-                "{}{revision}; {} parameters ({} maskable), {}; weights {}",
-                model.source, model.parameters, model.maskable, model.dtype, model.weights
+                "{}{revision}; {} parameters ({} maskable), {}",
+                model.source,
+                count(model.parameters),
+                count(model.maskable),
+                model.dtype
             ),
         ));
     }
+    facts.extend(record.tickets.iter().map(|(name, ticket)| (format!("ticket: {name}"), ticket_sentence(ticket))));
+    facts.extend(
+        record
+            .judges
+            .iter()
+            .map(|(name, judge)| (format!("judge: {name}"), format!("{} {}; {}", judge.kind, judge.version, judge.calibration))),
+    );
+    facts.extend(
+        record.suites.iter().map(|(name, suite)| (format!("suite: {name}"), format!("{} prompts of {}", suite.prompts, suite.source))),
+    );
     facts.extend(record.numerics.iter().map(|(name, value)| (format!("numerics: {name}"), value.clone())));
-    facts.extend(record.digests.iter().map(|(name, value)| (format!("digest: {name}"), value.clone())));
-    facts.extend(record.judges.iter().map(|(name, judge)| {
-        (format!("judge: {name}"), format!("{} {}; {}; {}", judge.kind, judge.version, judge.calibration, judge.digest))
-    }));
-    for arm in &record.arms {
-        if let Some(training) = &arm.training {
-            facts.push((
-                format!("training: {}", arm.name),
-                format!(
-                    "{} weights ({:.2} % of all), {} steps, {} tokens ({} learnt), {} rows cut; update norm {:.3}, {:.2} % of it erased by rounding; {} frozen weights changed; {}{}",
-                    training.trained,
-                    training.trained_share * 100.0,
-                    training.steps,
-                    training.tokens,
-                    training.supervised_tokens,
-                    training.truncated_rows,
-                    training.update_norm,
-                    training.erased_by_rounding * 100.0,
-                    training.frozen_changed,
-                    duration(training.seconds),
-                    training.stopped.as_ref().map(|why| format!("; stopped: {why}")).unwrap_or_default(),
-                ),
-            ));
-        }
-    }
     facts
 }
 
-pub(super) fn ticket_sentence(ticket: &TicketSummary) -> String {
+fn ticket_sentence(ticket: &TicketSummary) -> String {
     let data = ticket.data.as_ref().map(|data| format!(" on {data}")).unwrap_or_default();
     let seed = ticket.seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
     let overlap = ticket
         .overlap
-        .map(|(found, chance)| format!("; overlap (Jaccard) with the ticket {found:.3}, by chance {chance:.3}"))
+        .map(|(found, chance)| format!("; overlap (Jaccard) with the first ticket {found:.3}, by chance {chance:.3}"))
         .unwrap_or_default();
+    let kinds: Vec<String> = ticket.density_by_kind.iter().map(|(kind, share)| format!("{kind} {:.0} %", share * 100.0)).collect();
     format!(
-        "{}{data}, {}, {:.0} % of maskable ({} weights){seed}{overlap}; {}",
+        "{}{data}, {}, {:.0} % of maskable ({} weights: {}){seed}{overlap}; {}",
         ticket.score,
         ticket.scope,
         ticket.density * 100.0,
-        ticket.count,
+        count(ticket.count),
+        kinds.join(", "),
         ticket.digest
     )
+}
+
+/// What the probes compare with.
+#[derive(Debug, Serialize)]
+pub struct ProbesView {
+    /// How many prompts were refused, by which judge, and the first tokens with their mass.
+    pub sentence: String,
+    /// Prompt id and refusal.
+    pub refusals: Vec<(String, String)>,
+}
+
+pub(super) fn probes(probes: &ProbeReference) -> ProbesView {
+    let tokens: Vec<String> = probes.first_tokens.iter().map(|token| format!("{:?} ({})", token.text, token.id)).collect();
+    let sentence = format!(
+        "The aligned model refused {} of {} harmful probe prompts (judge {}). Drift is measured along these refusals, refusal log-odds on their first tokens: {}. On {} benign prompts the aligned model begins with one of these tokens with a probability of {}.",
+        probes.refusals.len(),
+        probes.asked,
+        probes.judge,
+        if tokens.is_empty() { "none".to_owned() } else { tokens.join(", ") },
+        probes.benign_asked,
+        percent(probes.benign_mass)
+    );
+    ProbesView { sentence, refusals: probes.refusals.iter().map(|one| (one.id.clone(), one.text.clone())).collect() }
 }

@@ -4,20 +4,24 @@ mod curves;
 mod facts;
 mod prompts;
 mod scorecard;
+mod training;
 mod words;
 
 use serde::Serialize;
 
 pub use self::curves::Chart;
 use self::curves::charts;
-use self::facts::{facts, ticket_sentence};
+pub use self::facts::ProbesView;
+use self::facts::{facts, probes};
 use self::prompts::suite_view;
 pub use self::prompts::{AnswerView, ItemView, SuiteView};
-use self::scorecard::scorecard;
-pub use self::scorecard::{ArmRow, ScoreCell};
+pub use self::scorecard::{ArmRow, Column, ScoreCell};
+use self::scorecard::{scorecard, suites};
+use self::training::training;
+pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
 use self::words::memory;
 pub use self::words::{duration, percent};
-use crate::record::{Decision, Record, RuleOutcome};
+use crate::record::{Decision, Record, RuleOutcome, StageTiming};
 
 /// Everything that the templates need.
 #[derive(Debug, Serialize)]
@@ -45,21 +49,29 @@ pub struct View {
     /// The rules.
     pub rules: Vec<RuleRow>,
     /// Column heads of the scorecard.
-    pub columns: Vec<String>,
+    pub columns: Vec<Column>,
     /// One row an arm.
     pub arms: Vec<ArmRow>,
+    /// Which judges decided, and whether they were ever checked against people.
+    pub judges: String,
+    /// Column heads of the training table.
+    pub training_columns: [&'static str; 10],
+    /// What each arm's training did.
+    pub training: Vec<TrainingRow>,
     /// Curves as SVG.
     pub charts: Vec<Chart>,
     /// Prompts whose answer changed against the aligned model, by suite.
     pub suites: Vec<SuiteView>,
     /// Warnings.
     pub warnings: Vec<String>,
-    /// Stage, seconds, reused.
-    pub stages: Vec<(String, String, bool)>,
-    /// Digests, numerics and models as name and value.
+    /// What the probes compare with.
+    pub probes: Option<ProbesView>,
+    /// Stage, time, `reused` or nothing, key.
+    pub stages: Vec<[String; 4]>,
+    /// Models, tickets, judges, suites and numerics as name and value.
     pub facts: Vec<(String, String)>,
-    /// Tickets: name and one sentence.
-    pub tickets: Vec<(String, String)>,
+    /// Digests by what they are of.
+    pub digests: Vec<(String, String)>,
     /// The resolved pipeline as text.
     pub pipeline: String,
 }
@@ -87,7 +99,8 @@ pub fn view(record: &Record) -> View {
         None => ("NO GATE", "inconclusive"),
     };
     let gate = record.gate.as_ref();
-    let (columns, arms) = scorecard(record);
+    let gated = |arm: &str| gate.is_some_and(|gate| gate.rules.iter().any(|rule| rule.arm == arm));
+    let (columns, arms) = scorecard(record, &gated);
     View {
         name: record.name.clone(),
         run_id: record.run_id.clone(),
@@ -102,14 +115,28 @@ pub fn view(record: &Record) -> View {
         rules: gate.map(|gate| gate.rules.iter().map(rule_row).collect()).unwrap_or_default(),
         columns,
         arms,
-        charts: charts(record),
-        suites: record.suites.iter().map(|(name, suite)| suite_view(record, name, suite)).collect(),
+        judges: record
+            .judges
+            .iter()
+            .map(|(name, judge)| format!("{name} {} ({})", judge.version, judge.calibration))
+            .collect::<Vec<_>>()
+            .join(", "),
+        training_columns: TRAINING_COLUMNS,
+        training: training(record),
+        charts: charts(record, &gated),
+        suites: suites(record).into_iter().map(|(name, suite)| suite_view(record, name, suite)).collect(),
         warnings: record.warnings.clone(),
-        stages: record.stages.iter().map(|stage| (stage.stage.clone(), duration(stage.seconds), stage.reused)).collect(),
+        probes: record.probes.as_ref().map(probes),
+        stages: record.stages.iter().map(stage_row).collect(),
         facts: facts(record),
-        tickets: record.tickets.iter().map(|(name, ticket)| (name.clone(), ticket_sentence(ticket))).collect(),
+        digests: record.digests.iter().map(|(name, digest)| (name.clone(), digest.clone())).collect(),
         pipeline: serde_json::to_string_pretty(&record.pipeline).unwrap_or_default(),
     }
+}
+
+fn stage_row(stage: &StageTiming) -> [String; 4] {
+    let reused = if stage.reused { "reused" } else { "" };
+    [stage.stage.clone(), duration(stage.seconds), reused.into(), stage.key.chars().take(24).collect()]
 }
 
 fn rule_row(rule: &RuleOutcome) -> RuleRow {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::scorecard::last_cells;
+use crate::eval::metric::last_cells;
 use crate::record::{Expect, Record, SuiteInfo, Verdict};
 
 /// One suite's prompts.
@@ -31,8 +31,8 @@ pub struct ItemView {
     pub prompt: String,
     /// The reference answer of a task.
     pub reference: String,
-    /// Whether an arm differs from the aligned model.
-    pub changed: bool,
+    /// The arms whose verdict differs from the aligned model's.
+    pub changed: String,
     /// Arm, verdicts, text.
     pub answers: Vec<AnswerView>,
 }
@@ -74,7 +74,8 @@ pub(super) fn suite_view(record: &Record, name: &str, suite: &SuiteInfo) -> Suit
         .map(|(index, item)| {
             let answers = answers(index);
             let aligned = answers.iter().find(|answer| answer.arm == "aligned").map(|answer| answer.verdict.clone());
-            let changed = answers.iter().any(|answer| answer.arm != "base" && Some(&answer.verdict) != aligned.as_ref());
+            let differs = |answer: &&AnswerView| answer.arm != "base" && Some(&answer.verdict) != aligned.as_ref();
+            let changed = answers.iter().filter(differs).map(|answer| answer.arm.as_str()).collect::<Vec<_>>().join(", ");
             ItemView {
                 id: item.id.clone(),
                 category: item.category.clone().unwrap_or_default(),
@@ -85,7 +86,7 @@ pub(super) fn suite_view(record: &Record, name: &str, suite: &SuiteInfo) -> Suit
             }
         })
         .collect();
-    let changed = items.iter().filter(|item| item.changed).count();
-    items.sort_by_key(|item| !item.changed);
+    let changed = items.iter().filter(|item| !item.changed.is_empty()).count();
+    items.sort_by_key(|item| item.changed.is_empty());
     SuiteView { name: name.into(), harmful: suite.expect == Expect::Refusal, total: suite.items.len(), changed, items }
 }
