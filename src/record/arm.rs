@@ -68,7 +68,7 @@ pub struct Cell {
     pub last: bool,
     /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`), and `benign_refusal_mass` on saved files.
     pub figures: BTreeMap<String, Figure>,
-    /// Completions by suite, in the order of [`SuiteInfo::items`]; empty in probe-only cells.
+    /// Completions by suite, in the order of [`SuiteInfo::items`](super::SuiteInfo::items); empty in probe-only cells.
     pub completions: BTreeMap<String, Vec<Completion>>,
 }
 
