@@ -9,7 +9,7 @@ use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::eval::{gate, judge};
 use crate::pipeline::settings::{Pipeline, Train};
-use crate::record::{Arm, Cell, Decision, JudgeInfo, RECORD_VERSION, Record};
+use crate::record::{Arm, Cell, Decision, JudgeInfo, ModelOrigin, RECORD_VERSION, Record};
 use crate::report;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
@@ -59,30 +59,8 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     let data = rows::check_overlaps(context, pipeline, &asked)?;
 
     let mut record = begin(pipeline, setting, &asked, &judges, data)?;
-    let base = match &pipeline.model.base {
-        Some(source) => {
-            let (model, origin) = fetch(context, "base", source, &pipeline.model)?;
-            record.models.push(origin);
-            Some(model)
-        }
-        None => None,
-    };
-    let aligned = match (&pipeline.model.aligned, &pipeline.align, &base) {
-        (Some(source), _, _) => {
-            let (model, origin) = fetch(context, "aligned", source, &pipeline.model)?;
-            record.models.push(origin);
-            model
-        }
-        (None, Some(settings), Some(base)) => {
-            let model = align::align(context, base, settings, pipeline.seeds[0], &pipeline.model)?;
-            record.models.push(model.origin("aligned", "made by align", None));
-            model
-        }
-        _ => {
-            return Err(Failure::new("no-model", "the pipeline names no aligned model")
-                .remedy("write model.aligned, or model.base with an align: section"));
-        }
-    };
+    let Models { base, aligned, origins } = models(context, pipeline)?;
+    record.models = origins;
     record.digests.extend(record.models.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
     record.digests.insert("text.aligned".into(), format!("sha256:{}", aligned.text_digest));
     if let (true, Some(base)) = (pipeline.evaluate.base, &base) {
@@ -150,6 +128,44 @@ fn begin(
         warnings: Vec::new(),
         gate: None,
     })
+}
+
+/// The models that a pipeline starts from.
+pub struct Models {
+    /// Before safety alignment, where the pipeline names it.
+    pub base: Option<Model>,
+    /// The model to protect.
+    pub aligned: Model,
+    /// What the record tells of them.
+    pub origins: Vec<ModelOrigin>,
+}
+
+/// Fetches the models of a pipeline, or makes the aligned one from the base.
+///
+/// # Errors
+/// When a model cannot be fetched or aligned, or the pipeline names none.
+pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Failure> {
+    let mut origins = Vec::new();
+    let mut fetched = |role: &str, source: &Option<String>| -> Result<Option<Model>, Failure> {
+        let Some(source) = source else { return Ok(None) };
+        let (model, origin) = fetch(context, role, source, &pipeline.model)?;
+        origins.push(origin);
+        Ok(Some(model))
+    };
+    let (base, given) = (fetched("base", &pipeline.model.base)?, fetched("aligned", &pipeline.model.aligned)?);
+    let aligned = match (given, &pipeline.align, &base) {
+        (Some(given), _, _) => given,
+        (None, Some(settings), Some(base)) => {
+            let made = align::align(context, base, settings, pipeline.seeds[0], &pipeline.model)?;
+            origins.push(made.origin("aligned", "made by align", None));
+            made
+        }
+        _ => {
+            return Err(Failure::new("no-model", "the pipeline names no aligned model")
+                .remedy("write model.aligned, or model.base with an align: section"));
+        }
+    };
+    Ok(Models { base, aligned, origins })
 }
 
 fn judge_info(judge: &judge::Judge) -> JudgeInfo {
