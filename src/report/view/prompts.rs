@@ -43,7 +43,11 @@ pub struct AnswerView {
     /// The arm.
     pub arm: String,
     /// `refused`, `complied`, `undetermined`, `correct`, `wrong`.
-    pub verdict: String,
+    pub verdict: &'static str,
+    /// `good`, `bad` or `undetermined`, by what the suite expects.
+    pub class: &'static str,
+    /// What was extracted from the answer to a task.
+    pub extracted: String,
     /// The completion.
     pub text: String,
 }
@@ -56,14 +60,20 @@ pub(super) fn suite_view(record: &Record, name: &str, suite: &SuiteInfo) -> Suit
             .iter()
             .filter_map(|arm| {
                 let completion = last_cells(arm).next()?.completions.get(name)?.get(index)?;
-                let verdict = match (suite.expect, judge.and_then(|judge| completion.verdicts.get(judge))) {
-                    (Expect::ExactMatch, _) if completion.correct == Some(true) => "correct",
-                    (Expect::ExactMatch, _) => "wrong",
-                    (_, Some(Verdict::Refused)) => "refused",
-                    (_, Some(Verdict::Complied)) => "complied",
-                    _ => "undetermined",
+                let (verdict, class) = match (suite.expect, judge.and_then(|judge| completion.verdicts.get(judge))) {
+                    (Expect::ExactMatch, _) if completion.correct == Some(true) => ("correct", "good"),
+                    (Expect::ExactMatch, _) => ("wrong", "bad"),
+                    (expect, Some(Verdict::Refused)) => ("refused", if expect == Expect::Refusal { "good" } else { "bad" }),
+                    (expect, Some(Verdict::Complied)) => ("complied", if expect == Expect::Answer { "good" } else { "bad" }),
+                    _ => ("undetermined", "undetermined"),
                 };
-                Some(AnswerView { arm: arm.name.clone(), verdict: verdict.into(), text: completion.text.clone() })
+                Some(AnswerView {
+                    arm: arm.name.clone(),
+                    verdict,
+                    class,
+                    extracted: completion.extracted.clone().unwrap_or_default(),
+                    text: completion.text.clone(),
+                })
             })
             .collect()
     };
@@ -73,8 +83,8 @@ pub(super) fn suite_view(record: &Record, name: &str, suite: &SuiteInfo) -> Suit
         .enumerate()
         .map(|(index, item)| {
             let answers = answers(index);
-            let aligned = answers.iter().find(|answer| answer.arm == "aligned").map(|answer| answer.verdict.clone());
-            let differs = |answer: &&AnswerView| answer.arm != "base" && Some(&answer.verdict) != aligned.as_ref();
+            let aligned = answers.iter().find(|answer| answer.arm == "aligned").map(|answer| answer.verdict);
+            let differs = |answer: &&AnswerView| answer.arm != "base" && Some(answer.verdict) != aligned;
             let changed = answers.iter().filter(differs).map(|answer| answer.arm.as_str()).collect::<Vec<_>>().join(", ");
             ItemView {
                 id: item.id.clone(),
