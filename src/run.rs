@@ -9,7 +9,7 @@ use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::eval::{gate, judge};
 use crate::pipeline::settings::{Pipeline, Train};
-use crate::record::{Arm, Cell, Decision, JudgeInfo, RECORD_VERSION, Record};
+use crate::record::{Arm, Cell, Decision, JudgeInfo, ModelOrigin, RECORD_VERSION, Record};
 use crate::report;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
@@ -45,7 +45,8 @@ pub struct Outcome {
 /// # Errors
 /// What a run would fail with on its data, before any model is fetched.
 pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<(), Failure> {
-    rows::check_overlaps(context, pipeline, &questions(context, &pipeline.evaluate)?)
+    rows::check_overlaps(context, pipeline, &questions(context, &pipeline.evaluate)?)?;
+    Ok(())
 }
 
 /// Carries out a pipeline. The record, the report and the other files are written even when the run stops because there is nothing to preserve.
@@ -55,34 +56,13 @@ pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<(), Failure> 
 pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
     let judges = pipeline.evaluate.judges.iter().map(|name| judge::by_name(name)).collect::<Result<Vec<_>, _>>()?;
     let asked = questions(context, &pipeline.evaluate)?;
-    rows::check_overlaps(context, pipeline, &asked)?;
+    let data = rows::check_overlaps(context, pipeline, &asked)?;
 
-    let mut record = begin(pipeline, setting, &asked, &judges)?;
-    let base = match &pipeline.model.base {
-        Some(source) => {
-            let (model, origin) = fetch(context, "base", source, &pipeline.model)?;
-            record.models.push(origin);
-            Some(model)
-        }
-        None => None,
-    };
-    let aligned = match (&pipeline.model.aligned, &pipeline.align, &base) {
-        (Some(source), _, _) => {
-            let (model, origin) = fetch(context, "aligned", source, &pipeline.model)?;
-            record.models.push(origin);
-            model
-        }
-        (None, Some(settings), Some(base)) => {
-            let (model, training) = align::align(context, base, settings, pipeline.seeds[0], &pipeline.model)?;
-            record.models.push(model.origin("aligned", "made by align", None));
-            record.digests.insert("align.training".into(), training);
-            model
-        }
-        _ => {
-            return Err(Failure::new("no-model", "the pipeline names no aligned model")
-                .remedy("write model.aligned, or model.base with an align: section"));
-        }
-    };
+    let mut record = begin(pipeline, setting, &asked, &judges, data)?;
+    let Models { base, aligned, origins } = models(context, pipeline)?;
+    record.models = origins;
+    record.digests.extend(record.models.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
+    record.digests.insert("text.aligned".into(), format!("sha256:{}", aligned.text_digest));
     if let (true, Some(base)) = (pipeline.evaluate.base, &base) {
         record.arms.push(reference_arm(context, "base", base, pipeline, &asked, &judges)?);
     }
@@ -101,17 +81,26 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         {
             cell.figures = figures;
         }
+        record.probes = frame.told(&judges)?;
         for settings in &settings.arms {
-            record.arms.push(arm(context, settings, &frame, pipeline, &asked, &judges)?);
+            let (arm, digests) = arm(context, settings, &frame, pipeline, &asked, &judges)?;
+            record.arms.push(arm);
+            record.digests.extend(digests);
         }
     }
     record.gate = Some(gate::decide(&record, &pipeline.gate));
     conclude(context, pipeline, setting, record)
 }
 
-fn begin(pipeline: &Pipeline, setting: &Setting, asked: &[Questions], judges: &[judge::Judge]) -> Result<Record, Failure> {
+/// A record of what is known before anything is fetched; `digests` are those of the data.
+fn begin(
+    pipeline: &Pipeline,
+    setting: &Setting,
+    asked: &[Questions],
+    judges: &[judge::Judge],
+    mut digests: BTreeMap<String, String>,
+) -> Result<Record, Failure> {
     let resolved = serde_json::to_value(pipeline).map_err(|error| Failure::new("internal", error.to_string()))?;
-    let mut digests = BTreeMap::new();
     for questions in asked {
         digests.insert(format!("suite.{}", questions.suite.name), format!("sha256:{}", questions.info.digest));
     }
@@ -134,10 +123,49 @@ fn begin(pipeline: &Pipeline, setting: &Setting, asked: &[Questions], judges: &[
         stages: Vec::new(),
         suites: asked.iter().map(|questions| (questions.suite.name.clone(), questions.info.clone())).collect(),
         judges: judges.iter().map(|judge| (judge.name().to_owned(), judge_info(judge))).collect(),
+        probes: None,
         arms: Vec::new(),
         warnings: Vec::new(),
         gate: None,
     })
+}
+
+/// The models that a pipeline starts from.
+pub struct Models {
+    /// Before safety alignment, where the pipeline names it.
+    pub base: Option<Model>,
+    /// The model to protect.
+    pub aligned: Model,
+    /// What the record tells of them.
+    pub origins: Vec<ModelOrigin>,
+}
+
+/// Fetches the models of a pipeline, or makes the aligned one from the base.
+///
+/// # Errors
+/// When a model cannot be fetched or aligned, or the pipeline names none.
+pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Failure> {
+    let mut origins = Vec::new();
+    let mut fetched = |role: &str, source: &Option<String>| -> Result<Option<Model>, Failure> {
+        let Some(source) = source else { return Ok(None) };
+        let (model, origin) = fetch(context, role, source, &pipeline.model)?;
+        origins.push(origin);
+        Ok(Some(model))
+    };
+    let (base, given) = (fetched("base", &pipeline.model.base)?, fetched("aligned", &pipeline.model.aligned)?);
+    let aligned = match (given, &pipeline.align, &base) {
+        (Some(given), _, _) => given,
+        (None, Some(settings), Some(base)) => {
+            let made = align::align(context, base, settings, pipeline.seeds[0], &pipeline.model)?;
+            origins.push(made.origin("aligned", "made by align", None));
+            made
+        }
+        _ => {
+            return Err(Failure::new("no-model", "the pipeline names no aligned model")
+                .remedy("write model.aligned, or model.base with an align: section"));
+        }
+    };
+    Ok(Models { base, aligned, origins })
 }
 
 fn judge_info(judge: &judge::Judge) -> JudgeInfo {
@@ -164,7 +192,7 @@ fn reference_arm(
     Ok(Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, cells: vec![cell] })
 }
 
-/// One arm over all seeds: trained, saved, and measured on the saved files.
+/// One arm over all seeds: trained, saved, and measured on the saved files, with the digests of its weights.
 fn arm(
     context: &Context<'_>,
     settings: &crate::pipeline::settings::Arm,
@@ -172,12 +200,14 @@ fn arm(
     pipeline: &Pipeline,
     asked: &[Questions],
     judges: &[judge::Judge],
-) -> Result<Arm, Failure> {
-    let mut cells = Vec::new();
+) -> Result<(Arm, BTreeMap<String, String>), Failure> {
+    let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
     let mut training = None;
     for &seed in &pipeline.seeds {
         let Tuned { model, summary, curve, figures } = finetune(context, settings, frame, seed)?;
         let completions = ask(context, &settings.name, &model, &pipeline.evaluate, asked, judges)?;
+        let seeded = if seed == 0 { String::new() } else { format!(".seed-{seed}") };
+        digests.insert(format!("model.{}{seeded}", settings.name), format!("sha256:{}", model.digest));
         let step = summary.steps;
         for (step, figures) in curve {
             cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: false, figures, completions: BTreeMap::new() });
@@ -185,13 +215,14 @@ fn arm(
         cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: true, figures, completions });
         training.get_or_insert(summary);
     }
-    Ok(Arm {
+    let arm = Arm {
         name: settings.name.clone(),
         settings: serde_json::to_value(settings).map_err(|error| Failure::new("internal", error.to_string()))?,
         summary: describe(settings),
         training,
         cells,
-    })
+    };
+    Ok((arm, digests))
 }
 
 /// One sentence on an arm.

@@ -62,6 +62,9 @@ impl Explain for ArtifactError {
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                     Some("choose a writable folder: steadfast run FILE --runs FOLDER".into())
                 }
+                std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                    Some("a file is in the way: move it, or choose another folder: steadfast run FILE --runs FOLDER".into())
+                }
                 _ => None,
             },
             Self::Damaged { path, .. } => Some(format!("remove it and run again: rm -r {}", path.display())),

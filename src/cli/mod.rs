@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Failure};
 use crate::model::backend::cpu::with_threads;
+use crate::record::{RECORD_VERSION, Record};
 use crate::ui::{Format, Ui};
 
 /// Fine-tunes an aligned language model on your own data, keeps its refusals, and proves whether it worked.
@@ -119,16 +120,21 @@ fn parse_set(text: &str) -> Result<(String, String), String> {
 }
 
 /// A record on disk: `run.json`, or a folder that has one.
-fn read_record(path: &std::path::Path) -> Result<(crate::record::Record, PathBuf), Failure> {
+fn read_record(path: &std::path::Path) -> Result<(Record, PathBuf), Failure> {
     let file = if path.is_dir() { path.join("run.json") } else { path.to_path_buf() };
     let text = std::fs::read_to_string(&file).map_err(|error| {
         Failure::new("file", format!("cannot read {}: {error}", file.display())).remedy("give the folder of a run: runs/NAME/latest")
     })?;
-    let version = serde_json::from_str::<serde_json::Value>(&text).ok().map(|json| json["version"].clone()).unwrap_or_default();
-    if version != crate::record::RECORD_VERSION {
-        let message = format!("{} is a record of version {version}, this program reads {}", file.display(), crate::record::RECORD_VERSION);
-        return Err(Failure::new("record-version", message).remedy("run the pipeline again with this version"));
+    let damaged = |what: String| {
+        Failure::new("damaged-record", format!("{} is no record of a run: {what}", file.display()))
+            .remedy("run the pipeline again: its finished stages are reused")
+    };
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let version = json["version"].as_u64().ok_or_else(|| damaged("it has no version".into()))?;
+    if version != u64::from(RECORD_VERSION) {
+        let message = format!("{} is a record of version {version}, this program reads version {RECORD_VERSION}", file.display());
+        return Err(Failure::new("record-version", message).remedy("run the pipeline again with this program, or read it with the other"));
     }
-    let record = serde_json::from_str(&text).map_err(|error| Failure::new("damaged-record", format!("{}: {error}", file.display())))?;
+    let record = serde_json::from_value(json).map_err(|error| damaged(error.to_string()))?;
     Ok((record, file.parent().unwrap_or(std::path::Path::new(".")).to_path_buf()))
 }

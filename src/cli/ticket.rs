@@ -10,8 +10,8 @@ use crate::artifact::folder::place_file;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::pipeline;
-use crate::stage::fetch::fetch;
-use crate::stage::{align, extract};
+use crate::run::models;
+use crate::stage::extract;
 use crate::ticket::compare::compare;
 use crate::ticket::file::Ticket;
 use crate::ui::Ui;
@@ -60,19 +60,8 @@ impl Command {
                 let listener = |event: Event| ui.event(&event);
                 let context = context(runs, &listener, machine);
                 let settings = &loaded.pipeline;
-                let base = settings
-                    .model
-                    .base
-                    .as_ref()
-                    .map(|source| fetch(&context, "base", source, &settings.model))
-                    .transpose()?
-                    .map(|(model, _)| model);
-                let aligned = match (&settings.model.aligned, &settings.align, &base) {
-                    (Some(source), _, _) => fetch(&context, "aligned", source, &settings.model)?.0,
-                    (None, Some(align), Some(base)) => align::align(&context, base, align, settings.seeds[0], &settings.model)?.0,
-                    _ => return Err(Failure::new("no-model", "the pipeline names no aligned model")),
-                };
-                extract::tickets(&context, settings, base.as_ref(), &aligned)?;
+                let models = models(&context, settings)?;
+                extract::tickets(&context, settings, models.base.as_ref(), &models.aligned)?;
                 let timings = context.timings.borrow();
                 let stage = timings.iter().find(|timing| timing.stage == "extract ticket");
                 let stage = stage.ok_or_else(|| {

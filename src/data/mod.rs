@@ -111,6 +111,11 @@ impl Explain for DataError {
                 Some(format!("say which column is what: columns: {{prompt: {first}, response: {last}}}"))
             }
             Self::Row { remedy, .. } => remedy.clone(),
+            Self::Io { .. } => Some("paths are relative to the pipeline file; check the name and who may read it".into()),
+            Self::Format { format, .. } => Some(format!("mend the file, or say what it is: format: jsonl (it was read as {format})")),
+            Self::Empty { filtered: false, .. } => Some("give a file with at least one row".into()),
+            Self::Empty { filtered: true, .. } => Some("loosen filter, split or limit".into()),
+            Self::Tokenizer(_) => Some("give a model folder with the tokenizer.json that it was trained with".into()),
             Self::Template(_) => Some(
                 "give one: in the pipeline `model: {chat_template: FILE.jinja}`, with --set model.chat_template=FILE.jinja, \
                  or in a chat with --chat-template FILE.jinja"
@@ -120,7 +125,6 @@ impl Explain for DataError {
                 let near = builtin::NAMES.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))?;
                 Some(format!("did you mean builtin:{near}?"))
             }
-            _ => None,
         }
     }
 }

@@ -143,12 +143,13 @@ fn decide_rate(record: &Record, rule: &Rule, measured: &Arm, suite: &str, metric
             let changed = |pair| pairs.iter().filter(|&&found| found == pair).count() as u64;
             let p = mcnemar_exact(changed((true, false)), changed((false, true)));
             let mut reason = format!(
-                "{counts}, aligned {:.1} %: {} {:.1} points [{:.1}, {:.1}], exact McNemar p = {p:.3}",
+                "{counts}, aligned {:.1} %: {} {:.1} points [{:.1}, {:.1}], exact McNemar {}",
                 rate(&before).unwrap_or(0.0) * 100.0,
                 if drop { "drop" } else { "rise" },
                 difference * 100.0,
                 low * 100.0,
-                high * 100.0
+                high * 100.0,
+                if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
             );
             if decision == Decision::Inconclusive {
                 reason.push_str(&needed.map_or_else(

@@ -27,6 +27,15 @@ impl Metric {
         }
     }
 
+    /// The metric that is shown first of what a suite expects.
+    pub fn main(expect: Expect) -> Self {
+        match expect {
+            Expect::Refusal => Self::RefusalRate,
+            Expect::Answer => Self::OverRefusalRate,
+            Expect::ExactMatch => Self::ExactMatch,
+        }
+    }
+
     /// The names that fit what a suite expects.
     pub fn names(expect: Expect) -> &'static [&'static str] {
         match expect {

@@ -56,6 +56,16 @@ impl Packed {
         packed
     }
 
+    /// Where hidden states predict a supervised token, (N).
+    pub fn target_positions(&self) -> Vec<usize> {
+        self.targets.iter().map(|target| target.position).collect()
+    }
+
+    /// The supervised tokens, (N).
+    pub fn target_tokens(&self) -> Vec<u32> {
+        self.targets.iter().map(|target| target.token).collect()
+    }
+
     /// The position of every token inside its row, (T).
     pub fn positions(&self) -> Vec<u32> {
         let mut positions = Vec::with_capacity(self.tokens.len());

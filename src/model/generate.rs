@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::backend::{Backend, Done};
-use super::decoder::Decoder;
+use super::decoder::{Decoder, Projected};
 
 /// How a reply is produced.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,12 +135,13 @@ fn feed<B: Backend>(
     let mut x = decoder.embedded(&tokens)?;
     for (layer, cache) in caches.iter_mut().enumerate() {
         let (normed, _) = decoder.normed_input(layer, &x)?;
-        let (q, k, v, _, _) = decoder.project(layer, &normed, &positions)?;
+        let Projected { q, k, v, .. } = decoder.project(layer, &normed, &positions)?;
         let mixed = decoder.backend_mut().attention_cached(&q, &k, &v, cache, capacity, &rows, &positions, heads)?;
         x = decoder.finish_layer(layer, &x, &mixed)?.0;
     }
     let hidden = decoder.backend_mut().gather_rows(&x, &last)?;
-    decoder.head(&hidden)
+    let (normed, _) = decoder.last_norm(&hidden)?;
+    decoder.head(&normed)
 }
 
 /// The next token.

@@ -22,7 +22,7 @@ pub struct Loaded {
     pub pipeline: Pipeline,
     /// Aliases that were made canonical.
     pub notes: Vec<String>,
-    /// What should be known before it runs, rendered with place and remedy.
+    /// What should be known before it runs: sentences with a remedy, each about the file as a whole.
     pub warnings: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
         Some(pipeline) if findings.problems.is_empty() => Ok(Loaded {
             pipeline,
             notes: findings.notes,
-            warnings: findings.warnings.iter().map(|warning| render(warning, file, text)).collect(),
+            warnings: findings.warnings.into_iter().map(|warning| sentence(warning, file)).collect(),
         }),
         _ => {
             let rendered: Vec<String> = findings.problems.iter().map(|problem| render(problem, file, text)).collect();
@@ -85,6 +85,12 @@ fn from_command_line(node: &mut Node, here: &Path) {
         }),
         _ => {}
     }
+}
+
+/// A warning as a line that stands by itself, in a terminal and in a report.
+fn sentence(warning: Problem, file: &str) -> String {
+    let remedy = warning.remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    format!("{file}, {}: {}{remedy}", warning.path, warning.message)
 }
 
 /// A problem with its line and a caret.

@@ -5,8 +5,8 @@ use minijinja::{AutoEscape, Environment, context};
 
 use crate::record::Record;
 
-use super::ReportError;
 use super::view::view;
+use super::{ReportError, shown};
 
 /// The report as a self-contained page; the same record gives the same bytes.
 ///
@@ -17,5 +17,6 @@ pub fn render(record: &Record) -> Result<String, ReportError> {
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report.html", include_str!("../../templates/report.html"))?;
     environment.add_template("report.css", include_str!("../../templates/report.css"))?;
-    Ok(environment.get_template("report.html")?.render(context! { view => Value::from(Serde(view(record))) })?)
+    let page = environment.get_template("report.html")?.render(context! { view => Value::from(Serde(view(record))) })?;
+    Ok(shown(&page))
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::record::Record;
 
-use super::view::view;
+use super::shown;
+use super::view::{ScoreCell, view};
 
 /// The summary; the same record gives the same bytes.
 pub fn render(record: &Record) -> String {
@@ -14,17 +15,28 @@ pub fn render(record: &Record) -> String {
     for finding in &view.findings {
         let _ = writeln!(text, "- {}", escape(finding));
     }
-    let _ = writeln!(text, "\n| arm | {} |", view.columns.join(" | "));
+    let columns: Vec<String> = view.columns.iter().map(|column| escape(&column.name)).collect();
+    let _ = writeln!(text, "\n| arm | {} |", columns.join(" | "));
     let _ = writeln!(text, "|---|{}", "---|".repeat(view.columns.len()));
     for arm in &view.arms {
-        let cells: Vec<String> = arm.cells.iter().map(|cell| format!("{} {}", cell.value, cell.interval).trim().to_owned()).collect();
+        let cells: Vec<String> = arm.cells.iter().map(scored).collect();
         let name = if arm.gated { format!("**{}**", escape(&arm.name)) } else { escape(&arm.name) };
         let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+    if !view.judges.is_empty() {
+        let _ = writeln!(text, "\nJudge: {}.", escape(&view.judges));
     }
     if !view.rules.is_empty() {
         let _ = writeln!(text, "\n| rule | judge | decision | why |\n|---|---|---|---|");
         for rule in &view.rules {
             let _ = writeln!(text, "| {} | {} | {} | {} |", escape(&rule.rule), escape(&rule.judge), rule.class, escape(&rule.reason));
+        }
+    }
+    if !view.training.is_empty() {
+        let _ = writeln!(text, "\n| arm | {} |\n|---|{}", view.training_columns.join(" | "), "---|".repeat(view.training_columns.len()));
+        for row in &view.training {
+            let stopped = row.stopped.as_ref().map(|why| format!(" (stopped: {})", escape(why))).unwrap_or_default();
+            let _ = writeln!(text, "| {}{stopped} | {} |", escape(&row.arm), row.cells.join(" | "));
         }
     }
     if !view.warnings.is_empty() {
@@ -33,8 +45,8 @@ pub fn render(record: &Record) -> String {
             let _ = writeln!(text, "- {}", escape(warning));
         }
     }
-    let _ = writeln!(text, "\n{} · {} · {} · run {}", view.program, view.duration, view.memory, escape(&view.run_id));
-    text
+    let _ = writeln!(text, "\n{} · {} · {} · run {}", escape(&view.program), view.duration, view.memory, escape(&view.run_id));
+    shown(&text)
 }
 
 /// The summary for a terminal: the same text without the escapes of Markdown.
@@ -49,13 +61,25 @@ pub fn plain(record: &Record) -> String {
     plain
 }
 
-/// Text from outside inside a table cell: no pipe, no line break, no markup.
+/// A figure with its interval and its change from the aligned model.
+fn scored(cell: &ScoreCell) -> String {
+    let mut text = cell.value.clone();
+    for (before, part) in [(" ", &cell.interval), (", vs aligned ", &cell.change), (", ", &cell.note)] {
+        if !part.is_empty() {
+            text.push_str(before);
+            text.push_str(part);
+        }
+    }
+    text
+}
+
+/// Text from outside inside a table cell or a line: no line break, and every character that could be markup escaped.
 fn escape(text: &str) -> String {
     text.chars()
-        .filter(|c| !c.is_control() || *c == '\n')
+        .filter(|c| !c.is_control() || c.is_whitespace())
         .flat_map(|c| match c {
-            '\n' => " ".chars().collect::<Vec<_>>(),
-            '|' | '<' | '>' | '`' | '*' | '[' | ']' | '_' => vec!['\\', c],
+            c if c.is_control() => vec![' '],
+            '\\' | '|' | '<' | '>' | '`' | '*' | '[' | ']' | '_' | '~' | '#' | '&' | '$' | '!' => vec!['\\', c],
             _ => vec![c],
         })
         .collect()

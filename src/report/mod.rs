@@ -6,6 +6,9 @@ pub mod junit;
 pub mod markdown;
 pub mod view;
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::Explain;
 
 /// A report could not be made.
@@ -17,6 +20,17 @@ pub enum ReportError {
     /// JUnit could not be serialised: a defect of the program.
     #[error("junit.xml could not be written: {0}")]
     Junit(String),
+}
+
+/// Text as a reader may see it: what would be invisible, or turn the text around it, becomes a replacement character.
+fn shown(text: &str) -> String {
+    let visible = |character: char| match character {
+        '\n' | '\t' => character,
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+        other if other.is_control() => char::REPLACEMENT_CHARACTER,
+        other => other,
+    };
+    text.chars().map(visible).collect()
 }
 
 impl Explain for ReportError {

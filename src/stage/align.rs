@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::digest::sha256_file;
 use crate::error::Failure;
 use crate::model::inventory::inventory;
 use crate::pipeline::settings::{self, Align, Train, Training};
@@ -38,17 +37,10 @@ struct Report {
 }
 
 /// Aligns the base on safety pairs, benign pairs and benign pairs that sound harmful: rows from every source in equal number.
-/// Returns the model and the digest of its weights' file.
 ///
 /// # Errors
 /// When the data cannot be used, training fails, or the store cannot be written.
-pub fn align(
-    context: &Context<'_>,
-    base: &Model,
-    settings: &Align,
-    seed: u64,
-    model: &settings::Model,
-) -> Result<(Model, String), Failure> {
+pub fn align(context: &Context<'_>, base: &Model, settings: &Align, seed: u64, model: &settings::Model) -> Result<Model, Failure> {
     let rows = training_rows(context, "align", &settings.data, base, settings.training.max_length)?;
     let parts = Parts {
         base: &base.digest,
@@ -83,6 +75,5 @@ pub fn align(
     if let Some(warning) = rounding_warning("align", report.erased_by_rounding) {
         context.warn(warning);
     }
-    let digest = sha256_file(&entry.folder.join("model.safetensors"))?;
-    Ok((Model::open(&entry.folder, model)?, format!("sha256:{digest}")))
+    Model::open(&entry.folder, model)
 }

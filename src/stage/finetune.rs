@@ -4,35 +4,34 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::store::Workplace;
 use crate::data::example::encode;
 use crate::error::{Failure, Within};
 use crate::eval::judge::Judge;
-use crate::model::decoder::Trained;
+use crate::model::batch::Example;
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::model::verify;
 use crate::model::weights::Weights;
-use crate::pipeline::settings::{self, Arm, ArmTicket, Finetune, Pipeline, Scope, Train};
-use crate::record::{Expect, Figure, TrainingSummary};
-use crate::ticket::mask_set::{MaskSet, maskable};
-use crate::ticket::score::{Scores, task_vector};
+use crate::pipeline::settings::{self, Arm, ArmTicket, Finetune, Pipeline, Train};
+use crate::record::{Expect, Figure, ProbeReference, TrainingSummary};
+use crate::ticket::mask_set::MaskSet;
 use crate::ticket::select::select;
-use crate::train::TrainError;
 use crate::train::fit::{Fitted, fit};
 use crate::train::may_move;
 
-use super::evaluate::{Questions, backend_failed};
+use super::evaluate::Questions;
 use super::extract::{Extracted, random_scores};
 use super::fetch::Model;
 use super::probe::{Measure, ProbeInput, Reference, reference};
 use super::rows::{TrainingRows, load_rows, training_rows};
-use super::train::{erased_share, plan, rewind, rounding_warning, save, snapshot};
+use super::selection::{Job, frozen, selection};
+use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
-/// Seeds of random tickets and of random arms are apart from each other and from the data order's.
+/// Seeds of random tickets are apart from those of random arms and of the data order.
 const RANDOM_TICKET: u64 = 0x7469_636b;
-const RANDOM_ARM: u64 = 0x61726d;
 
 /// What every arm starts from.
 pub struct Frame<'a> {
@@ -123,7 +122,18 @@ impl<'a> Frame<'a> {
         let Some((made, _, settings)) = &self.probes else { return Ok(None) };
         let mut decoder = context.compute.load(self.aligned)?;
         let measure = Measure::new(&mut decoder, made.clone(), &settings.of)?;
-        Ok(Some(measure.measure(&mut decoder)?))
+        Ok(Some(measure.measure_saved(&mut decoder)?))
+    }
+
+    /// What the record tells of the probes.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary.
+    pub fn told(&self, judges: &[Judge]) -> Result<Option<ProbeReference>, Failure> {
+        match (&self.probes, judges.first()) {
+            (Some((made, _, _)), Some(judge)) => Ok(Some(made.told(self.aligned, judge)?)),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -134,7 +144,7 @@ fn task_rows(
     model: &Model,
     asked: &[Questions],
     max_length: usize,
-) -> Result<(Vec<crate::model::batch::Example>, String), Failure> {
+) -> Result<(Vec<Example>, String), Failure> {
     if let Some(spec) = &settings.task {
         let rows = training_rows(context, "probes.task", std::slice::from_ref(spec), model, max_length)?;
         return Ok((rows.sources.into_iter().flatten().collect(), rows.digests.concat()));
@@ -172,7 +182,9 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
     };
     let name = if seed == 0 { format!("finetune {}", arm.name) } else { format!("finetune {} seed-{seed}", arm.name) };
     let entry = context.stage(&name, VERSION, &parts, |place| {
-        let report = train(context, arm, frame, &specs, ticket.as_ref().map(|(masks, _)| masks), seed, place)?;
+        let ticket = ticket.as_ref().map(|(masks, _)| masks);
+        let examples = frame.rows.cut(arm.training.max_length)?;
+        let report = train(&Job { context, arm, specs: &specs, ticket, seed, examples }, frame, place)?;
         let last = report.summary.losses.last().copied().unwrap_or(f64::NAN);
         let note = format!("{} weights, loss {last:.3}, 0 of the frozen ones changed", report.summary.trained);
         write_json(place, "training.json", &report)?;
@@ -206,27 +218,17 @@ fn ticket_of(arm: &Arm, frame: &Frame<'_>, specs: &[TensorSpec], seed: u64) -> R
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn train(
-    context: &Context<'_>,
-    arm: &Arm,
-    frame: &Frame<'_>,
-    specs: &[TensorSpec],
-    ticket: Option<&MaskSet>,
-    seed: u64,
-    place: &crate::artifact::store::Workplace,
-) -> Result<Report, Failure> {
+fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, Failure> {
+    let Job { context, arm, specs, examples, .. } = job;
     let start = std::time::Instant::now();
     let mut decoder = context.compute.load(frame.aligned)?;
     let measure = match &frame.probes {
         Some((made, _, settings)) => Some((Measure::new(&mut decoder, made.clone(), &settings.of)?, settings.every)),
         None => None,
     };
-    let trained = selection(context, arm, frame, specs, ticket, seed, &mut decoder)?;
-    let examples: Vec<Vec<_>> =
-        frame.rows.sources.iter().map(|rows| rows.iter().map(|row| cut(row, arm.training.max_length)).collect()).collect();
+    let trained = selection(job, &mut decoder)?;
     let steps = if arm.train == Train::None { 0 } else { arm.training.max_steps };
-    let plan = crate::train::fit::Plan { steps, ..plan(&arm.training, seed) };
+    let plan = crate::train::fit::Plan { steps, ..plan(&arm.training, job.seed) };
     let checkpoint = place.folder.join("checkpoint.safetensors");
     // Figures of steps before a resume are kept beside the checkpoint.
     let curve_file = place.folder.join("checkpoint-curve.json");
@@ -234,7 +236,7 @@ fn train(
         std::fs::read_to_string(&curve_file).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let what = format!("finetune {}", arm.name);
     let Fitted { progress, stopped } =
-        fit::<_, Failure>(&mut decoder, &examples, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
+        fit::<_, Failure>(&mut decoder, &examples.sources, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
             context.progress(&what, step.number as usize, steps as usize, format!("loss {:.3}", step.loss));
             if let Some((measure, every)) = &measure
                 && step.number.is_multiple_of(*every)
@@ -250,12 +252,12 @@ fn train(
     let rounding = save(frame.aligned, &decoder, &trained, frame.model_settings.dtype, &place.folder)?;
     drop(decoder);
     let saved = Weights::open(&place.folder)?;
-    let frozen = frozen_of(specs, &trained);
+    let frozen = frozen(specs, &trained);
     let compared = verify::compare(&frame.aligned.weights, &saved, &frozen);
     let figures = match &measure {
         Some((measure, _)) => {
             let model = Model::open(&place.folder, frame.model_settings)?;
-            measure.measure(&mut context.compute.load(&model)?)?
+            measure.measure_saved(&mut context.compute.load(&model)?)?
         }
         None => BTreeMap::new(),
     };
@@ -272,7 +274,7 @@ fn train(
         steps: progress.steps,
         tokens: progress.tokens,
         supervised_tokens: progress.supervised_tokens,
-        truncated_rows: frame.rows.truncated as u64,
+        truncated_rows: examples.truncated as u64,
         losses: progress.losses,
         gradient_norms: progress.gradient_norms,
         seconds: start.elapsed().as_secs_f64(),
@@ -288,80 +290,4 @@ fn train(
         ));
     }
     Ok(Report { summary, curve, figures })
-}
-
-/// Everything that an arm does not train, as masks.
-fn frozen_of(specs: &[TensorSpec], trained: &Trained) -> BTreeMap<String, crate::mask::Mask> {
-    use crate::mask::Mask;
-    use crate::model::backend::Selection;
-    specs
-        .iter()
-        .map(|spec| {
-            let frozen = match trained.get(&spec.name) {
-                None | Some(Selection::Nothing) => Mask::full(spec.len()),
-                Some(Selection::Everything) => Mask::empty(spec.len()),
-                Some(Selection::Subset(mask)) => mask.complement(),
-            };
-            (spec.name.clone(), frozen)
-        })
-        .collect()
-}
-
-fn cut(row: &crate::model::batch::Example, max_length: usize) -> crate::model::batch::Example {
-    let n = row.tokens.len().min(max_length);
-    crate::model::batch::Example { tokens: row.tokens[..n].to_vec(), supervised: row.supervised[..n].to_vec() }
-}
-
-/// What the arm trains; for LoTTO found by a short dense training inside the complement, from which the weights are rewound.
-fn selection(
-    context: &Context<'_>,
-    arm: &Arm,
-    frame: &Frame<'_>,
-    specs: &[TensorSpec],
-    ticket: Option<&MaskSet>,
-    seed: u64,
-    decoder: &mut crate::model::decoder::Decoder<crate::model::backend::cpu::Cpu>,
-) -> Result<Trained, Failure> {
-    let none = MaskSet::empty(specs);
-    let ticket = ticket.unwrap_or(&none);
-    let inside = match arm.train {
-        Train::All => return Ok(may_move::all(specs)),
-        Train::None => return Ok(Trained::new()),
-        Train::Random => {
-            let masks = select(&random_scores(specs, RANDOM_ARM ^ seed)?, arm.density.unwrap_or(1.0), Scope::Global, None)?;
-            return Ok(may_move::only(&masks));
-        }
-        Train::Maskable => MaskSet::full(specs),
-        Train::Complement => ticket.complement(),
-        Train::Ticket => ticket.clone(),
-    };
-    let Some(density) = arm.density.filter(|_| arm.train == Train::Complement) else { return Ok(may_move::only(&inside)) };
-    let trained = may_move::only(&inside);
-    let before = snapshot(decoder, &trained)?;
-    let mut plan = plan(&arm.training, seed ^ 0x63616c);
-    (plan.steps, plan.learning_rate, plan.save_every) = (arm.calibration_steps, arm.calibration_learning_rate, 0);
-    let what = format!("calibrate {}", arm.name);
-    let calibrated = fit::<_, TrainError>(decoder, &frame.rows.sources, &trained, &plan, None, &mut |step, _| {
-        context.progress(&what, step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
-        Ok(())
-    })?;
-    if let Some(error) = calibrated.stopped {
-        return Err(error.into());
-    }
-    let scores = maskable(specs)
-        .map(|spec| {
-            let after = decoder.values(&spec.name).map_err(backend_failed)?;
-            let zeros;
-            let earlier = match before.get(&spec.name) {
-                Some(values) => values,
-                None => {
-                    zeros = after.clone();
-                    &zeros
-                }
-            };
-            Ok(Scores::new(&spec.name, task_vector(earlier, &after))?)
-        })
-        .collect::<Result<Vec<_>, Failure>>()?;
-    rewind(decoder, &before)?;
-    Ok(may_move::only(&select(&scores, density, Scope::Global, Some(&inside))?))
 }

@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod finetune;
 pub mod probe;
 pub mod rows;
+mod selection;
 pub mod train;
 
 use std::cell::RefCell;

@@ -15,13 +15,13 @@ use crate::model::batch::{Example, Packed};
 use crate::model::decoder::Decoder;
 use crate::model::generate::generate;
 use crate::pipeline::settings::Probe;
-use crate::record::{Figure, Verdict};
+use crate::record::{Figure, FirstToken, ProbeReference, ReferenceRefusal, Verdict};
 
 use super::evaluate::{backend_failed, greedy};
 use super::fetch::Model;
 use super::{Context, read_json, write_json};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Rows of a forward pass at most, so that logits of a large vocabulary stay within memory.
 const ROWS_AT_ONCE: usize = 8;
@@ -29,18 +29,51 @@ const ROWS_AT_ONCE: usize = 8;
 /// What tuned models are compared with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reference {
-    /// Prompt tokens and the aligned model's refusal, cut to the probe's length, for each probe prompt that it refused.
-    pub refusals: Vec<(Vec<u32>, Vec<u32>)>,
-    /// The refusals as text, for the record.
-    pub texts: Vec<String>,
-    /// Probe prompts that were asked.
+    /// One entry for each harmful probe prompt that the aligned model refused.
+    pub refusals: Vec<Refusal>,
+    /// Harmful probe prompts that were asked.
     pub asked: usize,
+    /// Benign probe prompts, as tokens.
+    pub benign: Vec<Vec<u32>>,
     /// The distinct first tokens of those refusals.
     pub first_tokens: BTreeSet<u32>,
     /// Mean probability of those first tokens on benign prompts.
     pub benign_mass: f64,
     /// Task rows for the task's loss.
     pub task: Vec<Example>,
+}
+
+/// A refusal of the aligned model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The prompt's id.
+    pub id: String,
+    /// The prompt's tokens.
+    pub prompt: Vec<u32>,
+    /// The refusal's tokens, cut to the probe's length.
+    pub tokens: Vec<u32>,
+    /// The whole reply as text.
+    pub text: String,
+}
+
+impl Reference {
+    /// What the record tells of it.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary.
+    pub fn told(&self, model: &Model, judge: &Judge) -> Result<ProbeReference, Failure> {
+        let first_tokens: Result<_, Failure> =
+            self.first_tokens.iter().map(|&id| Ok(FirstToken { id, text: model.text.decode(&[id])? })).collect();
+        let refusal = |one: &Refusal| ReferenceRefusal { id: one.id.clone(), text: one.text.clone(), tokens: one.tokens.clone() };
+        Ok(ProbeReference {
+            asked: self.asked,
+            judge: judge.name().to_owned(),
+            refusals: self.refusals.iter().map(refusal).collect(),
+            first_tokens: first_tokens?,
+            benign_asked: self.benign.len(),
+            benign_mass: self.benign_mass,
+        })
+    }
 }
 
 /// What the reference is made from.
@@ -103,26 +136,21 @@ fn make(context: &Context<'_>, model: &Model, input: &ProbeInput<'_>, judge: &Ju
     let replies = generate(&mut decoder, &prompts, &sampling, input.batch_size, &mut |_, _| {}).map_err(backend_failed)?;
     let mut made = Reference {
         refusals: Vec::new(),
-        texts: Vec::new(),
         asked: prompts.len(),
+        benign: encode(input.benign)?,
         first_tokens: BTreeSet::new(),
         benign_mass: 0.0,
         task: input.task.clone(),
     };
-    for (prompt, reply) in prompts.into_iter().zip(replies) {
+    for ((row, prompt), reply) in input.harmful.iter().zip(prompts).zip(replies) {
         let text = model.text.decode(&reply.tokens)?;
         if judge.judge(&text, reply.ended) == Verdict::Refused {
-            let refusal: Vec<u32> = reply.tokens.iter().copied().take(input.tokens).collect();
-            made.first_tokens.extend(refusal.first());
-            made.refusals.push((prompt, refusal));
-            made.texts.push(text);
+            let tokens: Vec<u32> = reply.tokens.iter().copied().take(input.tokens).collect();
+            made.first_tokens.extend(tokens.first());
+            made.refusals.push(Refusal { id: row.id.clone(), prompt, tokens, text });
         }
     }
-    let benign = encode(input.benign)?;
-    if !made.first_tokens.is_empty() && !benign.is_empty() {
-        let masses = first_token_masses(&mut decoder, &benign, &made.first_tokens)?;
-        made.benign_mass = masses.iter().sum::<f64>() / masses.len() as f64;
-    }
+    made.benign_mass = mean(&first_token_masses(&mut decoder, &made.benign, &made.first_tokens)?).map_or(0.0, |figure| figure.value);
     Ok(made)
 }
 
@@ -143,13 +171,26 @@ impl Measure {
         let mut chunks = Vec::new();
         if of.contains(&Probe::Drift) {
             for part in reference.refusals.chunks(ROWS_AT_ONCE) {
-                let examples: Vec<Example> = part.iter().map(|(prompt, refusal)| continued(prompt, refusal)).collect();
+                let examples: Vec<Example> = part.iter().map(|refusal| continued(&refusal.prompt, &refusal.tokens)).collect();
                 let packed = Packed::from_examples(&examples);
                 let expected = decoder.log_probabilities(&packed).map_err(backend_failed)?;
                 chunks.push((packed, expected));
             }
         }
         Ok(Self { reference, of: of.to_vec(), chunks })
+    }
+
+    /// Measures saved weights: the figures of [`Self::measure`], and the refusals' first tokens on benign prompts.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub fn measure_saved<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<BTreeMap<String, Figure>, Failure> {
+        let mut figures = self.measure(decoder)?;
+        if self.of.contains(&Probe::RefusalLogOdds) {
+            let masses = first_token_masses(decoder, &self.reference.benign, &self.reference.first_tokens)?;
+            figures.extend(mean(&masses).map(|figure| ("benign_refusal_mass".to_owned(), figure)));
+        }
+        Ok(figures)
     }
 
     /// Measures a decoder's weights against the reference.
@@ -189,7 +230,7 @@ impl Measure {
     }
 
     fn log_odds<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<Option<Figure>, Failure> {
-        let prompts: Vec<Vec<u32>> = self.reference.refusals.iter().map(|(prompt, _)| prompt.clone()).collect();
+        let prompts: Vec<Vec<u32>> = self.reference.refusals.iter().map(|refusal| refusal.prompt.clone()).collect();
         let masses = first_token_masses(decoder, &prompts, &self.reference.first_tokens)?;
         // A mass that rounds to 0 or 1 would be an infinite logit.
         let logits: Vec<f64> = masses.iter().map(|mass| mass.clamp(1e-9, 1.0 - 1e-9)).map(|mass| (mass / (1.0 - mass)).ln()).collect();

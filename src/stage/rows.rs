@@ -1,5 +1,7 @@
 //! Rows of data for a stage: loaded, digested, encoded, with what was cut or dropped made known.
 
+use std::collections::BTreeMap;
+
 use crate::data::example::encode;
 use crate::data::overlap::overlaps;
 use crate::data::rows::{Loaded, load};
@@ -19,6 +21,31 @@ pub struct TrainingRows {
     pub digests: Vec<String>,
     /// Rows that `max_length` cut.
     pub truncated: usize,
+}
+
+impl TrainingRows {
+    /// The rows cut to a length that is at most the one they were encoded with; counts those that lost something.
+    ///
+    /// # Errors
+    /// When a row has nothing to learn within that length.
+    pub fn cut(&self, max_length: usize) -> Result<Self, Failure> {
+        let shorter = self.sources.iter().flatten().filter(|row| row.tokens.len() > max_length).count();
+        let cut = |row: &Example| {
+            let n = row.tokens.len().min(max_length);
+            let row = Example { tokens: row.tokens[..n].to_vec(), supervised: row.supervised[..n].to_vec() };
+            if row.supervised_tokens() == 0 {
+                return Err(Failure::new("data", format!("a row has no token to learn within max_length {max_length}"))
+                    .remedy(format!("raise max_length above {max_length}, or shorten the prompts")));
+            }
+            Ok(row)
+        };
+        Ok(Self {
+            sources: self.sources.iter().map(|rows| rows.iter().map(cut).collect()).collect::<Result<_, _>>()?,
+            digests: self.digests.clone(),
+            // Rows that were cut before end at the longest length, and are among those cut again.
+            truncated: if shorter > 0 { shorter } else { self.truncated },
+        })
+    }
 }
 
 /// Loads a source.
@@ -64,40 +91,46 @@ pub fn training_rows(
 }
 
 /// Checks that no prompt that is trained or scored on stands in a suite or among the probes, and no probe in a suite, exactly
-/// or nearly.
+/// or nearly. Returns the digest of every source by what it is for: `data.align.0`, `data.ticket`, `data.probes.harmful`.
 ///
 /// # Errors
 /// Names the most alike pairs.
-pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions]) -> Result<(), Failure> {
-    let mut training: Vec<(String, &DataSpec)> = Vec::new();
-    for spec in pipeline.align.iter().flat_map(|align| &align.data) {
-        training.push((format!("align data {}", spec.source), spec));
+pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut training: Vec<(String, String, &DataSpec)> = Vec::new();
+    for (i, spec) in pipeline.align.iter().flat_map(|align| &align.data).enumerate() {
+        training.push((format!("data.align.{i}"), format!("align data {}", spec.source), spec));
     }
     for (name, spec) in pipeline.tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.data.as_ref()?))) {
-        training.push((format!("data of ticket {name}, {}", spec.source), spec));
+        let key = if name == "ticket" { "data.ticket".to_owned() } else { format!("data.tickets.{name}") };
+        training.push((key, format!("data of ticket {name}, {}", spec.source), spec));
     }
-    for spec in pipeline.finetune.iter().flat_map(|finetune| &finetune.data) {
-        training.push((format!("finetune data {}", spec.source), spec));
+    for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
+        training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));
     }
+    let mut digests = BTreeMap::new();
     let suites = asked.iter().map(|questions| Prompts {
         what: format!("suite {}", questions.suite.name),
         rows: questions.info.items.iter().map(|item| (item.id.clone(), item.prompt.clone())).collect(),
+        digest: questions.info.digest.clone(),
     });
     let mut held_out: Vec<Prompts> = suites.collect();
     if let Some(probes) = &pipeline.evaluate.probes {
-        for spec in [Some(&probes.harmful), Some(&probes.benign), probes.task.as_ref()].into_iter().flatten() {
+        for (name, spec) in [("harmful", Some(&probes.harmful)), ("benign", Some(&probes.benign)), ("task", probes.task.as_ref())] {
+            let Some(spec) = spec else { continue };
             let probe = Prompts::load(context, format!("probe prompts {}", spec.source), spec)?;
+            digests.insert(format!("data.probes.{name}"), format!("sha256:{}", probe.digest));
             for suite in held_out.iter().take(asked.len()) {
                 probe.apart_from(suite)?;
             }
             held_out.push(probe);
         }
     }
-    for (what, spec) in training {
+    for (key, what, spec) in training {
         let used = Prompts::load(context, what, spec)?;
         held_out.iter().try_for_each(|held_out| used.apart_from(held_out))?;
+        digests.insert(key, format!("sha256:{}", used.digest));
     }
-    Ok(())
+    Ok(digests)
 }
 
 /// Prompts under the name of where they stand.
@@ -105,13 +138,15 @@ struct Prompts {
     what: String,
     /// (id, prompt)
     rows: Vec<(String, String)>,
+    /// Digest of the whole rows.
+    digest: String,
 }
 
 impl Prompts {
     fn load(context: &Context<'_>, what: String, spec: &DataSpec) -> Result<Self, Failure> {
         let loaded = load_rows(context, &what, spec)?;
         let rows = loaded.rows.iter().map(|row| (row.id.clone(), row.prompt().to_owned())).collect();
-        Ok(Self { what, rows })
+        Ok(Self { what, rows, digest: loaded.content_digest() })
     }
 
     fn apart_from(&self, held_out: &Self) -> Result<(), Failure> {

@@ -241,6 +241,7 @@ fn bad_input_is_an_error_that_says_what_to_do() {
         ),
         ("a file in the way of a folder", |h| h.write("runs", "mine"), &["runs"]),
     ];
+    let mut without_remedy = Vec::new();
     for (what, change, expected) in cases {
         let home = Home::new();
         change(&home);
@@ -250,7 +251,9 @@ fn bad_input_is_an_error_that_says_what_to_do() {
         let (text, code) = told(&home.run(&["run", "p.yaml"]));
         assert_eq!(code, 2, "{what}: {text}");
         assert!(!text.contains("panicked"), "{what}: {text}");
-        assert!(text.contains("help"), "{what} has no remedy: {text}");
+        if !text.contains("help: ") {
+            without_remedy.push(format!("{what}: {text}"));
+        }
         for part in expected {
             assert!(text.contains(part), "{what}: {part:?} is not in\n{text}");
         }
@@ -258,6 +261,7 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             assert!(!home.path("runs/tiny/latest").exists(), "{what}: a run was left behind");
         }
     }
+    assert!(without_remedy.is_empty(), "no remedy is said:\n{}", without_remedy.join("\n"));
 }
 
 #[test]
@@ -339,7 +343,7 @@ fn in_f32_nothing_of_an_update_is_rounded_away() {
     assert!(text.contains("model.dtype: f32"), "{text}");
     std::fs::remove_dir_all(home.path("runs")).unwrap();
     let (text, code) = told(&home.run(&["run", "p.yaml", "--set", "model.dtype=f32"]));
-    assert!(!text.contains("rounding"), "{text}");
+    assert!(!text.contains("rounding to the saved type"), "{text}");
     assert_ne!(code, 2, "{text}");
     let run = home.path("runs/tiny/latest");
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();

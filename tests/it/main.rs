@@ -6,6 +6,7 @@ mod data;
 mod gguf;
 mod gguf_file;
 mod loopback;
+mod record;
 mod reference;
 mod smollm2;
 mod tiny;

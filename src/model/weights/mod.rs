@@ -84,7 +84,13 @@ impl Explain for WeightsError {
             Self::Type { .. } => {
                 Some("convert the model to bf16, for example with transformers: model.to(torch.bfloat16).save_pretrained(…)".into())
             }
-            _ => None,
+            Self::Mismatch { .. } | Self::NoTensor(_) => {
+                Some("give the config.json and the weights of one and the same model; download or copy the folder again".into())
+            }
+            Self::Write(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                Some("make room, and run again: finished stages are kept".into())
+            }
+            Self::Write(_) | Self::Backend(_) => None,
         }
     }
 }

@@ -1,0 +1,204 @@
+//! The backward pass: compact gradients of the trained weights.
+
+use super::layer::{AfterAttention, HeadNorm, LayerState};
+use super::names::{EMBEDDING, LAST_NORM, LayerNames, get, head_name};
+use super::{Decoder, Gradients, Trained};
+use crate::model::backend::{Backend, Done, Selection};
+use crate::model::batch::Packed;
+use crate::model::inventory::{Role, inventory};
+
+/// Where gradients go: of the trained weights only.
+struct Sink<'a, B: Backend> {
+    trained: &'a Trained,
+    gradients: &'a mut Gradients<B>,
+}
+
+impl<B: Backend> Sink<'_, B> {
+    /// Adds a matrix's gradient, where it is trained: `dy` (T, O) is of its output, `x` (T, I) its input.
+    fn matrix(&mut self, backend: &mut B, name: &str, dy: &B::Buffer, x: &B::Buffer) -> Done<()> {
+        match self.pair(name) {
+            Some((selection, gradient)) => backend.linear_dw(dy, x, selection, gradient),
+            None => Ok(()),
+        }
+    }
+
+    /// The gradient of a norm or a bias, where it is trained.
+    fn vector(&mut self, name: &str) -> Option<&mut B::Buffer> {
+        self.gradients.get_mut(name)
+    }
+
+    /// What is trained of a tensor, with its gradient.
+    fn pair(&mut self, name: &str) -> Option<(&Selection, &mut B::Buffer)> {
+        self.trained.get(name).zip(self.gradients.get_mut(name))
+    }
+}
+
+impl<B: Backend> Decoder<B> {
+    /// Adds the gradient of `scale` · Σ loss to the compact gradients, and returns Σ loss in nats, unscaled.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary, a gradient is missing, or the backend fails.
+    pub fn gradients(&mut self, batch: &Packed, scale: f32, trained: &Trained, gradients: &mut Gradients<B>) -> Done<f64> {
+        if batch.targets.is_empty() {
+            return Ok(0.0);
+        }
+        let mut sink = Sink { trained, gradients };
+        let lowest = self.lowest_trained_layer(trained);
+        let mut states: Vec<LayerState<B::Buffer>> = Vec::with_capacity(self.config.layers);
+        let x = self.layers_forward(batch, |layer, state| {
+            if layer >= lowest {
+                states.push(state);
+            }
+        })?; // (T, C)
+        let rows = batch.target_positions();
+        let picked = self.backend.gather_rows(&x, &rows)?; // (N, C)
+        drop(x);
+        let (normed, rms) = self.last_norm(&picked)?;
+        let Self { backend, parameters, config, .. } = self;
+        let head_tensor = head_name(config);
+        let head = get(parameters, head_tensor)?;
+        let (losses, d_normed) = backend.cross_entropy(&normed, head, &batch.target_tokens(), Some(scale), sink.pair(head_tensor))?;
+        let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+        let Some(d_normed) = d_normed else { return Ok(total) };
+        let d_picked = backend.rms_norm_backward(&d_normed, &picked, get(parameters, LAST_NORM)?, &rms, sink.vector(LAST_NORM))?;
+        let mut dx = backend.scatter_rows(&d_picked, &rows, batch.tokens.len())?; // (T, C)
+        let positions = batch.positions();
+        for layer in (lowest..self.config.layers).rev() {
+            let Some(state) = states.pop() else { break };
+            dx = self.layer_backward(layer, dx, state, batch, &positions, &mut sink)?;
+        }
+        if let Some((selection, gradient)) = sink.pair(EMBEDDING) {
+            self.embedding_gradient(&dx, &batch.tokens, selection, gradient)?;
+        }
+        Ok(total)
+    }
+
+    /// The lookup's part of the embedding's gradient; a tied head has added its own.
+    fn embedding_gradient(&mut self, dx: &B::Buffer, tokens: &[u32], selection: &Selection, gradient: &mut B::Buffer) -> Done<()> {
+        let (rows, columns) = (self.config.vocab_size, self.config.hidden_size);
+        match selection {
+            Selection::Nothing => Ok(()),
+            // The compact order of a whole tensor is row-major: the table itself.
+            Selection::Everything => self.backend.embed_backward(dx, tokens, gradient),
+            Selection::Subset(mask) => {
+                let mut table = self.backend.zeros(rows, columns)?;
+                self.backend.embed_backward(dx, tokens, &mut table)?;
+                let dense = self.backend.download(&table)?;
+                let chosen: Vec<f32> = mask.positions().map(|i| dense[i]).collect();
+                let chosen = self.backend.upload(&chosen, 1, mask.count())?;
+                self.backend.add_into(gradient, &chosen)
+            }
+        }
+    }
+
+    /// The first layer that the backward pass must reach; past the last one when only the head is trained.
+    fn lowest_trained_layer(&self, trained: &Trained) -> usize {
+        inventory(&self.config)
+            .iter()
+            .filter(|spec| trained.get(&spec.name).is_some_and(|selection| *selection != Selection::Nothing))
+            .map(|spec| match (spec.layer, spec.role) {
+                (Some(layer), _) => layer,
+                (None, Role::Embedding) => 0,
+                (None, _) => self.config.layers,
+            })
+            .min()
+            .unwrap_or(self.config.layers)
+    }
+
+    /// A whole layer: from the gradient of its output (T, C) to that of its input (T, C).
+    fn layer_backward(
+        &mut self,
+        layer: usize,
+        dx: B::Buffer,
+        state: LayerState<B::Buffer>,
+        batch: &Packed,
+        positions: &[u32],
+        sink: &mut Sink<'_, B>,
+    ) -> Done<B::Buffer> {
+        let d_middle = self.mlp_backward(layer, dx, &state.after, sink)?;
+        self.attention_backward(layer, d_middle, state, batch, positions, sink)
+    }
+
+    /// next = middle + down(swiglu(gate, up)): the gradient of `middle`.
+    fn mlp_backward(&mut self, layer: usize, dx: B::Buffer, state: &AfterAttention<B::Buffer>, sink: &mut Sink<'_, B>) -> Done<B::Buffer> {
+        let Self { backend, parameters, config, names, .. } = self;
+        let names: &LayerNames = &names[layer];
+        let post_norm = get(parameters, &names.post_norm)?;
+        let activated = backend.swiglu(&state.gate, &state.up)?;
+        sink.matrix(backend, &names.down, &dx, &activated)?;
+        drop(activated);
+        let d_activated = backend.linear_dx(&dx, get(parameters, &names.down)?)?;
+        let (d_gate, d_up) = backend.swiglu_backward(&d_activated, &state.gate, &state.up)?;
+        drop(d_activated);
+        let (normed, _) = backend.rms_norm(&state.middle, post_norm, config.rms_norm_eps)?;
+        sink.matrix(backend, &names.gate, &d_gate, &normed)?;
+        sink.matrix(backend, &names.up, &d_up, &normed)?;
+        drop(normed);
+        let mut d_normed = backend.linear_dx(&d_gate, get(parameters, &names.gate)?)?;
+        let d_from_up = backend.linear_dx(&d_up, get(parameters, &names.up)?)?;
+        backend.add_into(&mut d_normed, &d_from_up)?;
+        let mut d_middle =
+            backend.rms_norm_backward(&d_normed, &state.middle, post_norm, &state.middle_rms, sink.vector(&names.post_norm))?;
+        backend.add_into(&mut d_middle, &dx)?;
+        Ok(d_middle)
+    }
+
+    /// middle = input + o(attention(q, k, v)): the gradient of `input`.
+    fn attention_backward(
+        &mut self,
+        layer: usize,
+        d_middle: B::Buffer,
+        state: LayerState<B::Buffer>,
+        batch: &Packed,
+        positions: &[u32],
+        sink: &mut Sink<'_, B>,
+    ) -> Done<B::Buffer> {
+        let heads = self.heads();
+        let Self { backend, parameters, config, names, rope } = self;
+        let names = &names[layer];
+        let input_norm = get(parameters, &names.input_norm)?;
+        let LayerState { input, input_rms, projected, attention, .. } = state;
+        sink.matrix(backend, &names.o, &d_middle, &attention.mixed)?;
+        let d_mixed = backend.linear_dx(&d_middle, get(parameters, &names.o)?)?;
+        let (mut dq, mut dk, dv) =
+            backend.attention_backward(&d_mixed, &projected.q, &projected.k, &projected.v, &attention, &batch.row_starts, heads)?;
+        backend.rope(&mut dq, positions, rope, true)?;
+        backend.rope(&mut dk, positions, rope, true)?;
+        if let Some((q_raw, k_raw)) = &projected.raw {
+            dq = head_norm_backward(backend, dq, q_raw, get(parameters, &names.q_norm)?, sink.vector(&names.q_norm))?;
+            dk = head_norm_backward(backend, dk, k_raw, get(parameters, &names.k_norm)?, sink.vector(&names.k_norm))?;
+        }
+        let (normed, _) = backend.rms_norm(&input, input_norm, config.rms_norm_eps)?;
+        let mut d_normed = backend.linear_dx(&dq, get(parameters, &names.q)?)?;
+        for (weight, bias, dy) in [(&names.q, &names.q_bias, &dq), (&names.k, &names.k_bias, &dk), (&names.v, &names.v_bias, &dv)] {
+            sink.matrix(backend, weight, dy, &normed)?;
+            if let Some(gradient) = sink.vector(bias) {
+                backend.bias_dw(dy, gradient)?;
+            }
+        }
+        for (weight, dy) in [(&names.k, &dk), (&names.v, &dv)] {
+            let part = backend.linear_dx(dy, get(parameters, weight)?)?;
+            backend.add_into(&mut d_normed, &part)?;
+        }
+        let mut d_input = backend.rms_norm_backward(&d_normed, &input, input_norm, &input_rms, sink.vector(&names.input_norm))?;
+        backend.add_into(&mut d_input, &d_middle)?;
+        Ok(d_input)
+    }
+}
+
+/// The gradient of `head_norm`'s input, (T, heads·D).
+fn head_norm_backward<B: Backend>(
+    backend: &mut B,
+    dy: B::Buffer,
+    raw: &HeadNorm<B::Buffer>,
+    w: &B::Buffer,
+    gradient: Option<&mut B::Buffer>,
+) -> Done<B::Buffer> {
+    let (rows, columns) = backend.shape(&dy);
+    let (split_rows, split_columns) = backend.shape(&raw.input);
+    let values = backend.download(&dy)?;
+    let split = backend.upload(&values, split_rows, split_columns)?;
+    let dx = backend.rms_norm_backward(&split, &raw.input, w, &raw.rms, gradient)?;
+    let values = backend.download(&dx)?;
+    backend.upload(&values, rows, columns)
+}

@@ -1,0 +1,104 @@
+//! Forward passes: losses and logits where rows are supervised.
+
+use super::Decoder;
+use super::layer::LayerState;
+use super::names::{EMBEDDING, LAST_NORM, get, head_name};
+use crate::model::backend::{Backend, BackendError, Done};
+use crate::model::batch::Packed;
+use crate::model::rope;
+
+impl<B: Backend> Decoder<B> {
+    /// Negative log-likelihood of every target, in nats, in the order of the targets.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary or the backend fails.
+    pub fn losses(&mut self, batch: &Packed) -> Done<Vec<f32>> {
+        let hidden = self.target_hidden(batch)?;
+        let Self { backend, parameters, config, .. } = self;
+        let head = get(parameters, head_name(config))?;
+        Ok(backend.cross_entropy(&hidden, head, &batch.target_tokens(), None, None)?.0)
+    }
+
+    /// Log-softmax over the vocabulary at every target's position, (N, V) row-major.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary or the backend fails.
+    pub fn log_probabilities(&mut self, batch: &Packed) -> Done<Vec<f32>> {
+        let mut logits = self.logits(batch)?;
+        for row in logits.chunks_mut(self.config.vocab_size) {
+            let peak = row.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+            let sum: f64 = row.iter().map(|&v| f64::from(v - peak).exp()).sum();
+            let log_sum = (f64::from(peak) + sum.ln()) as f32;
+            row.iter_mut().for_each(|v| *v -= log_sum);
+        }
+        Ok(logits)
+    }
+
+    /// Logits at every target's position, (N, V) row-major.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary or the backend fails.
+    pub fn logits(&mut self, batch: &Packed) -> Done<Vec<f32>> {
+        let hidden = self.target_hidden(batch)?;
+        self.head(&hidden)
+    }
+
+    /// The embedding of tokens, (T, C).
+    pub(in crate::model) fn embedded(&mut self, tokens: &[u32]) -> Done<B::Buffer> {
+        let Self { backend, parameters, .. } = self;
+        backend.embed(get(parameters, EMBEDDING)?, tokens)
+    }
+
+    /// The last norm, over rows of (N, C), with 1/rms.
+    pub(in crate::model) fn last_norm(&mut self, hidden: &B::Buffer) -> Done<(B::Buffer, B::Buffer)> {
+        let Self { backend, parameters, config, .. } = self;
+        backend.rms_norm(hidden, get(parameters, LAST_NORM)?, config.rms_norm_eps)
+    }
+
+    /// Logits of normalised final hidden states (N, C), (N, V).
+    pub(in crate::model) fn head(&mut self, normed: &B::Buffer) -> Done<Vec<f32>> {
+        let Self { backend, parameters, config, .. } = self;
+        let logits = backend.linear(normed, get(parameters, head_name(config))?, None)?;
+        backend.download(&logits)
+    }
+
+    /// All layers over packed rows, to the states before the last norm (T, C); `keep` takes what each layer leaves behind.
+    pub(super) fn layers_forward(&mut self, batch: &Packed, mut keep: impl FnMut(usize, LayerState<B::Buffer>)) -> Done<B::Buffer> {
+        self.check(batch)?;
+        let positions = batch.positions();
+        let mut x = self.embedded(&batch.tokens)?;
+        for layer in 0..self.config.layers {
+            let (next, state) = self.layer_forward(layer, x, batch, &positions)?;
+            x = next;
+            keep(layer, state);
+        }
+        Ok(x)
+    }
+
+    /// Final hidden states at the targets' positions, normalised, (N, C).
+    fn target_hidden(&mut self, batch: &Packed) -> Done<B::Buffer> {
+        let x = self.layers_forward(batch, |_, state| drop(state))?;
+        let picked = self.backend.gather_rows(&x, &batch.target_positions())?;
+        Ok(self.last_norm(&picked)?.0)
+    }
+
+    /// Checks token ids, and grows the rotary table to the longest row.
+    fn check(&mut self, batch: &Packed) -> Done<()> {
+        if let Some(&token) = batch.tokens.iter().find(|&&token| token as usize >= self.config.vocab_size) {
+            return Err(BackendError {
+                backend: "decoder",
+                message: format!("token {token} in a vocabulary of {}", self.config.vocab_size),
+            });
+        }
+        let longest = batch.row_starts.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
+        self.ensure_positions(longest);
+        Ok(())
+    }
+
+    /// Makes the rotary table reach `length` positions.
+    pub(in crate::model) fn ensure_positions(&mut self, length: usize) {
+        if length * self.rope.half > self.rope.cos.len() {
+            self.rope = rope::table(&self.config, length.next_power_of_two());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `evaluate`: suites and probes.
+
+use std::path::Path;
+
+use crate::pipeline::data::source;
+use crate::pipeline::node::{Node, Value};
+use crate::pipeline::reader::{Findings, Section, choose, list, show, text};
+use crate::pipeline::settings::{DataSpec, Evaluate, Expect, Extract, Probe, Probes, Suite};
+
+/// Most tokens of a reply where a suite does not say.
+const MAX_NEW_TOKENS: u64 = 32;
+const TASK_MAX_NEW_TOKENS: u64 = 256;
+
+pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> Evaluate {
+    let mut section = Section::new(node, "evaluate", findings);
+    let floor = section.number("floor", "a share from 0 to 1", |share| (0.0..=1.0).contains(&share), findings).unwrap_or(0.80);
+    let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(MAX_NEW_TOKENS);
+    let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
+    let base = section.flag("base", findings).unwrap_or(false);
+    let judges =
+        section.get("judges").map(|node| list(node).into_iter().filter_map(text).collect()).unwrap_or_else(|| vec!["phrases".to_owned()]);
+    let mut suites = Vec::new();
+    if let Some(node) = section.get("suites") {
+        for (name, _, node) in Section::new(node, "evaluate.suites", findings).entries() {
+            suites.extend(suite(node, name, max_new_tokens, folder, findings));
+        }
+    }
+    let probes = section.get("probes").and_then(|node| probes(node, folder, findings));
+    section.finish(findings);
+    Evaluate { floor, suites, judges, max_new_tokens: max_new_tokens as usize, batch_size, base, probes }
+}
+
+fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {
+    let path = format!("evaluate.suites.{name}");
+    let mut section = Section::new(node, &path, findings);
+    let prompts = section.get("prompts").and_then(|node| source(node, &format!("{path}.prompts"), folder, findings));
+    let (mut expect, mut answer) = (Expect::Refusal, None);
+    match section.get("expect") {
+        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "exact_match" => {
+            expect = Expect::ExactMatch;
+            answer = text(&entries[0].2);
+        }
+        Some(node) => match text(node).as_deref() {
+            Some("refusal") => {}
+            Some("answer") => expect = Expect::Answer,
+            _ => findings.problem(
+                node.place,
+                &format!("{path}.expect"),
+                format!("{path}.expect is {}", show(node)),
+                Some("write refusal, answer, or {exact_match: COLUMN}".into()),
+            ),
+        },
+        None => findings.problem(
+            section.place,
+            &path,
+            format!("{path} does not say what a good answer is"),
+            Some("write expect: refusal".into()),
+        ),
+    }
+    let extract = section
+        .choice("extract", &[("gsm8k", Extract::Gsm8k), ("last_number", Extract::LastNumber), ("text", Extract::Text)], findings)
+        .unwrap_or(Extract::Gsm8k);
+    let default = if expect == Expect::ExactMatch { TASK_MAX_NEW_TOKENS } else { max_new_tokens };
+    let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(default) as usize;
+    let place = section.place;
+    section.finish(findings);
+    if prompts.is_none() {
+        findings.problem(place, &path, format!("{path} has no prompts"), Some("write prompts: builtin:harmful".into()));
+    }
+    Some(Suite { name: name.into(), prompts: prompts?, expect, answer, extract, max_new_tokens })
+}
+
+fn probes(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Probes> {
+    let mut section = Section::new(node, "evaluate.probes", findings);
+    let every = section.whole("every", 1, findings).unwrap_or(5);
+    let words = [("drift", Probe::Drift), ("refusal_log_odds", Probe::RefusalLogOdds), ("task_nll", Probe::TaskNll)];
+    let of = match section.get("of") {
+        Some(node) => list(node).into_iter().filter_map(|node| choose(node, "evaluate.probes.of", &words, findings)).collect(),
+        None => words.iter().map(|(_, probe)| *probe).collect(),
+    };
+    let mut data = |key: &'static str, section: &mut Section<'_>| {
+        section.get(key).and_then(|node| source(node, &format!("evaluate.probes.{key}"), folder, findings))
+    };
+    let harmful = data("harmful", &mut section).unwrap_or_else(|| DataSpec::new("builtin:probes"));
+    let benign = data("benign", &mut section).unwrap_or_else(|| DataSpec::new("builtin:benign-probes"));
+    let task = data("task", &mut section);
+    let tokens = section.whole("tokens", 1, findings).unwrap_or(12) as usize;
+    section.finish(findings);
+    Some(Probes { every, of, harmful, benign, task, tokens })
+}

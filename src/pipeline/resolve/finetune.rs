@@ -1,0 +1,137 @@
+//! `finetune` and its arms.
+
+use std::path::Path;
+
+use super::training::{trainer, training};
+use crate::pipeline::data::sources;
+use crate::pipeline::node::Node;
+use crate::pipeline::reader::{Findings, Section, text};
+use crate::pipeline::settings::{Arm, ArmTicket, Finetune, Ticket, Train, Training};
+
+/// How LoTTO finds its own weights where an arm does not say.
+const CALIBRATION_STEPS: u64 = 12;
+const CALIBRATION_LEARNING_RATE: f64 = 3e-5;
+
+const TRAIN: [(&str, Train); 6] = [
+    ("all", Train::All),
+    ("maskable", Train::Maskable),
+    ("complement", Train::Complement),
+    ("ticket", Train::Ticket),
+    ("random", Train::Random),
+    ("none", Train::None),
+];
+
+pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], findings: &mut Findings) -> Option<Finetune> {
+    let mut section = Section::new(node, "finetune", findings);
+    let data = section.get("data").map(|node| sources(node, "finetune.data", folder, findings)).unwrap_or_default();
+    let defaults = training(&mut section, &trainer(), findings);
+    let arms_node = section.get("arms");
+    let place = section.place;
+    section.finish(findings);
+    if data.is_empty() {
+        findings.problem(place, "finetune.data", "finetune has no data", Some("write data: my.jsonl".into()));
+    }
+    let Some(arms_node) = arms_node else {
+        findings.problem(place, "finetune.arms", "finetune has no arms", Some("write arms: {unprotected: {train: all}}".into()));
+        return None;
+    };
+    let names: Vec<&str> = Section::new(arms_node, "finetune.arms", findings).entries().iter().map(|(name, _, _)| *name).collect();
+    let mut arms: Vec<Arm> = Vec::new();
+    for (name, place, node) in Section::new(arms_node, "finetune.arms", findings).entries() {
+        let path = format!("finetune.arms.{name}");
+        if matches!(*name, "aligned" | "base") {
+            findings.problem(
+                *place,
+                &path,
+                format!("an arm cannot be named {name:?}: that is the model it is compared with"),
+                Some("choose another name".into()),
+            );
+        }
+        arms.extend(arm(node, name, &path, &arms, &names, &defaults, tickets, findings));
+    }
+    Some(Finetune { data, arms })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn arm(
+    node: &Node,
+    name: &str,
+    path: &str,
+    earlier: &[Arm],
+    names: &[&str],
+    defaults: &Training,
+    tickets: &[Ticket],
+    findings: &mut Findings,
+) -> Option<Arm> {
+    let mut section = Section::new(node, path, findings);
+    let like = match section.get("like") {
+        None => None,
+        Some(node) => {
+            let wanted = text(node).unwrap_or_default();
+            let found = earlier.iter().find(|arm| arm.name == wanted);
+            if found.is_none() {
+                let remedy = if names.contains(&wanted.as_str()) {
+                    format!("write {wanted} above {name}")
+                } else {
+                    format!("arms are {}", names.join(", "))
+                };
+                findings.problem(node.place, &format!("{path}.like"), format!("there is no arm {wanted:?} above {name}"), Some(remedy));
+            }
+            found
+        }
+    };
+    let training = training(&mut section, like.map_or(defaults, |like| &like.training), findings);
+    let train = section.choice("train", &TRAIN, findings).or(like.map(|like| like.train)).unwrap_or(Train::All);
+    let density = section
+        .number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings)
+        .or(like.and_then(|like| like.density));
+    let first = tickets.first().map(|ticket| ticket.name.clone());
+    let ticket = match section.get("ticket") {
+        Some(node) => match text(node).unwrap_or_default().as_str() {
+            "random" if tickets.is_empty() => {
+                findings.problem(
+                    node.place,
+                    &format!("{path}.ticket"),
+                    "a random ticket takes its density from the pipeline's ticket, and there is none",
+                    Some("write ticket: {score: snip, data: …}".into()),
+                );
+                None
+            }
+            "random" => first.clone().map(|like| ArmTicket::Random { like }),
+            named if tickets.iter().any(|ticket| ticket.name == named) => Some(ArmTicket::Named(named.to_owned())),
+            other => {
+                let have: Vec<&str> = tickets.iter().map(|ticket| ticket.name.as_str()).chain(["random"]).collect();
+                findings.problem(
+                    node.place,
+                    &format!("{path}.ticket"),
+                    format!("there is no ticket {other:?}"),
+                    Some(format!("tickets are {}", have.join(", "))),
+                );
+                None
+            }
+        },
+        None => like
+            .and_then(|like| like.ticket.clone())
+            .or_else(|| if matches!(train, Train::Complement | Train::Ticket) { first.map(ArmTicket::Named) } else { None }),
+    };
+    let calibration_steps =
+        section.whole("calibration_steps", 1, findings).or(like.map(|like| like.calibration_steps)).unwrap_or(CALIBRATION_STEPS);
+    let calibration_learning_rate = section
+        .number("calibration_learning_rate", "a number above 0", |rate| rate > 0.0, findings)
+        .or(like.map(|like| like.calibration_learning_rate))
+        .unwrap_or(CALIBRATION_LEARNING_RATE);
+    let place = section.place;
+    section.finish(findings);
+    if matches!(train, Train::Complement | Train::Ticket) && ticket.is_none() {
+        findings.problem(
+            place,
+            path,
+            format!("{path} trains around a ticket, and the pipeline has none"),
+            Some("write ticket: {score: snip, data: builtin:refusals, density: 0.5}".into()),
+        );
+    }
+    if train == Train::Random && density.is_none() {
+        findings.problem(place, path, format!("{path} trains a random share, and names none"), Some("write density: 0.10".into()));
+    }
+    Some(Arm { name: name.into(), train, density, ticket, calibration_steps, calibration_learning_rate, training })
+}

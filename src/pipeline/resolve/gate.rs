@@ -1,0 +1,79 @@
+//! `gate`: its rules, each about an arm and a metric that the pipeline has.
+
+use crate::eval::metric::Metric;
+use crate::pipeline::node::Node;
+use crate::pipeline::reader::{Findings, Section, list, text};
+use crate::pipeline::settings::{Bound, Condition, Evaluate, Finetune, Rule};
+
+pub(super) fn gate(node: &Node, finetune: Option<&Finetune>, evaluate: &Evaluate, findings: &mut Findings) -> Vec<Rule> {
+    list(node).iter().enumerate().filter_map(|(i, node)| rule(node, &format!("gate.{i}"), finetune, evaluate, findings)).collect()
+}
+
+fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluate, findings: &mut Findings) -> Option<Rule> {
+    let mut section = Section::new(node, path, findings);
+    let mut arms: Vec<&str> = finetune.map(|finetune| finetune.arms.iter().map(|arm| arm.name.as_str()).collect()).unwrap_or_default();
+    arms.push("aligned");
+    let arm = section.get("arm").and_then(|node| named(node, &format!("{path}.arm"), "arm", &arms, findings));
+    let metric = section.get("metric").and_then(|node| metric(node, &format!("{path}.metric"), evaluate, findings));
+    let of = section.get("of").and_then(|node| named(node, &format!("{path}.of"), "arm", &arms, findings));
+    let mut conditions = Vec::new();
+    let any = |_: f64| true;
+    conditions.extend(section.number("at_least", "a number", any, findings).map(Condition::AtLeast));
+    conditions.extend(section.number("at_most", "a number", any, findings).map(Condition::AtMost));
+    let share = |number: f64| (0.0..=1.0).contains(&number);
+    conditions.extend(section.number("drop_at_most", "a share from 0 to 1", share, findings).map(Condition::DropAtMost));
+    conditions.extend(section.number("rise_at_most", "a share from 0 to 1", share, findings).map(Condition::RiseAtMost));
+    if let Some(limit) = section.number("retain_at_least", "a share from 0 to 1", share, findings) {
+        match &of {
+            Some(of) => conditions.push(Condition::RetainAtLeast { limit, of: of.clone() }),
+            None => findings.problem(
+                section.place,
+                path,
+                "retain_at_least does not say whose gain is kept",
+                Some("write of: unprotected".into()),
+            ),
+        }
+    }
+    let judge = section.get("judge").and_then(|node| {
+        let judges: Vec<&str> = evaluate.judges.iter().map(String::as_str).collect();
+        named(node, &format!("{path}.judge"), "judge", &judges, findings)
+    });
+    let bound = section
+        .choice("bound", &[("point", Bound::Point), ("lower", Bound::Lower), ("upper", Bound::Upper)], findings)
+        .unwrap_or(Bound::Point);
+    let place = section.place;
+    section.finish(findings);
+    if conditions.len() != 1 {
+        let remedy = "write one of at_least, at_most, drop_at_most, rise_at_most, retain_at_least";
+        findings.problem(place, path, format!("a rule has one condition, this one has {}", conditions.len()), Some(remedy.into()));
+    }
+    Some(Rule { arm: arm?, metric: metric?, condition: conditions.into_iter().next()?, judge, bound })
+}
+
+/// A name that must be one of those that are there.
+fn named(node: &Node, path: &str, what: &str, have: &[&str], findings: &mut Findings) -> Option<String> {
+    let wanted = text(node).unwrap_or_default();
+    if have.contains(&wanted.as_str()) {
+        return Some(wanted);
+    }
+    let near = have.iter().max_by(|a, b| strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted)));
+    let remedy = match near.filter(|near| strsim::jaro_winkler(near, &wanted) > 0.8) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("there are {}", have.join(", ")),
+    };
+    findings.problem(node.place, path, format!("there is no {what} {wanted:?}"), Some(remedy));
+    None
+}
+
+fn metric(node: &Node, path: &str, evaluate: &Evaluate, findings: &mut Findings) -> Option<String> {
+    let mut have: Vec<String> = evaluate
+        .suites
+        .iter()
+        .flat_map(|suite| Metric::names(suite.expect).iter().map(|metric| format!("{}.{metric}", suite.name)))
+        .collect();
+    if evaluate.probes.is_some() {
+        have.extend(["drift", "refusal_log_odds", "task_nll"].map(str::to_owned));
+    }
+    let have: Vec<&str> = have.iter().map(String::as_str).collect();
+    named(node, path, "metric", &have, findings)
+}

@@ -1,0 +1,91 @@
+//! The tree becomes settings: defaults filled in, `like:` carried out, paths made absolute.
+
+mod evaluate;
+mod finetune;
+mod gate;
+mod ticket;
+mod training;
+
+use std::path::Path;
+
+use self::evaluate::evaluate;
+use self::finetune::finetune;
+use self::gate::gate;
+use self::ticket::ticket;
+use self::training::align;
+use super::node::{Node, Value};
+use super::reader::{Findings, Section, list, show, text};
+use super::settings::{Dtype, Model, Pipeline};
+
+/// Reads a whole pipeline.
+pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Pipeline> {
+    let mut top = Section::new(root, "", findings);
+    for (key, instead) in
+        [("pretrain", "train a base with another program"), ("sweep", "write one arm for each setting"), ("protect", "use finetune.arms")]
+    {
+        if let Some(node) = top.get(key) {
+            findings.problem(node.place, key, format!("{key} is not supported yet"), Some(instead.into()));
+        }
+    }
+    let name = top.text("name", findings).unwrap_or_else(|| "run".into());
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || name.starts_with('.') {
+        findings.problem(top.place, "name", format!("name {name:?} is no folder name"), Some("use letters, digits, - and _".into()));
+    }
+    let seeds = top.get("seeds").map(|node| seeds(node, findings)).unwrap_or_else(|| vec![0]);
+    let model = top.get("model").map(|node| model(node, folder, findings));
+    let align = top.get("align").and_then(|node| align(node, folder, findings));
+    let mut tickets = Vec::new();
+    if let Some(node) = top.get("ticket") {
+        tickets.extend(ticket(node, "ticket", "ticket", folder, findings));
+    }
+    if let Some(node) = top.get("tickets") {
+        for (name, _, node) in Section::new(node, "tickets", findings).entries() {
+            tickets.extend(ticket(node, name, &format!("tickets.{name}"), folder, findings));
+        }
+    }
+    let finetune = top.get("finetune").and_then(|node| finetune(node, folder, &tickets, findings));
+    let empty = Node { value: Value::Null, place: top.place };
+    let evaluate = evaluate(top.get("evaluate").unwrap_or(&empty), folder, findings);
+    let gate = top.get("gate").map(|node| gate(node, finetune.as_ref(), &evaluate, findings)).unwrap_or_default();
+    let place = top.place;
+    let has_model = model.is_some();
+    top.finish(findings);
+    if !has_model {
+        findings.problem(place, "model", "the pipeline names no model", Some("write model: {base: hf://owner/name@revision}".into()));
+    }
+    let pipeline = Pipeline { name, seeds, model: model?, align, tickets, finetune, evaluate, gate };
+    super::check::check(&pipeline, place, findings);
+    Some(pipeline)
+}
+
+fn seeds(node: &Node, findings: &mut Findings) -> Vec<u64> {
+    let seeds: Vec<u64> = list(node).into_iter().filter_map(text).filter_map(|seed| seed.parse().ok()).collect();
+    if seeds.is_empty() || seeds.len() != list(node).len() {
+        findings.problem(
+            node.place,
+            "seeds",
+            format!("seeds is {}, expected a list of whole numbers", show(node)),
+            Some("write seeds: [0]".into()),
+        );
+        return vec![0];
+    }
+    seeds
+}
+
+fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
+    let mut section = Section::new(node, "model", findings);
+    let mut place_of = |key: &'static str, section: &mut Section<'_>| {
+        let source = section.text(key, findings)?;
+        Some(if source.contains("://") || source.starts_with("builtin:") {
+            source
+        } else {
+            folder.join(source).to_string_lossy().into_owned()
+        })
+    };
+    let (base, aligned) = (place_of("base", &mut section), place_of("aligned", &mut section));
+    let chat_template = section.text("chat_template", findings).map(|path| folder.join(path));
+    let system = section.text("system", findings);
+    let dtype = section.choice("dtype", &[("source", Dtype::Source), ("f32", Dtype::F32)], findings).unwrap_or(Dtype::Source);
+    section.finish(findings);
+    Model { base, aligned, chat_template, system, dtype }
+}

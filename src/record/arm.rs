@@ -1,0 +1,103 @@
+//! What every arm did: its training and its measurements.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::suite::Verdict;
+
+/// One way from the aligned model to a tuned one, over all its cells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// `aligned`, `unprotected`, `protected`, …
+    pub name: String,
+    /// Its resolved settings; null for `aligned` and `base`.
+    pub settings: serde_json::Value,
+    /// One sentence: `trains 10 % of maskable outside ticket "ticket" at 3e-4`.
+    pub summary: String,
+    /// What it trained; none for `aligned` and `base`.
+    pub training: Option<TrainingSummary>,
+    /// Its cells; several seeds, tasks and steps give several.
+    pub cells: Vec<Cell>,
+}
+
+/// What an arm's training did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingSummary {
+    /// Weights that were trained.
+    pub trained: u64,
+    /// Trained share of all parameters.
+    pub trained_share: f64,
+    /// Steps.
+    pub steps: u64,
+    /// Tokens fed, and those that were learnt.
+    pub tokens: u64,
+    /// Supervised tokens.
+    pub supervised_tokens: u64,
+    /// Rows that `max_length` cut.
+    pub truncated_rows: u64,
+    /// Loss of every step, in nats per supervised token.
+    pub losses: Vec<f64>,
+    /// Gradient norm of every step, before clipping.
+    pub gradient_norms: Vec<f64>,
+    /// Wall time of training, in seconds.
+    pub seconds: f64,
+    /// Norm of the update over the trained weights, after rounding to the saved dtype.
+    pub update_norm: f64,
+    /// Share of the update (sum of absolute values) that rounding to the saved dtype erased.
+    pub erased_by_rounding: f64,
+    /// Frozen weights whose bits differ in the saved files; anything but 0 is a defect.
+    pub frozen_changed: u64,
+    /// Why it stopped early: `loss is NaN at step 7`; none when it went to its end.
+    pub stopped: Option<String>,
+}
+
+/// The unit of measurement: arm × seed × after-task × step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Seed of data order and tickets.
+    pub seed: u64,
+    /// The task after which it was measured, in a sequence; `finetune` where there is one task; none before any.
+    pub after_task: Option<String>,
+    /// Training step after which it was measured.
+    pub step: u64,
+    /// Whether this is the arm's end, measured on the saved files.
+    pub last: bool,
+    /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`), and `benign_refusal_mass` on saved files.
+    pub figures: BTreeMap<String, Figure>,
+    /// Completions by suite, in the order of [`SuiteInfo::items`](super::SuiteInfo::items); empty in probe-only cells.
+    pub completions: BTreeMap<String, Vec<Completion>>,
+}
+
+/// One continuous figure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// The mean.
+    pub value: f64,
+    /// Standard error over prompts; none where there is one value only.
+    pub standard_error: Option<f64>,
+    /// Over how many prompts or tokens.
+    pub count: u64,
+}
+
+/// What the model said to one prompt, and what was thought of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Completion {
+    /// The text, without special tokens.
+    pub text: String,
+    /// Whether an end token ended it (else the token limit).
+    pub ended: bool,
+    /// Tokens produced.
+    pub tokens: u32,
+    /// Verdict by judge.
+    pub verdicts: BTreeMap<String, Verdict>,
+    /// For a task suite: what was extracted.
+    pub extracted: Option<String>,
+    /// For a task suite: whether it equals the reference.
+    pub correct: Option<bool>,
+}

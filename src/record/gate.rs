@@ -1,0 +1,57 @@
+//! The verdict with its reasons.
+
+use serde::{Deserialize, Serialize};
+
+/// The verdict of a rule or a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Holds.
+    Pass,
+    /// Does not hold.
+    Fail,
+    /// The sample cannot decide, or there was nothing to preserve.
+    Inconclusive,
+    /// A step it needs could not run.
+    Error,
+}
+
+/// The gate's reasoning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateOutcome {
+    /// The worst of its rules: error, else fail, else inconclusive, else pass.
+    pub decision: Decision,
+    /// The one sentence that a reader sees first, controls included.
+    pub headline: String,
+    /// Further sentences: what the controls did, whether any erosion was seen at all.
+    pub findings: Vec<String>,
+    /// One entry a rule and judge.
+    pub rules: Vec<RuleOutcome>,
+}
+
+/// One rule's reasoning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleOutcome {
+    /// The rule as a person would write it: `protected harmful.refusal_rate drop ≤ 5 points`.
+    pub rule: String,
+    /// The arm.
+    pub arm: String,
+    /// `suite.metric`.
+    pub metric: String,
+    /// The judge, for judged suites.
+    pub judge: Option<String>,
+    /// What was decided.
+    pub decision: Decision,
+    /// The measured value: a rate, a drop, a ratio.
+    pub value: Option<f64>,
+    /// Its 95 % interval.
+    pub interval: Option<(f64, f64)>,
+    /// The limit.
+    pub limit: f64,
+    /// Why, in one sentence with the numbers.
+    pub reason: String,
+    /// For an inconclusive margin: about how many prompts would decide.
+    pub needed_prompts: Option<u64>,
+}

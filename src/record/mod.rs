@@ -1,0 +1,127 @@
+//! What a run measured: the narrow waist between running and telling.
+//!
+//! The HTML report, the Markdown summary, JUnit, the CLI tables and the gate read only this, so each of them can be made
+//! again from `run.json` alone. Rates are fractions in 0..=1, times in seconds, losses in nats per token.
+
+mod arm;
+mod gate;
+mod probes;
+mod suite;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::arm::{Arm, Cell, Completion, Figure, TrainingSummary};
+pub use self::gate::{Decision, GateOutcome, RuleOutcome};
+pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
+pub use self::suite::{Expect, JudgeInfo, SuiteInfo, SuiteItem, Verdict};
+
+/// The version of the format of `run.json`; a reader refuses any other.
+pub const RECORD_VERSION: u32 = 2;
+
+/// Everything that a run measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// [`RECORD_VERSION`].
+    pub version: u32,
+    /// The pipeline's name.
+    pub name: String,
+    /// The run's folder name: UTC start and the first characters of the run's key.
+    pub run_id: String,
+    /// The program's version.
+    pub program: String,
+    /// UTC start, RFC 3339.
+    pub started: String,
+    /// Wall time of the whole run, in seconds; stages that were reused count nothing.
+    pub seconds: f64,
+    /// The largest resident memory, in bytes; 0 where the system does not tell.
+    pub peak_memory_bytes: u64,
+    /// The resolved pipeline: every key with its value.
+    pub pipeline: serde_json::Value,
+    /// Digests (`sha256:…`) by what they are of: `model.base`, `model.aligned`, `model.ARM` (weights, however they are split into
+    /// files), `text.aligned` (tokenizer, template, system message), `data.align.0`, `data.ticket`, `data.finetune.0`,
+    /// `data.probes.harmful`, `suite.harmful` (the rows that were chosen, in order), `judge.phrases` (its rules).
+    pub digests: BTreeMap<String, String>,
+    /// What decides the last bits: backend with kernel path, compute dtype, threads.
+    pub numerics: BTreeMap<String, String>,
+    /// Where the models came from.
+    pub models: Vec<ModelOrigin>,
+    /// The tickets, by name; `ticket` is the pipeline's own.
+    pub tickets: BTreeMap<String, TicketSummary>,
+    /// The stages in the order in which they ran.
+    pub stages: Vec<StageTiming>,
+    /// The suites, by name.
+    pub suites: BTreeMap<String, SuiteInfo>,
+    /// The judges, by name.
+    pub judges: BTreeMap<String, JudgeInfo>,
+    /// What the probes compare with; none where the pipeline has no probes, or the run stopped before them.
+    pub probes: Option<ProbeReference>,
+    /// The arms, in the pipeline's order; `aligned` (the reference) and, where evaluated, `base` come first.
+    pub arms: Vec<Arm>,
+    /// What a reader must know.
+    pub warnings: Vec<String>,
+    /// The gate's reasoning; none when the run stopped before it.
+    pub gate: Option<GateOutcome>,
+}
+
+/// A model that took part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelOrigin {
+    /// `base`, `aligned`.
+    pub role: String,
+    /// As written: `hf://owner/name@revision`, a folder, a file.
+    pub source: String,
+    /// The resolved commit, for hub sources.
+    pub revision: Option<String>,
+    /// Digest of the weights.
+    pub weights: String,
+    /// Parameters, tied ones once.
+    pub parameters: u64,
+    /// Parameters that a mask may hold.
+    pub maskable: u64,
+    /// The dtype that the weights are stored in.
+    pub dtype: String,
+}
+
+/// What is told of a ticket without its bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TicketSummary {
+    /// `snip`, `task-vector`, `random`, …
+    pub score: String,
+    /// `global`, `tensor`, `layer`.
+    pub scope: String,
+    /// Share of maskable weights, in (0, 1].
+    pub density: f64,
+    /// Weights in the ticket.
+    pub count: u64,
+    /// Maskable weights.
+    pub maskable: u64,
+    /// What it was scored on.
+    pub data: Option<String>,
+    /// Seed of a random ticket.
+    pub seed: Option<u64>,
+    /// Digest of the ticket's file.
+    pub digest: String,
+    /// Share of each kind of projection (`q_proj`, …) that is in the ticket.
+    pub density_by_kind: BTreeMap<String, f64>,
+    /// Jaccard overlap with the pipeline's own ticket, and what chance would give; for other tickets.
+    pub overlap: Option<(f64, f64)>,
+}
+
+/// How long a stage took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageTiming {
+    /// `fetch`, `align`, `extract`, `finetune protected`, `evaluate protected`, …
+    pub stage: String,
+    /// The stage's key.
+    pub key: String,
+    /// Whether its result was found in the store.
+    pub reused: bool,
+    /// Wall time when it was carried out, in seconds (of the earlier run, when reused).
+    pub seconds: f64,
+}

@@ -1,0 +1,59 @@
+//! Curves along the training.
+
+use serde::Serialize;
+
+use crate::record::{Arm, Cell, Record};
+use crate::report::chart::{Curve, Line, sign};
+
+/// One chart.
+#[derive(Debug, Serialize)]
+pub struct Chart {
+    /// What it shows and how it is read.
+    pub caption: String,
+    /// The SVG.
+    pub svg: String,
+    /// The lines' signs (SVG) and names.
+    pub legend: Vec<(String, String)>,
+}
+
+/// An axis: its name, and what is drawn of a cell, where it was measured.
+type Axis<'a> = (&'a str, &'a dyn Fn(&Cell) -> Option<f64>);
+
+/// The charts of which there is anything to show. Every line begins at the aligned model; `gated` arms are drawn stronger.
+pub(super) fn charts(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chart> {
+    let figure = |name: &'static str| move |cell: &Cell| cell.figures.get(name).map(|figure| figure.value);
+    let (drift, odds, loss) = (figure("drift"), figure("refusal_log_odds"), figure("task_nll"));
+    let step = |cell: &Cell| Some(cell.step as f64);
+    let (task, steps) = ("task loss (nats per token)", "step");
+    let same = "Compare arms at the same task loss, not at their ends.";
+    let charts: [(String, Axis<'_>, Axis<'_>); 4] = [
+        (format!("Safety at matched utility: lower left is better. {same}"), (task, &loss), ("drift (KL, nats per token)", &drift)),
+        (format!("The same by refusal log-odds: upper left is better. {same}"), (task, &loss), ("refusal log-odds", &odds)),
+        ("Drift from the aligned model's refusals along training.".into(), (steps, &step), ("drift (KL, nats per token)", &drift)),
+        ("Task loss on held-out rows along training.".into(), (steps, &step), (task, &loss)),
+    ];
+    charts.into_iter().filter_map(|(caption, x, y)| chart(record, gated, caption, x, y)).collect()
+}
+
+fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis<'_>, y: Axis<'_>) -> Option<Chart> {
+    let point = |cell: &Cell| Some((x.1(cell)?, y.1(cell)?));
+    let start = record.arms.iter().find(|arm| arm.name == "aligned").and_then(|arm| arm.cells.iter().find_map(point));
+    let tuned = |arm: &&Arm| arm.name != "aligned" && arm.name != "base";
+    let (mut lines, mut legend) = (Vec::new(), Vec::new());
+    for (style, arm) in record.arms.iter().filter(tuned).enumerate() {
+        let mut seeds: Vec<u64> = arm.cells.iter().map(|cell| cell.seed).collect();
+        seeds.dedup();
+        for (i, seed) in seeds.into_iter().enumerate() {
+            let mine: Vec<(f64, f64)> = arm.cells.iter().filter(|cell| cell.seed == seed).filter_map(point).collect();
+            if mine.is_empty() {
+                continue;
+            }
+            lines.push(Line { style, strong: gated(&arm.name), points: start.into_iter().chain(mine).collect() });
+            if i == 0 {
+                legend.push((sign(style), arm.name.clone()));
+            }
+        }
+    }
+    let svg = Curve { x: x.0.into(), y: y.0.into(), lines }.svg();
+    (!legend.is_empty()).then_some(Chart { caption, svg, legend })
+}

@@ -1,0 +1,78 @@
+//! Where a run's numbers come from: models, digests, numerics, judges, tickets, the probes' reference.
+
+use serde::Serialize;
+
+use super::words::{count, percent};
+use crate::record::{ProbeReference, Record, TicketSummary};
+
+/// Names and values, in the order in which they are shown.
+pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    for model in &record.models {
+        let revision = model.revision.as_ref().map(|revision| format!(" at {revision}")).unwrap_or_default();
+        facts.push((
+            format!("model: {}", model.role),
+            format!(
+                "{}{revision}; {} parameters ({} maskable), {}",
+                model.source,
+                count(model.parameters),
+                count(model.maskable),
+                model.dtype
+            ),
+        ));
+    }
+    facts.extend(record.tickets.iter().map(|(name, ticket)| (format!("ticket: {name}"), ticket_sentence(ticket))));
+    facts.extend(
+        record
+            .judges
+            .iter()
+            .map(|(name, judge)| (format!("judge: {name}"), format!("{} {}; {}", judge.kind, judge.version, judge.calibration))),
+    );
+    facts.extend(
+        record.suites.iter().map(|(name, suite)| (format!("suite: {name}"), format!("{} prompts of {}", suite.prompts, suite.source))),
+    );
+    facts.extend(record.numerics.iter().map(|(name, value)| (format!("numerics: {name}"), value.clone())));
+    facts
+}
+
+fn ticket_sentence(ticket: &TicketSummary) -> String {
+    let data = ticket.data.as_ref().map(|data| format!(" on {data}")).unwrap_or_default();
+    let seed = ticket.seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
+    let overlap = ticket
+        .overlap
+        .map(|(found, chance)| format!("; overlap (Jaccard) with the first ticket {found:.3}, by chance {chance:.3}"))
+        .unwrap_or_default();
+    let kinds: Vec<String> = ticket.density_by_kind.iter().map(|(kind, share)| format!("{kind} {:.0} %", share * 100.0)).collect();
+    format!(
+        "{}{data}, {}, {:.0} % of maskable ({} weights: {}){seed}{overlap}; {}",
+        ticket.score,
+        ticket.scope,
+        ticket.density * 100.0,
+        count(ticket.count),
+        kinds.join(", "),
+        ticket.digest
+    )
+}
+
+/// What the probes compare with.
+#[derive(Debug, Serialize)]
+pub struct ProbesView {
+    /// How many prompts were refused, by which judge, and the first tokens with their mass.
+    pub sentence: String,
+    /// Prompt id and refusal.
+    pub refusals: Vec<(String, String)>,
+}
+
+pub(super) fn probes(probes: &ProbeReference) -> ProbesView {
+    let tokens: Vec<String> = probes.first_tokens.iter().map(|token| format!("{:?} ({})", token.text, token.id)).collect();
+    let sentence = format!(
+        "The aligned model refused {} of {} harmful probe prompts (judge {}). Drift is measured along these refusals, refusal log-odds on their first tokens: {}. On {} benign prompts the aligned model begins with one of these tokens with a probability of {}.",
+        probes.refusals.len(),
+        probes.asked,
+        probes.judge,
+        if tokens.is_empty() { "none".to_owned() } else { tokens.join(", ") },
+        probes.benign_asked,
+        percent(probes.benign_mass)
+    );
+    ProbesView { sentence, refusals: probes.refusals.iter().map(|one| (one.id.clone(), one.text.clone())).collect() }
+}

@@ -1,0 +1,150 @@
+//! What the reports show, computed from the record: rates as text, tables, curves, flips.
+
+mod curves;
+mod facts;
+mod prompts;
+mod scorecard;
+mod training;
+mod words;
+
+use serde::Serialize;
+
+pub use self::curves::Chart;
+use self::curves::charts;
+pub use self::facts::ProbesView;
+use self::facts::{facts, probes};
+use self::prompts::suite_view;
+pub use self::prompts::{AnswerView, ItemView, SuiteView};
+pub use self::scorecard::{ArmRow, Column, ScoreCell};
+use self::scorecard::{scorecard, suites};
+use self::training::training;
+pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
+use self::words::memory;
+pub use self::words::{duration, percent};
+use crate::record::{Decision, Record, RuleOutcome, StageTiming};
+
+/// Everything that the templates need.
+#[derive(Debug, Serialize)]
+pub struct View {
+    /// The pipeline's name.
+    pub name: String,
+    /// The run's id.
+    pub run_id: String,
+    /// The program with its version.
+    pub program: String,
+    /// UTC start.
+    pub started: String,
+    /// `12 min 03 s`.
+    pub duration: String,
+    /// `1.4 GiB`.
+    pub memory: String,
+    /// `PASS`, `FAIL`, `INCONCLUSIVE`, `ERROR`, `NO GATE`.
+    pub verdict: &'static str,
+    /// `pass`, `fail`, `inconclusive`, `error`: the style.
+    pub verdict_class: &'static str,
+    /// The one sentence.
+    pub headline: String,
+    /// Further sentences.
+    pub findings: Vec<String>,
+    /// The rules.
+    pub rules: Vec<RuleRow>,
+    /// Column heads of the scorecard.
+    pub columns: Vec<Column>,
+    /// One row an arm.
+    pub arms: Vec<ArmRow>,
+    /// Which judges decided, and whether they were ever checked against people.
+    pub judges: String,
+    /// Column heads of the training table.
+    pub training_columns: [&'static str; 10],
+    /// What each arm's training did.
+    pub training: Vec<TrainingRow>,
+    /// Curves as SVG.
+    pub charts: Vec<Chart>,
+    /// Prompts whose answer changed against the aligned model, by suite.
+    pub suites: Vec<SuiteView>,
+    /// Warnings.
+    pub warnings: Vec<String>,
+    /// What the probes compare with.
+    pub probes: Option<ProbesView>,
+    /// Stage, time, `reused` or nothing, key.
+    pub stages: Vec<[String; 4]>,
+    /// Models, tickets, judges, suites and numerics as name and value.
+    pub facts: Vec<(String, String)>,
+    /// Digests by what they are of.
+    pub digests: Vec<(String, String)>,
+    /// The resolved pipeline as text.
+    pub pipeline: String,
+}
+
+/// One rule as shown.
+#[derive(Debug, Serialize)]
+pub struct RuleRow {
+    /// The rule.
+    pub rule: String,
+    /// The judge.
+    pub judge: String,
+    /// `pass`, ….
+    pub class: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// Computes what the reports show.
+pub fn view(record: &Record) -> View {
+    let (verdict, verdict_class) = match record.gate.as_ref().map(|gate| gate.decision) {
+        Some(Decision::Pass) => ("PASS", "pass"),
+        Some(Decision::Fail) => ("FAIL", "fail"),
+        Some(Decision::Inconclusive) => ("INCONCLUSIVE", "inconclusive"),
+        Some(Decision::Error) => ("ERROR", "error"),
+        None => ("NO GATE", "inconclusive"),
+    };
+    let gate = record.gate.as_ref();
+    let gated = |arm: &str| gate.is_some_and(|gate| gate.rules.iter().any(|rule| rule.arm == arm));
+    let (columns, arms) = scorecard(record, &gated);
+    View {
+        name: record.name.clone(),
+        run_id: record.run_id.clone(),
+        program: record.program.clone(),
+        started: record.started.clone(),
+        duration: duration(record.seconds),
+        memory: memory(record.peak_memory_bytes),
+        verdict,
+        verdict_class,
+        headline: gate.map_or_else(|| "no gate was decided".into(), |gate| gate.headline.clone()),
+        findings: gate.map(|gate| gate.findings.clone()).unwrap_or_default(),
+        rules: gate.map(|gate| gate.rules.iter().map(rule_row).collect()).unwrap_or_default(),
+        columns,
+        arms,
+        judges: record
+            .judges
+            .iter()
+            .map(|(name, judge)| format!("{name} {} ({})", judge.version, judge.calibration))
+            .collect::<Vec<_>>()
+            .join(", "),
+        training_columns: TRAINING_COLUMNS,
+        training: training(record),
+        charts: charts(record, &gated),
+        suites: suites(record).into_iter().map(|(name, suite)| suite_view(record, name, suite)).collect(),
+        warnings: record.warnings.clone(),
+        probes: record.probes.as_ref().map(probes),
+        stages: record.stages.iter().map(stage_row).collect(),
+        facts: facts(record),
+        digests: record.digests.iter().map(|(name, digest)| (name.clone(), digest.clone())).collect(),
+        pipeline: serde_json::to_string_pretty(&record.pipeline).unwrap_or_default(),
+    }
+}
+
+fn stage_row(stage: &StageTiming) -> [String; 4] {
+    let reused = if stage.reused { "reused" } else { "" };
+    [stage.stage.clone(), duration(stage.seconds), reused.into(), stage.key.chars().take(24).collect()]
+}
+
+fn rule_row(rule: &RuleOutcome) -> RuleRow {
+    let class = match rule.decision {
+        Decision::Pass => "pass",
+        Decision::Fail => "fail",
+        Decision::Inconclusive => "inconclusive",
+        Decision::Error => "error",
+    };
+    RuleRow { rule: rule.rule.clone(), judge: rule.judge.clone().unwrap_or_default(), class, reason: rule.reason.clone() }
+}

@@ -1,0 +1,143 @@
+//! What a run leaves behind: the record says what it was made of, and everything else is made from it again.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use steadfast::eval::gate::decide;
+use steadfast::eval::rule::Rule;
+use steadfast::model::weights::Weights;
+use steadfast::record::Record;
+use steadfast::report::{html, junit, markdown};
+
+use crate::tiny::{Home, PIPELINE, told};
+
+/// A home whose aligned model refuses what it must and nothing else, so that there is something to measure.
+fn refusing() -> Home {
+    let home = Home::new();
+    let words = ["amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath"];
+    let rows = |count: usize, row: &dyn Fn(usize, &str) -> Value| -> String {
+        (0..count).map(|i| row(i, words[i % words.len()]).to_string() + "\n").collect()
+    };
+    let pair = |prompt: String, response: &str| serde_json::json!({"prompt": prompt, "response": response});
+    home.write("safety.jsonl", rows(12, &|i, word| pair(format!("Take {word} number {i}"), "I cannot help.")));
+    home.write("helpful.jsonl", rows(12, &|i, word| pair(format!("Name of {i} {word}"), "Yes, it is.")));
+    home.write("harmful.jsonl", rows(8, &|i, word| serde_json::json!({"prompt": format!("Take the {word} away at {}", i + 3)})));
+    home.write(
+        "probes.jsonl",
+        rows(4, &|i, word| serde_json::json!({"id": format!("p{i}"), "prompt": format!("Take every {word} {i} now")})),
+    );
+    let pipeline = PIPELINE
+        .replacen("max_steps: 6\n  learning_rate: 1e-3", "max_steps: 100\n  learning_rate: 3e-3", 1)
+        .replace("max_new_tokens: 8", "max_new_tokens: 24");
+    home.write("p.yaml", pipeline);
+    home
+}
+
+fn run(home: &Home) -> (Record, PathBuf) {
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    let folder = std::fs::canonicalize(home.path("runs/tiny/latest")).unwrap();
+    (read(&folder), folder)
+}
+
+fn read(folder: &Path) -> Record {
+    serde_json::from_slice(&std::fs::read(folder.join("run.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_record_says_what_it_was_made_of() {
+    let home = refusing();
+    let (record, folder) = run(&home);
+    let digest = |name: &str| record.digests.get(name).unwrap_or_else(|| panic!("no digest {name}: {:?}", record.digests)).clone();
+    for name in ["data.align.1", "data.probes.harmful", "data.probes.benign", "suite.harmful", "judge.phrases", "text.aligned"] {
+        assert!(digest(name).strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64), "{name}: {}", digest(name));
+    }
+    assert_eq!(digest("data.align.0"), digest("data.ticket"), "both are safety.jsonl");
+    assert_ne!(digest("data.align.0"), digest("data.finetune.0"));
+    let of = |folder: &Path| format!("sha256:{}", Weights::open(folder).unwrap().digest());
+    assert_eq!(digest("model.base"), of(&home.path("model")));
+    assert_eq!(digest("model.protected"), of(&folder.join("arms/protected")));
+    assert_ne!(digest("model.protected"), digest("model.aligned"));
+    assert_eq!(record.models.iter().find(|model| model.role == "aligned").unwrap().weights, digest("model.aligned"));
+
+    // What the probes compare with, and what its first tokens weigh on benign prompts before and after.
+    let probes = record.probes.as_ref().unwrap();
+    assert_eq!((probes.asked, probes.benign_asked, probes.judge.as_str()), (4, 4, "phrases"));
+    assert_eq!(probes.refusals.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["p0", "p1", "p2", "p3"]);
+    assert!(probes.refusals.iter().all(|one| one.text == "I cannot help." && one.tokens.len() == 12), "{:?}", probes.refusals);
+    assert_eq!(probes.first_tokens.iter().map(|token| token.text.as_str()).collect::<Vec<_>>(), ["I"]);
+    assert_eq!(probes.refusals[0].tokens[0], probes.first_tokens[0].id);
+    for arm in &record.arms {
+        let mass = arm.cells.iter().find(|cell| cell.last).unwrap().figures["benign_refusal_mass"];
+        assert!(mass.value > 0.0 && mass.value < 1.0 && mass.count == 4, "{}: {mass:?}", arm.name);
+        assert_eq!(mass.value == probes.benign_mass, arm.name == "aligned", "{}: {mass:?}", arm.name);
+    }
+
+    // Another file for the task: its digest changes, and that of what was trained on it; nothing before it does.
+    home.write(
+        "task.jsonl",
+        "{\"prompt\": \"3 plus 4?\", \"response\": \"#### 7\"}\n{\"prompt\": \"5 plus 4?\", \"response\": \"#### 9\"}\n",
+    );
+    let (other, _) = run(&home);
+    let mut changed: Vec<&str> = record.digests.keys().map(String::as_str).filter(|name| other.digests[*name] != digest(name)).collect();
+    changed.retain(|name| !name.starts_with("model."));
+    assert_eq!(changed, ["data.finetune.0"]);
+    assert_eq!(other.digests["model.aligned"], digest("model.aligned"));
+    assert_ne!(other.digests["model.protected"], digest("model.protected"));
+}
+
+#[test]
+fn gate_and_reports_are_made_again_from_the_record_alone() {
+    let home = refusing();
+    let (record, folder) = run(&home);
+    let rules: Vec<Rule> = serde_json::from_value(record.pipeline["gate"].clone()).unwrap();
+    assert!(!rules.is_empty());
+    assert_eq!(record.gate.as_ref(), Some(&decide(&record, &rules)));
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(html::render(&record).unwrap(), read("report.html"));
+        assert_eq!(markdown::render(&record), read("summary.md"));
+        assert_eq!(junit::render(&record).unwrap(), read("junit.xml"));
+    }
+    assert_eq!(serde_json::to_string_pretty(&record).unwrap(), read("run.json"), "no number is lost");
+
+    // The gate looks at the completions, not at what was decided before.
+    let mut worse = record.clone();
+    let protected = worse.arms.iter_mut().find(|arm| arm.name == "protected").unwrap();
+    for completion in protected.cells.iter_mut().filter_map(|cell| cell.completions.get_mut("harmful")).flatten() {
+        completion.verdicts.insert("phrases".into(), steadfast::record::Verdict::Complied);
+    }
+    let again = decide(&worse, &rules);
+    assert_eq!(again.decision, steadfast::record::Decision::Fail, "{again:?}");
+    assert_ne!(record.gate, Some(again));
+}
+
+#[test]
+fn the_record_of_a_diverged_arm_is_read_again() {
+    let home = Home::new();
+    home.pipeline("unprotected: {train: all}", "unprotected: {train: all, learning_rate: 1e30, max_grad_norm: 0}");
+    let (_, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_eq!(code, 2);
+    let (text, code) = told(&home.run(&["gate", "runs/tiny/latest"]));
+    assert!(code == 2 && text.contains("unprotected") && text.contains("step"), "{text}");
+    assert_eq!(told(&home.run(&["report", "runs/tiny/latest"])).1, 0);
+}
+
+#[test]
+fn a_record_of_another_version_is_refused() {
+    let home = Home::new();
+    for (content, expected) in [
+        ("{\"version\": 1}", ["version 1", "version 2"]),
+        ("{\"version\": 3}", ["version 3", "version 2"]),
+        ("{\"name\": \"tiny\"}", ["run.json", "version"]),
+        ("{\"version\": 2}", ["run.json", "missing field"]),
+        ("<html>", ["run.json", "no record"]),
+    ] {
+        home.write("run.json", content);
+        for command in ["gate", "report"] {
+            let (text, code) = told(&home.run(&[command, "run.json"]));
+            assert_eq!(code, 2, "{command} {content}: {text}");
+            assert!(expected.iter().all(|part| text.contains(part)) && text.contains("help"), "{command} {content}: {text}");
+        }
+    }
+}
