@@ -1,5 +1,6 @@
 //! finetune: one arm from the aligned model to a tuned one.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,9 @@ use crate::artifact::store::Workplace;
 use crate::data::example::encode;
 use crate::error::{Failure, Within};
 use crate::eval::judge::Judge;
+use crate::model::backend::Backend;
 use crate::model::batch::Example;
+use crate::model::decoder::Decoder;
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::model::verify;
 use crate::model::weights::Weights;
@@ -30,6 +33,9 @@ use super::{Context, read_json, write_json};
 
 const VERSION: u32 = 3;
 
+/// Of the aligned model's own figures.
+const MEASURE_VERSION: u32 = 1;
+
 /// Seeds of random tickets are apart from those of random arms and of the data order.
 const RANDOM_TICKET: u64 = 0x7469_636b;
 
@@ -40,6 +46,7 @@ pub struct Frame<'a> {
     tickets: &'a BTreeMap<String, Extracted>,
     rows: TrainingRows,
     probes: Option<(Reference, String, &'a settings::Probes)>,
+    measure: OnceCell<Measure>,
 }
 
 /// A tuned model and what its training showed.
@@ -111,18 +118,37 @@ impl<'a> Frame<'a> {
             }
             _ => None,
         };
-        Ok(Self { aligned, model_settings: &pipeline.model, tickets, rows, probes })
+        Ok(Self { aligned, model_settings: &pipeline.model, tickets, rows, probes, measure: OnceCell::new() })
     }
 
-    /// The aligned model's own figures: where every curve begins.
+    /// The aligned model's own figures: where every curve begins. None without probes.
     ///
     /// # Errors
-    /// When the backend fails.
+    /// When the backend fails or the store cannot be written.
     pub fn aligned_figures(&self, context: &Context<'_>) -> Result<Option<BTreeMap<String, Figure>>, Failure> {
+        let Some((_, reference, settings)) = &self.probes else { return Ok(None) };
+        // The reference's digest stands for the prompts and the task rows.
+        let parts = (&self.aligned.digest, reference, &settings.of, context.compute.numerics());
+        let entry = context.stage("measure aligned", MEASURE_VERSION, &parts, |place| {
+            let mut decoder = context.compute.load(self.aligned)?;
+            let figures = match self.measure(&mut decoder)? {
+                Some((measure, _)) => measure.measure_saved(&mut decoder)?,
+                None => BTreeMap::new(),
+            };
+            write_json(place, "figures.json", &figures)?;
+            Ok(format!("{} figures", figures.len()))
+        })?;
+        Ok(Some(read_json(&entry, "figures.json")?))
+    }
+
+    /// The probes' measure and its interval in steps, made once from a decoder that holds the aligned weights.
+    fn measure<B: Backend>(&self, aligned: &mut Decoder<B>) -> Result<Option<(&Measure, u64)>, Failure> {
         let Some((made, _, settings)) = &self.probes else { return Ok(None) };
-        let mut decoder = context.compute.load(self.aligned)?;
-        let measure = Measure::new(&mut decoder, made.clone(), &settings.of)?;
-        Ok(Some(measure.measure_saved(&mut decoder)?))
+        if self.measure.get().is_none() {
+            // Nobody else can have set it meanwhile: stages run one after another.
+            let _ = self.measure.set(Measure::new(aligned, made.clone(), &settings.of)?);
+        }
+        Ok(self.measure.get().map(|measure| (measure, settings.every)))
     }
 
     /// What the record tells of the probes.
@@ -222,10 +248,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let Job { context, arm, specs, examples, .. } = job;
     let start = std::time::Instant::now();
     let mut decoder = context.compute.load(frame.aligned)?;
-    let measure = match &frame.probes {
-        Some((made, _, settings)) => Some((Measure::new(&mut decoder, made.clone(), &settings.of)?, settings.every)),
-        None => None,
-    };
+    let measure = frame.measure(&mut decoder)?;
     let trained = selection(job, &mut decoder)?;
     let steps = if arm.train == Train::None { 0 } else { arm.training.max_steps };
     let plan = crate::train::fit::Plan { steps, ..plan(&arm.training, job.seed) };
@@ -238,8 +261,8 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let Fitted { progress, stopped } =
         fit::<_, Failure>(&mut decoder, &examples.sources, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
             context.progress(&what, step.number as usize, steps as usize, format!("loss {:.3}", step.loss));
-            if let Some((measure, every)) = &measure
-                && step.number.is_multiple_of(*every)
+            if let Some((measure, every)) = measure
+                && step.number.is_multiple_of(every)
                 && step.number < steps
             {
                 curve.retain(|(earlier, _)| *earlier < step.number);
@@ -254,7 +277,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let saved = Weights::open(&place.folder)?;
     let frozen = frozen(specs, &trained);
     let compared = verify::compare(&frame.aligned.weights, &saved, &frozen);
-    let figures = match &measure {
+    let figures = match measure {
         Some((measure, _)) => {
             let model = Model::open(&place.folder, frame.model_settings)?;
             measure.measure_saved(&mut context.compute.load(&model)?)?

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::rows::Row;
@@ -154,7 +155,7 @@ fn make(context: &Context<'_>, model: &Model, input: &ProbeInput<'_>, judge: &Ju
     Ok(made)
 }
 
-/// The reference with the aligned model's log-probabilities, held while one arm trains.
+/// The reference with the aligned model's log-probabilities, held while arms train.
 pub struct Measure {
     reference: Reference,
     of: Vec<Probe>,
@@ -169,7 +170,7 @@ impl Measure {
     /// When the backend fails.
     pub fn new<B: Backend>(decoder: &mut Decoder<B>, reference: Reference, of: &[Probe]) -> Result<Self, Failure> {
         let mut chunks = Vec::new();
-        if of.contains(&Probe::Drift) {
+        if of.iter().any(|probe| matches!(probe, Probe::Drift | Probe::RefusalLogOdds)) {
             for part in reference.refusals.chunks(ROWS_AT_ONCE) {
                 let examples: Vec<Example> = part.iter().map(|refusal| continued(&refusal.prompt, &refusal.tokens)).collect();
                 let packed = Packed::from_examples(&examples);
@@ -198,12 +199,13 @@ impl Measure {
     /// # Errors
     /// When the backend fails.
     pub fn measure<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<BTreeMap<String, Figure>, Failure> {
+        let (drift, log_odds) = self.along_refusals(decoder)?;
         let mut figures = BTreeMap::new();
         for probe in &self.of {
             let (name, figure) = match probe {
-                Probe::Drift => ("drift", self.drift(decoder)?),
-                Probe::RefusalLogOdds => ("refusal_log_odds", self.log_odds(decoder)?),
-                Probe::TaskNll => ("task_nll", self.task_nll(decoder)?),
+                Probe::Drift => ("drift", mean(&drift)),
+                Probe::RefusalLogOdds => ("refusal_log_odds", mean(&log_odds)),
+                Probe::TaskNll => ("task_nll", task_nll(decoder, &self.reference.task)?),
             };
             if let Some(figure) = figure {
                 figures.insert(name.to_owned(), figure);
@@ -212,33 +214,30 @@ impl Measure {
         Ok(figures)
     }
 
-    fn drift<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<Option<Figure>, Failure> {
-        let mut per_prompt = Vec::new();
+    /// For each refusal, in one pass over all: KL(aligned ‖ these weights) per token, in nats, and the logit of the
+    /// probability that the reply begins with one of the refusals' first tokens.
+    fn along_refusals<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<(Vec<f64>, Vec<f64>), Failure> {
+        let (mut drift, mut log_odds) = (Vec::new(), Vec::new());
         for (packed, expected) in &self.chunks {
             let got = decoder.log_probabilities(packed).map_err(backend_failed)?;
-            let vocabulary = expected.len() / packed.targets.len().max(1);
-            let mut divergences = expected.chunks(vocabulary).zip(got.chunks(vocabulary)).map(|(p, q)| divergence(p, q));
+            let vocabulary = decoder.config().vocab_size;
+            let divergences: Vec<f64> =
+                expected.par_chunks(vocabulary).zip(got.par_chunks(vocabulary)).map(|(p, q)| divergence(p, q)).collect();
+            let mut from = 0;
             for row in packed.row_starts.windows(2) {
                 let tokens = packed.targets.iter().filter(|target| (row[0]..row[1]).contains(&target.position)).count();
-                let sum: f64 = divergences.by_ref().take(tokens).sum();
                 if tokens > 0 {
-                    per_prompt.push(sum / tokens as f64);
+                    drift.push(divergences[from..from + tokens].iter().sum::<f64>() / tokens as f64);
+                    // The first target of a row is the first token of its reply.
+                    let mass = mass_of(&self.reference.first_tokens, &got[from * vocabulary..]);
+                    // A mass that rounds to 0 or 1 would be an infinite logit.
+                    let mass = mass.clamp(1e-9, 1.0 - 1e-9);
+                    log_odds.push((mass / (1.0 - mass)).ln());
                 }
+                from += tokens;
             }
         }
-        Ok(mean(&per_prompt))
-    }
-
-    fn log_odds<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<Option<Figure>, Failure> {
-        let prompts: Vec<Vec<u32>> = self.reference.refusals.iter().map(|refusal| refusal.prompt.clone()).collect();
-        let masses = first_token_masses(decoder, &prompts, &self.reference.first_tokens)?;
-        // A mass that rounds to 0 or 1 would be an infinite logit.
-        let logits: Vec<f64> = masses.iter().map(|mass| mass.clamp(1e-9, 1.0 - 1e-9)).map(|mass| (mass / (1.0 - mass)).ln()).collect();
-        Ok(mean(&logits))
-    }
-
-    fn task_nll<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<Option<Figure>, Failure> {
-        task_nll(decoder, &self.reference.task)
+        Ok((drift, log_odds))
     }
 }
 
@@ -275,9 +274,14 @@ fn first_token_masses<B: Backend>(decoder: &mut Decoder<B>, prompts: &[Vec<u32>]
         let packed = Packed::from_examples(&examples);
         let got = decoder.log_probabilities(&packed).map_err(backend_failed)?;
         let vocabulary = got.len() / packed.targets.len().max(1);
-        masses.extend(got.chunks(vocabulary).map(|row| tokens.iter().map(|&token| f64::from(row[token as usize]).exp()).sum::<f64>()));
+        masses.extend(got.chunks(vocabulary).map(|row| mass_of(tokens, row)));
     }
     Ok(masses)
+}
+
+/// The summed probability of tokens, given log-probabilities that begin with a row over the vocabulary.
+fn mass_of(tokens: &BTreeSet<u32>, row: &[f32]) -> f64 {
+    tokens.iter().map(|&token| f64::from(row[token as usize]).exp()).sum()
 }
 
 /// A prompt with its continuation, every token of which is looked at.

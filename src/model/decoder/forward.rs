@@ -1,5 +1,7 @@
 //! Forward passes: losses and logits where rows are supervised.
 
+use rayon::prelude::*;
+
 use super::Decoder;
 use super::layer::LayerState;
 use super::names::{EMBEDDING, LAST_NORM, get, head_name};
@@ -25,12 +27,12 @@ impl<B: Backend> Decoder<B> {
     /// When a token is not in the vocabulary or the backend fails.
     pub fn log_probabilities(&mut self, batch: &Packed) -> Done<Vec<f32>> {
         let mut logits = self.logits(batch)?;
-        for row in logits.chunks_mut(self.config.vocab_size) {
+        logits.par_chunks_mut(self.config.vocab_size).for_each(|row| {
             let peak = row.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
             let sum: f64 = row.iter().map(|&v| f64::from(v - peak).exp()).sum();
             let log_sum = (f64::from(peak) + sum.ln()) as f32;
             row.iter_mut().for_each(|v| *v -= log_sum);
-        }
+        });
         Ok(logits)
     }
 

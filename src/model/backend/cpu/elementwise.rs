@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Matrix;
-use super::simd::{dispatched, exp};
+use super::simd::{LANES, dispatched, exp};
 use crate::mask::Mask;
 use crate::model::backend::RopeTable;
 
@@ -69,9 +69,23 @@ pub fn add_selected(to: &mut [f32], dense: &[f32], mask: &Mask) {
     );
 }
 
+dispatched! {
+    /// Σ x² of a chunk, in f64 over sixteen fixed lanes.
+    fn squares(chunk: &[f32]) -> f64 {
+        let mut lanes = [0.0f64; LANES];
+        let (whole, rest) = chunk.split_at(chunk.len() - chunk.len() % LANES);
+        for part in whole.chunks_exact(LANES) {
+            for (lane, &v) in lanes.iter_mut().zip(part) {
+                *lane += f64::from(v) * f64::from(v);
+            }
+        }
+        lanes.iter().sum::<f64>() + rest.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>()
+    }
+}
+
 /// Σ x² in f64, chunk by chunk.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
-    let parts: Vec<f64> = x.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|&v| f64::from(v) * f64::from(v)).sum()).collect();
+    let parts: Vec<f64> = x.par_chunks(CHUNK).map(squares).collect();
     parts.iter().sum()
 }
 
