@@ -1,5 +1,6 @@
 //! Judges, metrics, intervals, the gate: pure; never sees a model.
 
+mod controls;
 pub mod extract;
 pub mod gate;
 pub mod interval;
@@ -26,3 +27,6 @@ impl Explain for EvalError {
         Some("write judges: [phrases]".into())
     }
 }
+
+#[cfg(test)]
+mod tests;
