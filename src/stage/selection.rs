@@ -8,9 +8,10 @@ use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::TensorSpec;
 use crate::pipeline::settings::{Arm, Scope, Train};
+use crate::ticket::TicketError;
 use crate::ticket::mask_set::{MaskSet, maskable};
 use crate::ticket::score::{Scores, task_vector};
-use crate::ticket::select::select;
+use crate::ticket::select::{select, tied_share};
 use crate::train::TrainError;
 use crate::train::fit::fit;
 use crate::train::may_move;
@@ -23,6 +24,9 @@ use super::train::{plan, rewind, snapshot};
 
 /// Seeds of random arms are apart from those of random tickets and of the data order.
 const RANDOM_ARM: u64 = 0x61726d;
+
+/// A single adaptive step moves every weight alike, so that |Δ| says nothing: more ties than this are an error.
+const MOST_TIED: f64 = 0.01;
 
 /// One arm with one seed.
 pub(super) struct Job<'a> {
@@ -72,7 +76,12 @@ pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> 
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     rewind(decoder, &before)?;
-    Ok(may_move::only(&select(&scores, density, Scope::Global, Some(&inside))?))
+    let chosen = select(&scores, density, Scope::Global, Some(&inside))?;
+    let share = tied_share(&scores, &chosen);
+    if share > MOST_TIED {
+        return Err(TicketError::Tied { share }.into());
+    }
+    Ok(may_move::only(&chosen))
 }
 
 /// Everything that is not trained, as masks by tensor.

@@ -33,6 +33,12 @@ pub enum TicketError {
         /// Non-zero scores.
         scored: usize,
     },
+    /// Most of a selection was decided by place, not by score.
+    #[error("{:.0} % of the selected weights have the same score, at most 1 % may", share * 100.0)]
+    Tied {
+        /// The share of the selection that ties with its last weight.
+        share: f64,
+    },
     /// The density is not in (0, 1].
     #[error("density {0} is not in (0, 1]")]
     Density(f64),
@@ -65,6 +71,7 @@ impl Explain for TicketError {
         match self {
             Self::NotANumber { .. } => "score-not-finite",
             Self::TooFew { .. } => "too-few-scores",
+            Self::Tied { .. } => "tied-scores",
             Self::Density(_) => "bad-density",
             Self::Damaged { .. } => "damaged-ticket",
             Self::Io { .. } => "file",
@@ -78,7 +85,9 @@ impl Explain for TicketError {
             Self::TooFew { .. } => Some("lower the density, or score on more data".into()),
             Self::Density(_) => Some("write a share above 0, for example density: 0.5".into()),
             Self::OtherModel { .. } => Some("extract a ticket from this model: steadfast ticket extract".into()),
-            Self::Damaged { .. } | Self::Io { .. } => None,
+            Self::Tied { .. } => Some("train longer before weights are compared: calibration_steps: 12".into()),
+            Self::Damaged { .. } => Some("extract it again: steadfast ticket extract PIPELINE --out FILE".into()),
+            Self::Io { .. } => Some("check the path and who may read it".into()),
         }
     }
 }

@@ -66,6 +66,15 @@ pub fn select(scores: &[Scores], density: f64, scope: Scope, within: Option<&Mas
     Ok(chosen)
 }
 
+/// The share of a selection that has the same score as its last weight, over all tensors together: only their place decided
+/// between them. 0 where the lowest score is one weight's alone, and of nothing.
+pub fn tied_share(scores: &[Scores], chosen: &MaskSet) -> f64 {
+    let values = || scores.iter().filter_map(|scores| Some((scores, chosen.0.get(&scores.tensor)?)));
+    let lowest = values().flat_map(|(scores, mask)| mask.positions().map(|i| scores.values[i])).fold(f32::INFINITY, f32::min);
+    let tied = values().flat_map(|(scores, mask)| mask.positions().filter(|&i| scores.values[i] == lowest)).count();
+    tied.saturating_sub(1) as f64 / chosen.count().max(1) as f64
+}
+
 /// Counts of non-zero scores by the upper half of their bits; bits of non-negative numbers order as the numbers do.
 struct Histogram {
     counts: Vec<usize>,
@@ -143,6 +152,14 @@ mod tests {
         let error = select(&[scores(&[1.0, 0.0, 0.0])], 1.0, Scope::Global, None).unwrap_err();
         assert_eq!(error.to_string(), "t: 3 weights are to be selected, but only 1 have a score above 0");
         assert!(Scores::new("t", vec![1.0, f32::NAN]).unwrap_err().to_string().contains("t[1]"));
+    }
+
+    #[test]
+    fn the_share_of_ties_is_told() {
+        let made = [scores(&[1.0, 2.0, 1.0, 1.0, 0.5])];
+        let share = |density| tied_share(&made, &select(&made, density, Scope::Global, None).unwrap());
+        assert_eq!((share(0.2), share(0.6), share(0.8), share(1.0)), (0.0, 1.0 / 3.0, 0.5, 0.0));
+        assert_eq!(tied_share(&made, &MaskSet::default()), 0.0);
     }
 
     #[test]

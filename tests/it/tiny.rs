@@ -103,7 +103,7 @@ finetune:
   save_steps: 2
   arms:
     unprotected: {train: all}
-    protected: {train: complement, density: 0.10, learning_rate: 3e-3, calibration_steps: 2}
+    protected: {train: complement, density: 0.10, learning_rate: 3e-3, calibration_steps: 12, calibration_learning_rate: 1e-3}
     dense: {train: complement}
     control: {like: protected, ticket: random}
     gentle: {train: all, learning_rate: 1e-4}
