@@ -28,7 +28,8 @@ use super::rows::{TrainingRows, load_rows, training_rows};
 use super::train::{erased_share, plan, rewind, rounding_warning, save, snapshot};
 use super::{Context, read_json, write_json};
 
-const VERSION: u32 = 2;
+/// Of this stage's result; raised when what it writes changes.
+pub(super) const VERSION: u32 = 2;
 
 /// Seeds of random tickets and of random arms are apart from each other and from the data order's.
 const RANDOM_TICKET: u64 = 0x7469_636b;

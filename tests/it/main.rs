@@ -3,9 +3,13 @@
 
 mod cli;
 mod data;
+mod frozen;
+mod hub;
 mod loopback;
+mod pipeline;
 mod reference;
 mod smollm2;
+mod stages;
 mod tiny;
 
 use std::path::PathBuf;
