@@ -6,6 +6,8 @@ mod data;
 mod frozen;
 mod hub;
 mod loopback;
+mod ops;
+mod oracle;
 mod pipeline;
 mod reference;
 mod smollm2;
