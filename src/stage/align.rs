@@ -16,7 +16,8 @@ use super::rows::training_rows;
 use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
-const VERSION: u32 = 2;
+/// Of this stage's result; raised when what it writes changes.
+pub(super) const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Parts<'a> {

@@ -17,7 +17,7 @@ use super::rows::load_rows;
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// A suite with its prompts.
 pub struct Questions {

@@ -22,7 +22,8 @@ use super::evaluate::backend_failed;
 use super::fetch::Model;
 use super::rows::{TrainingRows, training_rows};
 
-const VERSION: u32 = 2;
+/// Of this stage's result; raised when what it writes changes.
+pub(super) const VERSION: u32 = 2;
 
 /// Rows of one gradient pass.
 const ROWS_AT_ONCE: usize = 8;

@@ -17,7 +17,7 @@ use crate::record::ModelOrigin;
 use super::Context;
 
 /// Raised when the same GGUF file becomes other files.
-const MATERIALISE_VERSION: u32 = 2;
+pub(super) const MATERIALISE_VERSION: u32 = 2;
 
 /// An opened model: a Hugging Face folder whose weights are bound to its configuration.
 pub struct Model {

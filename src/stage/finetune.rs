@@ -31,10 +31,11 @@ use super::selection::{Job, frozen, selection};
 use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
-const VERSION: u32 = 3;
+/// Of this stage's result; raised when what it writes changes.
+pub(super) const VERSION: u32 = 3;
 
 /// Of the aligned model's own figures.
-const MEASURE_VERSION: u32 = 1;
+pub(super) const MEASURE_VERSION: u32 = 1;
 
 /// Seeds of random tickets are apart from those of random arms and of the data order.
 const RANDOM_TICKET: u64 = 0x7469_636b;

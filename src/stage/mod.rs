@@ -94,6 +94,19 @@ impl Context<'_> {
     }
 }
 
+/// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
+pub fn versions() -> [(&'static str, u32); 7] {
+    [
+        ("materialise", fetch::MATERIALISE_VERSION),
+        ("align", align::VERSION),
+        ("extract", extract::VERSION),
+        ("reference", probe::VERSION),
+        ("measure", finetune::MEASURE_VERSION),
+        ("finetune", finetune::VERSION),
+        ("evaluate", evaluate::VERSION),
+    ]
+}
+
 /// Writes a stage's own report.
 pub(crate) fn write_json(place: &Workplace, name: &str, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|error| Failure::new("internal", format!("cannot write {name}: {error}")))?;

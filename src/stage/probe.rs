@@ -22,7 +22,8 @@ use super::evaluate::{backend_failed, greedy};
 use super::fetch::Model;
 use super::{Context, read_json, write_json};
 
-const VERSION: u32 = 2;
+/// Of this stage's result; raised when what it writes changes.
+pub(super) const VERSION: u32 = 2;
 
 /// Rows of a forward pass at most, so that logits of a large vocabulary stay within memory.
 const ROWS_AT_ONCE: usize = 8;

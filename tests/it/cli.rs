@@ -95,12 +95,14 @@ fn aligned_folder(home: &Home) -> std::path::PathBuf {
 }
 
 #[test]
-fn one_and_two_threads_and_a_killed_run_write_the_same_files() {
+fn one_two_and_four_threads_and_a_killed_run_write_the_same_files() {
     let home = Home::new();
     let (text, _) = told(&home.run(&["run", "p.yaml", "--threads", "1", "--runs", "one"]));
     let one = saved(&home, "one");
-    told(&home.run(&["run", "p.yaml", "--threads", "2", "--runs", "two"]));
-    assert!(one == saved(&home, "two"), "threads change the result: {text}");
+    for threads in ["2", "4"] {
+        told(&home.run(&["run", "p.yaml", "--threads", threads, "--runs", threads]));
+        assert!(one == saved(&home, threads), "{threads} threads change the result: {text}");
+    }
     // Killed as soon as a checkpoint of training is on disk, again and again, until it ends by itself.
     let mut kills = 0;
     loop {

@@ -3,12 +3,18 @@
 
 mod cli;
 mod data;
+mod frozen;
 mod gguf;
 mod gguf_file;
+mod hub;
 mod loopback;
+mod ops;
+mod oracle;
+mod pipeline;
 mod record;
 mod reference;
 mod smollm2;
+mod stages;
 mod tiny;
 
 use std::path::PathBuf;

@@ -25,6 +25,11 @@ pub const TEMPLATE: &str = "{% for message in messages %}{{ '<s>' + message['rol
 
 /// Writes a Hugging Face folder with random weights; `shards` splits them into two files.
 pub fn write_model(folder: &Path, shards: bool) {
+    write_seeded_model(folder, shards, 7);
+}
+
+/// [`write_model`] with weights of its own for every seed.
+pub fn write_seeded_model(folder: &Path, shards: bool, seed: u64) {
     std::fs::create_dir_all(folder).unwrap();
     let config = json!({
         "architectures": ["LlamaForCausalLM"], "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -34,7 +39,7 @@ pub fn write_model(folder: &Path, shards: bool) {
     let text = config.to_string();
     let parsed = ModelConfig::from_json(&text, None).unwrap();
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    let mut state = 7u64;
+    let mut state = seed;
     for spec in inventory(&parsed) {
         let bytes = (0..spec.len())
             .flat_map(|_| {
@@ -82,6 +87,59 @@ pub fn write_model(folder: &Path, shards: bool) {
     std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
     let settings = json!({"bos_token": "<s>", "eos_token": "</s>", "chat_template": TEMPLATE});
     std::fs::write(folder.join("tokenizer_config.json"), settings.to_string()).unwrap();
+}
+
+/// Writes the model of a folder that [`write_model`] made as a GGUF file: matrices in Q8_0, norms in F32.
+pub fn write_gguf(folder: &Path, path: &Path) {
+    use candle_core::quantized::gguf_file::{Value, write};
+    use candle_core::quantized::{GgmlDType, QTensor};
+    use candle_core::{DType, Device};
+    let names = [("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("model.layers.", "blk.")];
+    let parts = [
+        ("input_layernorm", "attn_norm"),
+        ("post_attention_layernorm", "ffn_norm"),
+        ("self_attn.q_proj", "attn_q"),
+        ("self_attn.k_proj", "attn_k"),
+        ("self_attn.v_proj", "attn_v"),
+        ("self_attn.o_proj", "attn_output"),
+        ("mlp.gate_proj", "ffn_gate"),
+        ("mlp.up_proj", "ffn_up"),
+        ("mlp.down_proj", "ffn_down"),
+    ];
+    let mut tensors: Vec<(String, QTensor)> = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu)
+        .unwrap()
+        .into_iter()
+        .map(|(name, tensor)| {
+            let renamed = names.iter().chain(&parts).fold(name, |name, (ours, theirs)| name.replace(ours, theirs));
+            let kind = if tensor.rank() == 2 { GgmlDType::Q8_0 } else { GgmlDType::F32 };
+            (renamed, QTensor::quantize(&tensor.to_dtype(DType::F32).unwrap(), kind).unwrap())
+        })
+        .collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let text = |text: &str| Value::String(text.into());
+    let tokens: Vec<Value> = (0..=255).map(|byte| Value::String(byte_character(byte).into())).chain([text("<s>"), text("</s>")]).collect();
+    let kinds = (0..258).map(|id| Value::I32(if id < 256 { 1 } else { 3 })).collect();
+    let metadata = [
+        ("general.architecture", text("llama")),
+        ("llama.embedding_length", Value::U32(32)),
+        ("llama.feed_forward_length", Value::U32(64)),
+        ("llama.block_count", Value::U32(2)),
+        ("llama.attention.head_count", Value::U32(4)),
+        ("llama.attention.head_count_kv", Value::U32(2)),
+        ("llama.context_length", Value::U32(512)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("gpt-2")),
+        ("tokenizer.ggml.tokens", Value::Array(tokens)),
+        ("tokenizer.ggml.merges", Value::Array(Vec::new())),
+        ("tokenizer.ggml.token_type", Value::Array(kinds)),
+        ("tokenizer.ggml.bos_token_id", Value::U32(256)),
+        ("tokenizer.ggml.eos_token_id", Value::U32(257)),
+        ("tokenizer.chat_template", text(TEMPLATE)),
+    ];
+    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    write(&mut std::fs::File::create(path).unwrap(), &metadata, &tensors).unwrap();
 }
 
 /// The pipeline of [`Home`]: every stage, in a few seconds.

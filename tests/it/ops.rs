@@ -1,0 +1,162 @@
+//! Each operation of both backends, forward and backward, against candle-nn's under candle's autograd.
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{D, Device, Tensor, Var};
+use candle_nn::{loss, ops, rotary_emb};
+use steadfast::model::backend::cpu::Cpu;
+use steadfast::model::backend::tensor::Candle;
+use steadfast::model::backend::{Backend, Heads, RopeTable, Selection};
+
+use crate::reference::distance;
+
+/// ‖found − expected‖ ÷ ‖expected‖ of one operation, at most.
+const LIMIT: f64 = 1e-5;
+
+/// Numbers in −1..1.
+fn noise(seed: u32, n: usize) -> Vec<f32> {
+    let mut state = u64::from(seed);
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..n + 8).map(|_| next()).skip(8).collect()
+}
+
+/// A matrix of noise on the backend and as a variable of candle's.
+fn matrix<B: Backend>(backend: &mut B, seed: u32, rows: usize, columns: usize) -> Result<(B::Buffer, Var)> {
+    let values = noise(seed, rows * columns);
+    let variable = Var::from_tensor(&Tensor::from_slice(&values, (rows, columns), &Device::Cpu)?)?;
+    Ok((backend.upload(&values, rows, columns)?, variable))
+}
+
+/// Compares an output, then the gradients of Σ output · `dy` with what candle's autograd says of each variable.
+struct Check<'a, B: Backend> {
+    backend: &'a B,
+    what: &'static str,
+}
+
+impl<B: Backend> Check<'_, B> {
+    fn same(&self, part: &str, found: &B::Buffer, expected: &Tensor) -> Result<()> {
+        let far = distance(&self.backend.download(found)?, &expected.flatten_all()?.to_vec1()?);
+        ensure!(far < LIMIT, "{}: {part} is {far:e} away on {}", self.what, self.backend.numerics());
+        Ok(())
+    }
+
+    fn gradients(&self, output: &Tensor, dy: &Var, found: &[(&str, &B::Buffer, &Var)]) -> Result<()> {
+        let store = (output * dy.as_tensor())?.sum_all()?.backward()?;
+        for (part, gradient, variable) in found {
+            self.same(part, gradient, store.get(variable).context("candle has no gradient")?)?;
+        }
+        Ok(())
+    }
+}
+
+fn rms_norm<B: Backend>(backend: &mut B) -> Result<()> {
+    let (rows, columns, epsilon) = (37, 72, 1e-5);
+    let (x, vx) = matrix(backend, 1, rows, columns)?;
+    let (w, vw) = matrix(backend, 2, 1, columns)?;
+    let (dy, vdy) = matrix(backend, 3, rows, columns)?;
+    let (y, inverse) = backend.rms_norm(&x, &w, epsilon)?;
+    let mut dw = backend.zeros(1, columns)?;
+    let dx = backend.rms_norm_backward(&dy, &x, &w, &inverse, Some(&mut dw))?;
+    let expected = ops::rms_norm_slow(&vx, &vw.flatten_all()?, epsilon as f32)?;
+    let check = Check { backend, what: "rms_norm" };
+    check.same("output", &y, &expected)?;
+    check.gradients(&expected, &vdy, &[("dx", &dx, &vx), ("dw", &dw, &vw)])
+}
+
+fn rope<B: Backend>(backend: &mut B) -> Result<()> {
+    let (tokens, heads, half) = (19, 3, 12);
+    let (mut x, vx) = matrix(backend, 4, tokens, heads * 2 * half)?;
+    let (mut dy, vdy) = matrix(backend, 5, tokens, heads * 2 * half)?;
+    let angles: Vec<f32> = (0..tokens * half).map(|i| (i / half) as f32 * 0.9f32.powi((i % half) as i32)).collect();
+    let angles = Tensor::from_vec(angles, (tokens, half), &Device::Cpu)?;
+    let (cos, sin) = (angles.cos()?, angles.sin()?);
+    let table = RopeTable { cos: cos.flatten_all()?.to_vec1()?, sin: sin.flatten_all()?.to_vec1()?, half };
+    let positions: Vec<u32> = (0..tokens as u32).collect();
+    backend.rope(&mut x, &positions, &table, false)?;
+    backend.rope(&mut dy, &positions, &table, true)?;
+    let split = vx.reshape((1, tokens, heads, 2 * half))?.transpose(1, 2)?;
+    let expected = rotary_emb::rope_slow(&split, &cos, &sin)?.transpose(1, 2)?.reshape((tokens, heads * 2 * half))?;
+    let check = Check { backend, what: "rope" };
+    check.same("output", &x, &expected)?;
+    check.gradients(&expected, &vdy, &[("dx", &dy, &vx)])
+}
+
+fn swiglu<B: Backend>(backend: &mut B) -> Result<()> {
+    let (rows, columns) = (23, 53);
+    let (gate, vgate) = matrix(backend, 6, rows, columns)?;
+    let (up, vup) = matrix(backend, 7, rows, columns)?;
+    let (dy, vdy) = matrix(backend, 8, rows, columns)?;
+    let y = backend.swiglu(&gate, &up)?;
+    let (dgate, dup) = backend.swiglu_backward(&dy, &gate, &up)?;
+    // candle_nn::ops::swiglu takes both as the halves of one tensor.
+    let expected = ops::swiglu(&Tensor::cat(&[vgate.as_tensor(), vup.as_tensor()], 1)?)?;
+    let check = Check { backend, what: "swiglu" };
+    check.same("output", &y, &expected)?;
+    check.gradients(&expected, &vdy, &[("dgate", &dgate, &vgate), ("dup", &dup, &vup)])
+}
+
+fn cross_entropy<B: Backend>(backend: &mut B) -> Result<()> {
+    let (rows, hidden, vocabulary, scale) = (29, 31, 301, 0.25);
+    let (h, vh) = matrix(backend, 9, rows, hidden)?;
+    let (w, vw) = matrix(backend, 10, vocabulary, hidden)?;
+    let targets: Vec<u32> = (0..rows as u32).map(|i| i * 97 % vocabulary as u32).collect();
+    let mut dw = backend.zeros(1, vocabulary * hidden)?;
+    let gradient = Some((&Selection::Everything, &mut dw));
+    let (losses, dh) = backend.cross_entropy(&h, &w, &targets, Some(scale), gradient)?;
+    let mean = loss::cross_entropy(&vh.matmul(&vw.t()?)?, &Tensor::new(targets.as_slice(), &Device::Cpu)?)?;
+    let found: f64 = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / rows as f64;
+    let expected = f64::from(mean.to_scalar::<f32>()?);
+    ensure!((found - expected).abs() < LIMIT * expected, "cross_entropy: {found}, candle-nn {expected}");
+    // Ours is the gradient of the scaled sum, candle's of the mean.
+    let store = (mean * (f64::from(scale) * rows as f64))?.backward()?;
+    let check = Check { backend, what: "cross_entropy" };
+    check.same("dh", &dh.context("no gradient")?, store.get(&vh).context("no gradient")?)?;
+    check.same("dw", &dw, store.get(&vw).context("no gradient")?)
+}
+
+/// Two packed rows of queries that share key and value heads, against each row alone.
+fn attention<B: Backend>(backend: &mut B) -> Result<()> {
+    let heads = Heads { query: 6, key_value: 2, size: 16 };
+    let (starts, tokens) = ([0, 17, 41], 41);
+    let (q, vq) = matrix(backend, 11, tokens, heads.query * heads.size)?;
+    let (k, vk) = matrix(backend, 12, tokens, heads.key_value * heads.size)?;
+    let (v, vv) = matrix(backend, 13, tokens, heads.key_value * heads.size)?;
+    let (dy, vdy) = matrix(backend, 14, tokens, heads.query * heads.size)?;
+    let out = backend.attention(&q, &k, &v, &starts, heads)?;
+    let (dq, dk, dv) = backend.attention_backward(&dy, &q, &k, &v, &out, &starts, heads)?;
+    let mut rows = Vec::new();
+    for row in starts.windows(2) {
+        let t = row[1] - row[0];
+        let split = |x: &Var, n: usize| x.narrow(0, row[0], t)?.reshape((1, t, n, heads.size))?.transpose(1, 2)?.contiguous();
+        let shared =
+            |x: &Var| candle_transformers::utils::repeat_kv(split(x, heads.key_value)?, heads.query / heads.key_value)?.contiguous();
+        let causal: Vec<f32> = (0..t * t).map(|i| if i % t > i / t { f32::NEG_INFINITY } else { 0.0 }).collect();
+        let scores = (split(&vq, heads.query)?.matmul(&shared(&vk)?.transpose(2, 3)?.contiguous()?)? / (heads.size as f64).sqrt())?;
+        let weights = ops::softmax(&scores.broadcast_add(&Tensor::from_vec(causal, (1, 1, t, t), &Device::Cpu)?)?, D::Minus1)?;
+        rows.push(weights.matmul(&shared(&vv)?)?.transpose(1, 2)?.contiguous()?.reshape((t, heads.query * heads.size))?);
+    }
+    let expected = Tensor::cat(&rows, 0)?;
+    let check = Check { backend, what: "attention" };
+    check.same("output", &out.mixed, &expected)?;
+    check.gradients(&expected, &vdy, &[("dq", &dq, &vq), ("dk", &dk, &vk), ("dv", &dv, &vv)])
+}
+
+fn every_operation<B: Backend>(mut backend: B) -> Result<()> {
+    rms_norm(&mut backend)?;
+    rope(&mut backend)?;
+    swiglu(&mut backend)?;
+    cross_entropy(&mut backend)?;
+    attention(&mut backend)
+}
+
+#[test]
+fn operations_on_slices_are_candle_nns() -> Result<()> {
+    every_operation(Cpu::default())
+}
+
+#[test]
+fn operations_on_tensors_are_candle_nns() -> Result<()> {
+    every_operation(Candle::new(Device::Cpu))
+}
