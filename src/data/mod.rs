@@ -66,12 +66,12 @@ pub enum DataError {
         remedy: Option<String>,
     },
     /// Nothing is left.
-    #[error("{file} has no rows{}", if *filtered { " that pass filter, split and limit" } else { "" })]
+    #[error("{file} has no rows{}", why.tail())]
     Empty {
         /// The file.
         file: String,
-        /// Whether there were rows before filter, split and limit.
-        filtered: bool,
+        /// Why.
+        why: Emptiness,
     },
     /// No data set of this name is built in.
     #[error("there is no builtin data set {0:?}; there are {names}", names = builtin::NAMES.join(", "))]
@@ -82,6 +82,27 @@ pub enum DataError {
     /// The tokenizer is missing or failed.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
+}
+
+/// Why no row is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptiness {
+    /// The file has none.
+    NoRows,
+    /// None passes filter, split and limit.
+    Filtered,
+    /// Every one that does has an empty prompt.
+    Prompts,
+}
+
+impl Emptiness {
+    fn tail(self) -> &'static str {
+        match self {
+            Self::NoRows => "",
+            Self::Filtered => " that pass filter, split and limit",
+            Self::Prompts => " with a prompt: every prompt is empty",
+        }
+    }
 }
 
 impl Explain for DataError {
@@ -105,6 +126,10 @@ impl Explain for DataError {
                 let near = have.iter().max_by(|a, b| strsim::jaro_winkler(a, column).total_cmp(&strsim::jaro_winkler(b, column)))?;
                 Some(format!("did you mean {near:?}?"))
             }
+            // One column whose name holds another separator.
+            Self::Shape { have, .. } if have.len() == 1 && have[0].contains([';', '\t', '|']) => {
+                Some("columns must be separated by commas: save the file as CSV with commas, or as JSONL".into())
+            }
             Self::Shape { have, .. } => {
                 let first = have.first().map_or("question", String::as_str);
                 let last = have.last().map_or("answer", String::as_str);
@@ -113,8 +138,9 @@ impl Explain for DataError {
             Self::Row { remedy, .. } => remedy.clone(),
             Self::Io { .. } => Some("paths are relative to the pipeline file; check the name and who may read it".into()),
             Self::Format { format, .. } => Some(format!("mend the file, or say what it is: format: jsonl (it was read as {format})")),
-            Self::Empty { filtered: false, .. } => Some("give a file with at least one row".into()),
-            Self::Empty { filtered: true, .. } => Some("loosen filter, split or limit".into()),
+            Self::Empty { why: Emptiness::NoRows, .. } => Some("give a file with at least one row".into()),
+            Self::Empty { why: Emptiness::Filtered, .. } => Some("loosen filter, split or limit".into()),
+            Self::Empty { why: Emptiness::Prompts, .. } => Some("name the column with the prompt: columns: {prompt: question}".into()),
             Self::Tokenizer(_) => Some("give a model folder with the tokenizer.json that it was trained with".into()),
             Self::Template(_) => Some(
                 "give one: in the pipeline `model: {chat_template: FILE.jinja}`, with --set model.chat_template=FILE.jinja, \

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::DataError;
 use super::spec::{Columns, DataSpec};
 use super::table::{Table, read};
+use super::{DataError, Emptiness};
 use crate::artifact::digest::sha256;
 
 /// One turn.
@@ -73,6 +73,29 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// Checks that every row has a reply to learn from. Returns how many replies are blank: such rows teach silence.
+    ///
+    /// # Errors
+    /// Names the first row in which the assistant says nothing at all.
+    pub fn replies(&self) -> Result<usize, DataError> {
+        let mut blank = 0;
+        for row in &self.rows {
+            let mut replies = row.messages.iter().filter(|message| message.role == "assistant").peekable();
+            if replies.peek().is_none() {
+                return Err(DataError::Row {
+                    file: self.file.clone(),
+                    row: row.id.clone(),
+                    problem: "there is no reply to learn from".into(),
+                    remedy: Some("name the column with the reply: columns: {prompt: prompt, response: answer}".into()),
+                });
+            }
+            blank += usize::from(replies.all(|reply| reply.content.trim().is_empty()));
+        }
+        Ok(blank)
+    }
+}
+
 /// Loads a source: reads the file, chooses rows by filter, split and limit, and makes conversations of them.
 ///
 /// # Errors
@@ -82,6 +105,9 @@ pub fn load(spec: &DataSpec) -> Result<Loaded, DataError> {
     let total = table.rows.len();
     for (column, _) in &spec.filter {
         require(&table, column)?;
+    }
+    if total == 0 {
+        return Err(DataError::Empty { file: table.file, why: Emptiness::NoRows });
     }
     let shape = Shape::of(&table, &spec.columns)?;
     let mut loaded = Loaded { rows: Vec::new(), total, empty: 0, file: table.file.clone() };
@@ -107,7 +133,8 @@ pub fn load(spec: &DataSpec) -> Result<Loaded, DataError> {
         loaded.rows.push(row);
     }
     if loaded.rows.is_empty() {
-        return Err(DataError::Empty { file: table.file, filtered: total > 0 });
+        let why = if loaded.empty > 0 { Emptiness::Prompts } else { Emptiness::Filtered };
+        return Err(DataError::Empty { file: table.file, why });
     }
     let mut seen = BTreeMap::new();
     for row in &mut loaded.rows {
@@ -170,7 +197,12 @@ impl Shape {
     }
 
     fn row(&self, table: &Table, columns: &Columns, number: usize, values: &Map<String, Value>) -> Result<Row, DataError> {
-        let fail = |problem: String| DataError::Row { file: table.file.clone(), row: (number + 1).to_string(), problem, remedy: None };
+        let fail = |problem: String| DataError::Row {
+            file: table.file.clone(),
+            row: (number + 1).to_string(),
+            problem,
+            remedy: Some("mend the row, or leave it out".into()),
+        };
         let value = |column: &str| values.get(column).and_then(text).unwrap_or_default();
         let message = |role: &str, content: String| Message { role: role.into(), content };
         let messages = match self {

@@ -8,7 +8,7 @@ use polars::prelude::{AnyValue, CsvReadOptions, DataFrame, JsonFormat, JsonReade
 use serde_json::{Map, Value};
 
 use super::spec::DataFormat;
-use super::{DataError, builtin};
+use super::{DataError, Emptiness, builtin};
 use crate::artifact::digest::sha256;
 
 /// A file's rows.
@@ -46,7 +46,7 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
     if format != DataFormat::Parquet {
         check_text(&bytes).map_err(bad)?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(DataError::Empty { file: source.into(), filtered: false });
+            return Err(DataError::Empty { file: source.into(), why: Emptiness::NoRows });
         }
     }
     if format == DataFormat::Jsonl {

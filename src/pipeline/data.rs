@@ -54,6 +54,15 @@ fn located(name: &str, folder: &Path, place: Place, path: &str, findings: &mut F
     if name.starts_with("builtin:") {
         return name.to_owned();
     }
+    if name.starts_with("hf://") {
+        findings.problem(
+            place,
+            path,
+            format!("{path}: {name} cannot be fetched: data come from files and from builtin: sets"),
+            Some(format!("download it, then: --set {path}=FILE")),
+        );
+        return name.to_owned();
+    }
     let full = folder.join(name);
     if !full.is_file() {
         findings.problem(

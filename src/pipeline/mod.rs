@@ -107,6 +107,8 @@ fn render(problem: &Problem, file: &str, text: &str) -> String {
                 problem.place.column, problem.message
             ));
         }
+        // An empty file has no line to show; what came from the command line has no place in the file.
+        _ if text.trim().is_empty() => out.push_str(&format!("--> {file}\n  | {}", problem.message)),
         _ => out.push_str(&format!("--> --set {}\n  | {}", problem.path, problem.message)),
     }
     if let Some(remedy) = &problem.remedy {

@@ -48,7 +48,9 @@ impl Node {
     /// # Errors
     /// What is wrong, with an excerpt of the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let spanned: Spanned<Raw> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        // The reader's advice on duplicate keys is for programmers.
+        let told = |error: serde_saphyr::Error| error.to_string().replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+        let spanned: Spanned<Raw> = serde_saphyr::from_str(text).map_err(told)?;
         Ok(spanned.into())
     }
 

@@ -88,7 +88,10 @@ impl<'a> Section<'a> {
                 }
             }
             Value::Null => {}
-            _ => findings.problem(node.place, path, format!("{path} is {}, expected a section of keys", node.kind()), None),
+            _ => {
+                let what = if path.is_empty() { "the pipeline" } else { path };
+                findings.problem(node.place, path, format!("{what} is {}, expected a section of keys", node.kind()), None);
+            }
         }
         section
     }

@@ -90,11 +90,11 @@ pub fn training_rows(
     Ok(rows)
 }
 
-/// Checks that no prompt that is trained or scored on stands in a suite or among the probes, and no probe in a suite, exactly
-/// or nearly. Returns the digest of every source by what it is for: `data.align.0`, `data.ticket`, `data.probes.harmful`.
+/// Checks that every row that is trained or scored on has a reply, that none of their prompts stands in a suite or among the
+/// probes, and no probe in a suite, exactly or nearly. Returns the digest of every source by what it is for: `data.align.0`, `data.ticket`, `data.probes.harmful`.
 ///
 /// # Errors
-/// Names the most alike pairs.
+/// Names the row without a reply, or the most alike pair.
 pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions]) -> Result<BTreeMap<String, String>, Failure> {
     let mut training: Vec<(String, String, &DataSpec)> = Vec::new();
     for (i, spec) in pipeline.align.iter().flat_map(|align| &align.data).enumerate() {
@@ -117,7 +117,8 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     if let Some(probes) = &pipeline.evaluate.probes {
         for (name, spec) in [("harmful", Some(&probes.harmful)), ("benign", Some(&probes.benign)), ("task", probes.task.as_ref())] {
             let Some(spec) = spec else { continue };
-            let probe = Prompts::load(context, format!("probe prompts {}", spec.source), spec)?;
+            let what = format!("probe prompts {}", spec.source);
+            let probe = Prompts::of(what.clone(), &load_rows(context, &what, spec)?);
             digests.insert(format!("data.probes.{name}"), format!("sha256:{}", probe.digest));
             for suite in held_out.iter().take(asked.len()) {
                 probe.apart_from(suite)?;
@@ -126,7 +127,12 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
         }
     }
     for (key, what, spec) in training {
-        let used = Prompts::load(context, what, spec)?;
+        let loaded = load_rows(context, &what, spec)?;
+        let blank = loaded.replies().within(|| format!("data of {what}"))?;
+        if blank > 0 {
+            context.warn(format!("{what}: {blank} of {} rows have an empty reply, and teach silence", loaded.rows.len()));
+        }
+        let used = Prompts::of(what, &loaded);
         held_out.iter().try_for_each(|held_out| used.apart_from(held_out))?;
         digests.insert(key, format!("sha256:{}", used.digest));
     }
@@ -143,10 +149,9 @@ struct Prompts {
 }
 
 impl Prompts {
-    fn load(context: &Context<'_>, what: String, spec: &DataSpec) -> Result<Self, Failure> {
-        let loaded = load_rows(context, &what, spec)?;
+    fn of(what: String, loaded: &Loaded) -> Self {
         let rows = loaded.rows.iter().map(|row| (row.id.clone(), row.prompt().to_owned())).collect();
-        Ok(Self { what, rows, digest: loaded.content_digest() })
+        Self { what, rows, digest: loaded.content_digest() }
     }
 
     fn apart_from(&self, held_out: &Self) -> Result<(), Failure> {

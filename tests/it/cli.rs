@@ -181,10 +181,25 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             |h| h.pipeline("learning_rate: 1e-3\n  per", "learning_rat: 1e-3\n  per"),
             &["p.yaml:6", "learning_rat", "learning_rate"],
         ),
+        ("a key given twice", |h| h.pipeline("name: tiny", "name: tiny\nname: small"), &["p.yaml:2:1", "duplicate mapping key: name\n"]),
+        ("an empty pipeline", |h| h.write("p.yaml", ""), &["--> p.yaml\n", "names no model"]),
+        ("a list for a pipeline", |h| h.write("p.yaml", "- a\n"), &["p.yaml:1:1", "the pipeline is a list"]),
         ("broken YAML", |h| h.pipeline("arms:", "arms: ["), &["p.yaml:"]),
         ("an arm in the gate that is not there", |h| h.pipeline("- {arm: protected", "- {arm: protectd"), &["protectd", "protected"]),
         ("a missing file", |h| h.pipeline("data: task.jsonl", "data: tsk.jsonl"), &["tsk.jsonl"]),
         ("no rows", |h| h.write("task.jsonl", ""), &["task.jsonl"]),
+        ("a list without rows", |h| h.write("task.jsonl", "[]"), &["task.jsonl"]),
+        ("prompts that are all empty", |h| h.write("task.jsonl", "{\"prompt\": null, \"response\": \"a\"}\n"), &["every prompt is empty"]),
+        ("rows without a reply", |h| h.write("task.jsonl", "{\"prompt\": \"a\"}\n"), &["finetune data", "no reply", "response:"]),
+        (
+            "another separator",
+            |h| {
+                h.write("semi.csv", "prompt;response\na;b\n");
+                h.pipeline("data: task.jsonl", "data: semi.csv");
+            },
+            &["semi.csv", "separated by commas"],
+        ),
+        ("data on the hub", |h| h.pipeline("data: task.jsonl", "data: hf://datasets/a/b@main/c.jsonl"), &["hf://datasets", "download"]),
         (
             "a wrong column",
             |h| h.pipeline("data: task.jsonl", "data: {path: task.jsonl, columns: {prompt: question}}"),
