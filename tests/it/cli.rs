@@ -1,4 +1,4 @@
-//! The real program on a very small model: a whole run, resuming, proofs, and every kind of bad input.
+//! The real program on a very small model: whole runs, resuming, proofs, and every command.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -171,121 +171,6 @@ fn diverging_training_stops_its_arm_alone() {
     assert!(stopped.contains("step"), "{arm}");
 }
 
-/// Each piece of bad input: what is changed, and what the message must say.
-#[test]
-fn bad_input_is_an_error_that_says_what_to_do() {
-    type Change = fn(&Home);
-    let cases: Vec<(&str, Change, &[&str])> = vec![
-        (
-            "a typo in a key",
-            |h| h.pipeline("learning_rate: 1e-3\n  per", "learning_rat: 1e-3\n  per"),
-            &["p.yaml:6", "learning_rat", "learning_rate"],
-        ),
-        ("a key given twice", |h| h.pipeline("name: tiny", "name: tiny\nname: small"), &["p.yaml:2:1", "duplicate mapping key: name\n"]),
-        ("an empty pipeline", |h| h.write("p.yaml", ""), &["--> p.yaml\n", "names no model"]),
-        ("a list for a pipeline", |h| h.write("p.yaml", "- a\n"), &["p.yaml:1:1", "the pipeline is a list"]),
-        ("broken YAML", |h| h.pipeline("arms:", "arms: ["), &["p.yaml:"]),
-        ("an arm in the gate that is not there", |h| h.pipeline("- {arm: protected", "- {arm: protectd"), &["protectd", "protected"]),
-        ("a missing file", |h| h.pipeline("data: task.jsonl", "data: tsk.jsonl"), &["tsk.jsonl"]),
-        ("no rows", |h| h.write("task.jsonl", ""), &["task.jsonl"]),
-        ("a list without rows", |h| h.write("task.jsonl", "[]"), &["task.jsonl"]),
-        ("prompts that are all empty", |h| h.write("task.jsonl", "{\"prompt\": null, \"response\": \"a\"}\n"), &["every prompt is empty"]),
-        ("rows without a reply", |h| h.write("task.jsonl", "{\"prompt\": \"a\"}\n"), &["finetune data", "no reply", "response:"]),
-        (
-            "another separator",
-            |h| {
-                h.write("semi.csv", "prompt;response\na;b\n");
-                h.pipeline("data: task.jsonl", "data: semi.csv");
-            },
-            &["semi.csv", "separated by commas"],
-        ),
-        ("data on the hub", |h| h.pipeline("data: task.jsonl", "data: hf://datasets/a/b@main/c.jsonl"), &["hf://datasets", "download"]),
-        (
-            "a wrong column",
-            |h| h.pipeline("data: task.jsonl", "data: {path: task.jsonl, columns: {prompt: question}}"),
-            &["question", "prompt"],
-        ),
-        ("a broken row", |h| h.write("task.jsonl", "{\"prompt\": \"a\", \"response\": \"b\"}\n{\"prompt\": \n"), &["task.jsonl", "2"]),
-        (
-            "nothing to learn",
-            |h| h.write("task.jsonl", format!("{{\"prompt\": \"{}\", \"response\": \"b\"}}\n", "a ".repeat(400))),
-            &["task.jsonl", "max_length"],
-        ),
-        (
-            "truncated weights",
-            |h| {
-                let bytes = std::fs::read(h.path("model/model.safetensors")).unwrap();
-                h.write("model/model.safetensors", &bytes[..bytes.len() - 100]);
-            },
-            &["model.safetensors", "damaged or truncated"],
-        ),
-        ("weights that are none", |h| h.write("model/model.safetensors", "not weights at all"), &["model.safetensors", "damaged"]),
-        ("no weights", |h| std::fs::remove_file(h.path("model/model.safetensors")).unwrap(), &["model.safetensors"]),
-        (
-            "another architecture",
-            |h| {
-                let text = std::fs::read_to_string(h.path("model/config.json")).unwrap().replace("LlamaForCausalLM", "GPT2LMHeadModel");
-                h.write("model/config.json", text);
-            },
-            &["GPT2LMHeadModel", "LlamaForCausalLM", "Mistral"],
-        ),
-        (
-            "weights of another shape",
-            |h| {
-                let text = std::fs::read_to_string(h.path("model/config.json"))
-                    .unwrap()
-                    .replace("\"intermediate_size\":64", "\"intermediate_size\":48");
-                h.write("model/config.json", text);
-            },
-            &["mlp.up_proj", "64", "48"],
-        ),
-        ("a truncated GGUF", |h| h.write("model.gguf", b"GGUF\x03\0\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0"), &[]),
-        (
-            "a calibration too short to tell weights apart",
-            |h| h.pipeline("calibration_steps: 12", "calibration_steps: 1"),
-            &["finetune protected", "same score", "calibration_steps"],
-        ),
-        ("a source that is none", |h| h.pipeline("base: model", "base: hf://nobody"), &["hf://"]),
-        (
-            "training prompts in a suite",
-            |h| h.write("harmful.jsonl", "{\"prompt\": \"Take amber number 0\"}\n{\"prompt\": \"Take birch number 1\"}\n"),
-            &["harmful", "safety.jsonl"],
-        ),
-        (
-            "training prompts among the probes",
-            |h| h.write("benign_probes.jsonl", "{\"prompt\": \"Name of 3 dune\"}\n{\"prompt\": \"Name of 4 fjord please\"}\n"),
-            &["probe prompts", "helpful.jsonl"],
-        ),
-        (
-            "a probe in a suite",
-            |h| h.write("benign_probes.jsonl", "{\"prompt\": \"Where does the cedar grow in 2?\"}\n"),
-            &["suite benign", "benign_probes.jsonl"],
-        ),
-        ("a file in the way of a folder", |h| h.write("runs", "mine"), &["runs"]),
-    ];
-    let mut without_remedy = Vec::new();
-    for (what, change, expected) in cases {
-        let home = Home::new();
-        change(&home);
-        if what == "a truncated GGUF" {
-            home.pipeline("base: model", "base: model.gguf");
-        }
-        let (text, code) = told(&home.run(&["run", "p.yaml"]));
-        assert_eq!(code, 2, "{what}: {text}");
-        assert!(!text.contains("panicked"), "{what}: {text}");
-        if !text.contains("help: ") {
-            without_remedy.push(format!("{what}: {text}"));
-        }
-        for part in expected {
-            assert!(text.contains(part), "{what}: {part:?} is not in\n{text}");
-        }
-        if what != "a file in the way of a folder" {
-            assert!(!home.path("runs/tiny/latest").exists(), "{what}: a run was left behind");
-        }
-    }
-    assert!(without_remedy.is_empty(), "no remedy is said:\n{}", without_remedy.join("\n"));
-}
-
 #[test]
 fn a_ticket_of_another_model_does_not_bind() {
     let home = Home::new();
@@ -404,41 +289,4 @@ fn a_ticket_of_density_1_is_maskable_bit_for_bit() {
     let aligned = std::fs::read(aligned_folder(&home).join("model.safetensors")).unwrap();
     assert_eq!(read("maskable"), read("whole"));
     assert_ne!(read("maskable"), aligned);
-}
-
-#[test]
-fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
-    let home = Home::new();
-    std::fs::create_dir(home.path("runs")).unwrap();
-    // A small file system of its own, which grows; needs user namespaces, and fails loudly without them.
-    let script = "
-        mount -t tmpfs -o size=64k none runs || exit 9
-        for size in 64k 200k 400k 600k 200m; do
-            mount -o remount,size=$size runs || exit 9
-            \"$0\" run p.yaml; echo \"size $size exit $?\"
-            find runs -name '.writing-*' | sed 's/^/left behind: /'
-            if [ $size != 200m ] && [ -e runs/tiny/latest ]; then echo 'a run too early'; fi
-        done
-        test -s runs/tiny/latest/report.html && echo 'a report'";
-    let output = home_shell(&home, script);
-    let (text, code) = told(&output);
-    assert_eq!(code, 0, "{text}");
-    assert!(text.contains("size 64k exit 2\n"), "{text}");
-    assert!(text.contains("No space left on device"), "{text}");
-    assert!(text.contains("a report") && !text.contains("size 200m exit 2"), "{text}");
-    assert!(!text.contains("left behind") && !text.contains("a run too early") && !text.contains("panicked"), "{text}");
-}
-
-/// A shell with mounts of its own in the home folder; `$0` is the program.
-fn home_shell(home: &Home, script: &str) -> std::process::Output {
-    let program = home.command(&[]);
-    let mut shell = std::process::Command::new("unshare");
-    shell.args(["-Urm", "sh", "-c", script]).arg(program.get_program()).current_dir(home.path("."));
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell.output().unwrap()
 }
