@@ -276,6 +276,8 @@ fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut r
     if let Some(id) = folder.file_name() {
         record.run_id = id.to_string_lossy().into_owned();
     }
+    let json = serde_json::to_string_pretty(&record).map_err(|error| Failure::new("internal", error.to_string()))?;
+    write_bytes(&folder.join("run.json"), json.as_bytes())?;
     write_reports(&record, &folder)?;
     place_artifacts(context, &folder)?;
     point_latest(&folder)?;
@@ -283,13 +285,11 @@ fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut r
     Ok(Outcome { record, folder, exit })
 }
 
-/// Writes `run.json`, `report.html`, `summary.md` and `junit.xml`.
+/// Writes `report.html`, `summary.md` and `junit.xml`.
 ///
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_reports(record: &Record, folder: &Path) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(record).map_err(|error| Failure::new("internal", error.to_string()))?;
-    write_bytes(&folder.join("run.json"), json.as_bytes())?;
     for (name, text) in [
         ("report.html", report::html::render(record)?),
         ("summary.md", report::markdown::render(record)),

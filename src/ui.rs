@@ -1,5 +1,4 @@
 //! Everything that a person sees while it runs: progress, colour, errors; or JSON events for a machine.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
@@ -8,9 +7,16 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::report::view::duration;
+
+/// A line on standard error; when nobody can read it any more, it is dropped.
+macro_rules! told {
+    ($($part:tt)*) => {{
+        let _ = writeln!(std::io::stderr().lock(), $($part)*);
+    }};
+}
 
 /// What results and progress are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -51,7 +57,7 @@ impl Ui {
     pub fn event(&self, event: &Event) {
         if self.format == Format::Json {
             if let Ok(line) = serde_json::to_string(event) {
-                eprintln!("{line}");
+                told!("{line}");
             }
             return;
         }
@@ -60,14 +66,14 @@ impl Ui {
         }
         self.close_bar();
         match event {
-            Event::Warning { message } => eprintln!("{} {}", self.paint("33;1", "warning:"), clean(message)),
+            Event::Warning { message } => told!("{} {}", self.paint("33;1", "warning:"), clean(message)),
             _ if self.quiet => {}
-            Event::StageStarted { stage } => eprintln!("{} {}", self.paint("36", "▸"), clean(stage)),
-            Event::StageReused { stage, key } => eprintln!("{} {} (reused, {key})", self.paint("32", "✓"), clean(stage)),
+            Event::StageStarted { stage } => told!("{} {}", self.paint("36", "▸"), clean(stage)),
+            Event::StageReused { stage, key } => told!("{} {} (reused, {key})", self.paint("32", "✓"), clean(stage)),
             Event::StageFinished { stage, seconds, note } => {
-                eprintln!("{} {} in {} {}", self.paint("32", "✓"), clean(stage), duration(*seconds), clean(note));
+                told!("{} {} in {} {}", self.paint("32", "✓"), clean(stage), duration(*seconds), clean(note));
             }
-            Event::Note { message } => eprintln!("  {}", clean(message)),
+            Event::Note { message } => told!("  {}", clean(message)),
             Event::Progress { .. } => {}
         }
     }
@@ -101,12 +107,12 @@ impl Ui {
                 "event": "error", "code": failure.code, "message": failure.message, "context": failure.context,
                 "remedy": failure.remedy, "exit": failure.exit as u8,
             });
-            eprintln!("{value}");
+            told!("{value}");
             return;
         }
-        eprintln!("{} {}", self.paint("31;1", &format!("error[{}]:", failure.code)), clean(&failure.to_string()));
+        told!("{} {}", self.paint("31;1", &format!("error[{}]:", failure.code)), clean(&failure.to_string()));
         if let Some(remedy) = &failure.remedy {
-            eprintln!("{} {}", self.paint("36;1", "  help:"), clean(remedy));
+            told!("{} {}", self.paint("36;1", "  help:"), clean(remedy));
         }
     }
 
@@ -135,7 +141,7 @@ impl Ui {
         let mut last = self.last_line.borrow_mut();
         let due = last.as_ref().is_none_or(|(name, at)| name != what || at.elapsed() >= PLAIN_INTERVAL);
         if due || (total > 0 && done >= total) {
-            eprintln!("  {} {done}/{total} {}", clean(what), clean(note));
+            told!("  {} {done}/{total} {}", clean(what), clean(note));
             *last = Some((what.to_owned(), Instant::now()));
         }
     }
@@ -151,10 +157,15 @@ impl Ui {
     }
 }
 
-/// Standard output may be closed early (`| head`): that is the reader's choice and no error.
+/// Standard output may be closed early (`| head`): that is the reader's choice and no error. Any other trouble is one.
 fn put(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+    if let Err(error) = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        told!("error[file]: cannot write to standard output: {error}");
+        std::process::exit(Exit::CouldNotRun as i32);
+    }
 }
 
 /// Text from outside without control characters, so that it cannot steer the terminal.

@@ -51,5 +51,7 @@ pub fn place_file(from: &Path, to: &Path) -> Result<(), ArtifactError> {
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    fs::copy(from, to).map(|_| ()).map_err(ArtifactError::io("cannot write", to))
+    // Never onto a file that is there: it could be a link to a finished stage's own.
+    let copied = fs::File::create_new(to).and_then(|mut copy| std::io::copy(&mut fs::File::open(from)?, &mut copy));
+    copied.map(|_| ()).map_err(ArtifactError::io("cannot write", to))
 }

@@ -35,8 +35,8 @@ struct Arguments {
     #[arg(long, short, global = true)]
     quiet: bool,
     /// Threads; results do not depend on it [default: all processors].
-    #[arg(long, global = true, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    threads: Option<u16>,
     /// Makes no request: models come from the cache, a folder or a file.
     #[arg(long, global = true)]
     offline: bool,
@@ -84,7 +84,7 @@ pub fn main() -> Exit {
         }
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1);
+    let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
     let Arguments { format, quiet, offline, command, .. } = arguments;
     let machine = Machine { threads, offline };
     let done = with_threads(threads, move || {

@@ -203,6 +203,19 @@ impl Shape {
             problem,
             remedy: Some("mend the row, or leave it out".into()),
         };
+        let read: Vec<&String> = match self {
+            Self::Pair(prompt, response, system) => [Some(prompt), response.as_ref(), system.as_ref()].into_iter().flatten().collect(),
+            Self::Turns(..) | Self::Instruction => Vec::new(),
+        };
+        for column in read {
+            if let Some(kind) = values.get(column).and_then(|value| match value {
+                Value::Array(_) => Some("a list"),
+                Value::Object(_) => Some("an object"),
+                _ => None,
+            }) {
+                return Err(fail(format!("{column:?} is {kind}, expected text")));
+            }
+        }
         let value = |column: &str| values.get(column).and_then(text).unwrap_or_default();
         let message = |role: &str, content: String| Message { role: role.into(), content };
         let messages = match self {

@@ -36,6 +36,8 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
         Some(name) => builtin::text(name).ok_or_else(|| DataError::Builtin(name.into()))?.as_bytes().to_vec(),
         None => std::fs::read(source).map_err(|error| DataError::Io { path: source.into(), source: error })?,
     };
+    // A byte order mark is no part of the text.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
     let format = match format {
         DataFormat::Auto => guess(source, &bytes)?,
         given => given,
@@ -52,10 +54,17 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
     if format == DataFormat::Jsonl {
         check_lines(&bytes).map_err(bad)?;
     }
+    if format == DataFormat::Json {
+        // polars descends without a limit; serde_json stops at 128 levels.
+        serde_json::from_slice::<Value>(&bytes).map_err(|error| bad(error.to_string()))?;
+    }
     let read = catch_unwind(AssertUnwindSafe(|| frame(bytes, format)))
         .map_err(|_| bad("the reader gave up on it".into()))?
         .map_err(|error| bad(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
     let columns: Vec<String> = read.get_column_names().iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    if let Some(column) = columns.iter().find_map(|name| name.strip_suffix("_duplicated_0")) {
+        return Err(bad(format!("two columns are named {column:?}")));
+    }
     let mut rows = vec![Map::new(); read.height()];
     for (name, column) in columns.iter().zip(read.columns()) {
         for (i, row) in rows.iter_mut().enumerate() {

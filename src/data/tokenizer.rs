@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tokenizers::Tokenizer;
+use tokenizers::{PostProcessorWrapper, Tokenizer};
 
 use super::DataError;
 use super::rows::Message;
@@ -40,9 +40,14 @@ impl TextModel {
             std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, source })
         };
         let text = read("tokenizer.json")?;
-        let mut tokenizer = Tokenizer::from_bytes(&text)
-            .map_err(|error| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer.json").display())))?;
+        let broken = |error: String| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer.json").display()));
+        // The crate's own reader panics on some files; broken JSON is found before it.
+        serde_json::from_str::<serde_json::Value>(&text).map_err(|error| broken(error.to_string()))?;
+        let mut tokenizer = Tokenizer::from_bytes(&text).map_err(|error| broken(error.to_string()))?;
         tokenizer.with_padding(None);
+        // It adds special tokens, which templates write themselves, and may trim the places of tokens: a reply's spaces
+        // would seem to stand nowhere, and not be learnt.
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>);
         tokenizer.with_truncation(None).map_err(|error| DataError::Tokenizer(error.to_string()))?;
         let config: serde_json::Value = match read("tokenizer_config.json") {
             Ok(text) => serde_json::from_str(&text)
@@ -84,7 +89,7 @@ impl TextModel {
     /// Digest of everything that decides which tokens a conversation becomes.
     pub fn digest(&self) -> String {
         let template = self.template.as_ref().map_or("", ChatTemplate::source);
-        sha256(format!("{}\n{template}\n{:?}", self.tokenizer_digest, self.system).as_bytes())
+        sha256(format!("{}\n{template}\n{:?}\n{:?}", self.tokenizer_digest, self.special, self.system).as_bytes())
     }
 
     /// The conversation as text; with `prompt`, followed by the beginning of the assistant's turn.

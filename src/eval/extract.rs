@@ -20,7 +20,7 @@ pub fn reference_answer(reference: &str, extract: Extract) -> String {
 fn answer(text: &str, extract: Extract) -> Option<String> {
     match extract {
         Extract::Gsm8k => {
-            let after = &text[text.rfind("####")? + 4..];
+            let after = &text[text.find("####")? + 4..];
             number(after.lines().next().unwrap_or_default())
         }
         Extract::LastNumber => last_number(text),
@@ -61,7 +61,8 @@ mod tests {
             ("5 + 13 = 18\n#### 18", true),
             ("#### 18.0", true),
             ("#### $18.", true),
-            ("#### 7\nNo: #### 18 apples", true),
+            ("#### 18 apples\nNo: #### 7", true),
+            ("#### 7\nNo: #### 18", false),
             ("The answer is 18", false),
             ("#### eighteen", false),
             ("#### 181", false),

@@ -61,16 +61,12 @@ pub fn mcnemar_exact(first_only: u64, second_only: u64) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// About how many prompts would put the upper limit of a paired difference at or below `margin`, when the rates stay as
-/// measured; none when the difference itself is not below it.
+/// About how many prompts would put the whole interval of a paired difference on one side of `margin`, when the rates stay as
+/// measured; none when no number up to 128 times as many would.
 pub fn needed_prompts(pairs: &[(bool, bool)], margin: f64) -> Option<u64> {
-    let (difference, _, _) = newcombe_paired(pairs)?;
-    if difference >= margin {
-        return None;
-    }
     for factor in [2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128] {
         let repeated: Vec<_> = pairs.iter().copied().cycle().take(pairs.len() * factor).collect();
-        if newcombe_paired(&repeated).is_some_and(|(_, _, high)| high <= margin) {
+        if newcombe_paired(&repeated).is_some_and(|(_, low, high)| high <= margin || low > margin) {
             return Some(repeated.len() as u64);
         }
     }
@@ -135,6 +131,9 @@ mod tests {
         assert!(newcombe_paired(&small).unwrap().2 > 0.05);
         let needed = needed_prompts(&small, 0.05).unwrap();
         assert!(needed > 60 && needed < 2000, "{needed}");
-        assert_eq!(needed_prompts(&pairs(40, 20, 0, 0), 0.05), None);
+        // A drop above the margin is decided too, the other way.
+        let above = pairs(56, 4, 0, 0);
+        assert!(newcombe_paired(&above).unwrap().1 < 0.05 && needed_prompts(&above, 0.05).is_some());
+        assert_eq!(needed_prompts(&pairs(57, 3, 0, 0), 0.05), None, "a drop of just the margin stays undecided");
     }
 }

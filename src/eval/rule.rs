@@ -54,7 +54,7 @@ pub enum Bound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extract {
-    /// GSM8K: the number after the last `####`, commas and `$` removed.
+    /// GSM8K: the number after the first `####`, as its own evaluation takes it; commas and `$` removed.
     Gsm8k,
     /// The last number of the text.
     LastNumber,

@@ -118,6 +118,9 @@ impl crate::error::Explain for ConfigError {
 /// No size of a model is larger than this: a guard against files that would exhaust memory.
 const LARGEST: u64 = 1 << 24;
 
+/// Nor has any so many layers.
+const MOST_LAYERS: usize = 1 << 10;
+
 impl ModelConfig {
     /// Reads `config.json`, and the end tokens of `generation_config.json` where there is one.
     ///
@@ -131,6 +134,9 @@ impl ModelConfig {
             return Err(ConfigError::Architecture { found: architecture.into() });
         }
         let size = |key: &'static str| read_size(&json, key).and_then(|found| found.ok_or(missing(key)));
+        if let Some(layers) = read_size(&json, "num_hidden_layers")?.filter(|&layers| layers > MOST_LAYERS) {
+            return Err(ConfigError::Value { key: "num_hidden_layers", found: layers.to_string(), expected: "at most 1024" });
+        }
         let (hidden_size, heads) = (size("hidden_size")?, size("num_attention_heads")?);
         let key_value_heads = read_size(&json, "num_key_value_heads")?.unwrap_or(heads);
         let head_dim = read_size(&json, "head_dim")?.unwrap_or(hidden_size / heads);
@@ -165,7 +171,8 @@ impl ModelConfig {
         }
         // transformers 5 writes theta and scaling into one dictionary.
         let rope = if json["rope_parameters"].is_object() { &json["rope_parameters"] } else { &json["rope_scaling"] };
-        let rope_theta = json["rope_theta"].as_f64().or_else(|| rope["rope_theta"].as_f64()).unwrap_or(10_000.0);
+        let theta = if json["rope_theta"].is_null() { &rope["rope_theta"] } else { &json["rope_theta"] };
+        let rope_theta = positive(theta, "rope_theta", 10_000.0)?;
         let end_tokens = generation
             .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
             .map(|generation| tokens(&generation["eos_token_id"]))
@@ -182,7 +189,7 @@ impl ModelConfig {
             heads,
             key_value_heads,
             head_dim,
-            rms_norm_eps: json["rms_norm_eps"].as_f64().unwrap_or(1e-6),
+            rms_norm_eps: positive(&json["rms_norm_eps"], "rms_norm_eps", 1e-6)?,
             rope_theta,
             rope_scaling: scaling(rope)?,
             max_position_embeddings,
@@ -193,6 +200,18 @@ impl ModelConfig {
             end_tokens: all_ends,
         })
     }
+}
+
+/// A number above 0; `default` where there is none.
+fn positive(value: &serde_json::Value, key: &'static str, default: f64) -> Result<f64, ConfigError> {
+    if value.is_null() {
+        return Ok(default);
+    }
+    value.as_f64().filter(|number| number.is_finite() && *number > 0.0).ok_or_else(|| ConfigError::Value {
+        key,
+        found: value.to_string(),
+        expected: "a number above 0",
+    })
 }
 
 fn missing(key: &'static str) -> ConfigError {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::backend::{Backend, Done};
+use super::backend::{Backend, BackendError, Done};
 use super::decoder::{Decoder, Projected};
 
 /// How a reply is produced.
@@ -47,7 +47,7 @@ const PREFILL_TOKENS: usize = 2048;
 /// A reply does not depend on its neighbours, up to f32 rounding of products of other shapes.
 ///
 /// # Errors
-/// When a token is not in the vocabulary or the backend fails.
+/// When a prompt fills the model's context, a token is not in the vocabulary, or the backend fails.
 pub fn generate<B: Backend>(
     decoder: &mut Decoder<B>,
     prompts: &[Vec<u32>],
@@ -59,11 +59,18 @@ pub fn generate<B: Backend>(
     if sampling.max_new_tokens == 0 {
         return Ok(replies);
     }
+    let context = decoder.config().max_position_embeddings;
+    if let Some(long) = prompts.iter().map(Vec::len).find(|&length| length >= context) {
+        let message = format!("a prompt of {long} tokens leaves no room for a reply: the model's context is {context}");
+        return Err(BackendError { backend: "decoder", message });
+    }
+    // A reply ends where the context does.
+    let room = |prompt: &Vec<u32>| sampling.max_new_tokens.min(context - prompt.len());
     let mut order: Vec<usize> = (0..prompts.len()).filter(|&i| !prompts[i].is_empty()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(prompts[i].len()));
     let mut waiting: VecDeque<usize> = order.into();
     let batch = max_batch.clamp(1, waiting.len().max(1));
-    let capacity = prompts.iter().map(Vec::len).max().unwrap_or(0) + sampling.max_new_tokens;
+    let capacity = prompts.iter().map(|prompt| prompt.len() + room(prompt)).max().unwrap_or(0);
     decoder.ensure_positions(capacity);
     let width = decoder.config().key_value_heads * decoder.config().head_dim;
     let mut caches = Vec::with_capacity(decoder.config().layers);
@@ -104,7 +111,7 @@ pub fn generate<B: Backend>(
                 reply.tokens.push(token);
             }
             seat.next = token;
-            if reply.ended || reply.tokens.len() == sampling.max_new_tokens {
+            if reply.ended || reply.tokens.len() == room(&prompts[seat.prompt]) {
                 seats[*index] = None;
                 finished += 1;
                 progress(finished, prompts.len());

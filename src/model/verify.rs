@@ -65,6 +65,9 @@ pub fn compare(before: &Weights, after: &Weights, frozen: &BTreeMap<String, Mask
     let mut found = Comparison::default();
     for name in before.names() {
         let (Ok(a), Ok(b)) = (before.widened(name), after.widened(name)) else {
+            if before.redundant(name) {
+                continue;
+            }
             found.missing.push(name.to_owned());
             continue;
         };
@@ -93,6 +96,6 @@ pub fn compare(before: &Weights, after: &Weights, frozen: &BTreeMap<String, Mask
         }
         found.tensors.push(tensor);
     }
-    found.extra = after.names().filter(|name| before.dtype(name).is_none()).map(str::to_owned).collect();
+    found.extra = after.names().filter(|name| before.dtype(name).is_none() && !after.redundant(name)).map(str::to_owned).collect();
     found
 }

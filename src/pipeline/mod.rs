@@ -48,7 +48,7 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
         .map_err(|message| bad(format!("{file} is no valid YAML: {}", message.trim_start_matches("error: ").replace("<input>", file))))?;
     for (key, value) in sets {
         let mut node = Node::parse(value).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
-        from_command_line(&mut node, here);
+        from_command_line(&mut node, here, key.rsplit('.').find(|part| part.parse::<usize>().is_err()).unwrap_or(key));
         root.set(&key.split('.').collect::<Vec<_>>(), node).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
     }
     let mut findings = Findings::default();
@@ -71,17 +71,20 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
     }
 }
 
+/// Keys whose values are paths, or lists of paths.
+const PATH_KEYS: [&str; 10] = ["path", "data", "prompts", "base", "aligned", "chat_template", "file", "harmful", "benign", "task"];
+
 /// Values from the command line have no place in the file, and paths among them are made absolute here.
-fn from_command_line(node: &mut Node, here: &Path) {
+fn from_command_line(node: &mut Node, here: &Path, key: &str) {
     node.place = Place::default();
     match &mut node.value {
-        Value::Text(text) if !text.contains("://") && here.join(&*text).exists() => {
+        Value::Text(text) if PATH_KEYS.contains(&key) && !text.contains("://") && here.join(&*text).exists() => {
             *text = here.join(&*text).to_string_lossy().into_owned()
         }
-        Value::List(items) => items.iter_mut().for_each(|item| from_command_line(item, here)),
-        Value::Map(entries) => entries.iter_mut().for_each(|(_, place, value)| {
+        Value::List(items) => items.iter_mut().for_each(|item| from_command_line(item, here, key)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(key, place, value)| {
             *place = Place::default();
-            from_command_line(value, here);
+            from_command_line(value, here, key);
         }),
         _ => {}
     }

@@ -68,6 +68,9 @@ const ALIASES: [(&str, &str); 10] = [
     ("steps", "max_steps"),
 ];
 
+/// No count of rows, steps or tokens is larger: a guard against numbers that would exhaust memory.
+const MOST: f64 = 1_000_000.0;
+
 impl<'a> Section<'a> {
     /// Begins to read a section; a node that is none is a problem and reads as an empty section.
     pub fn new(node: &'a Node, path: &str, findings: &mut Findings) -> Self {
@@ -170,8 +173,8 @@ impl<'a> Section<'a> {
 
     /// A whole number of at least `least`.
     pub fn whole(&mut self, key: &'static str, least: u64, findings: &mut Findings) -> Option<u64> {
-        let fits = |number: f64| number >= least as f64 && number.fract() == 0.0 && number < 1e15;
-        let number = self.number(key, &format!("a whole number of at least {least}"), fits, findings);
+        let fits = |number: f64| number >= least as f64 && number.fract() == 0.0 && number <= MOST;
+        let number = self.number(key, &format!("a whole number from {least} to {MOST}"), fits, findings);
         self.describe(key, json!({"type": "integer", "minimum": least}));
         number.map(|number| number as u64)
     }

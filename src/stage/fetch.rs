@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::artifact::digest::sha256_file;
+use crate::artifact::digest::{sha256, sha256_file};
 use crate::data::tokenizer::TextModel;
 use crate::error::{Failure, Within};
 use crate::event::Event;
@@ -31,7 +31,7 @@ pub struct Model {
     pub text: TextModel,
     /// Digest of the weights, independent of how they are split into files.
     pub digest: String,
-    /// Digest of everything that turns text into tokens: tokenizer, template, system message.
+    /// Digest of everything beside the weights that decides what is said: tokenizer, template, system message, configuration.
     pub text_digest: String,
 }
 
@@ -45,8 +45,9 @@ impl Model {
             let path = folder.join(name);
             std::fs::read_to_string(&path).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", path.display())))
         };
-        let config = ModelConfig::from_json(&read("config.json")?, read("generation_config.json").ok().as_deref())
-            .within(|| folder.join("config.json").display().to_string())?;
+        let (config_text, generation_text) = (read("config.json")?, read("generation_config.json").ok());
+        let config =
+            ModelConfig::from_json(&config_text, generation_text.as_deref()).within(|| folder.join("config.json").display().to_string())?;
         let weights = Weights::open(folder)?;
         weights.bind(&config)?;
         let mut text = TextModel::from_folder(folder)?;
@@ -57,7 +58,7 @@ impl Model {
         }
         text = text.with_system(settings.system.clone());
         let digest = weights.digest();
-        let text_digest = text.digest();
+        let text_digest = sha256(format!("{}\n{config_text}\n{generation_text:?}", text.digest()).as_bytes());
         Ok(Self { folder: folder.to_path_buf(), config, weights, text, digest, text_digest })
     }
 

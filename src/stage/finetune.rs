@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::digest::sha256;
 use crate::artifact::store::Workplace;
 use crate::data::example::encode;
 use crate::error::{Failure, Within};
@@ -106,6 +107,9 @@ impl<'a> Frame<'a> {
                 let harmful = load_rows(context, "probes.harmful", &settings.harmful)?;
                 let benign = load_rows(context, "probes.benign", &settings.benign)?;
                 let (task, task_digest) = task_rows(context, settings, aligned, asked, longest)?;
+                // The encoded rows: what max_length cuts is another measure.
+                let encoded = serde_json::to_string(&task).map_err(|error| Failure::new("internal", error.to_string()))?;
+                let task_digest = sha256(format!("{task_digest}\n{encoded}").as_bytes());
                 let input = ProbeInput {
                     harmful: &harmful.rows,
                     benign: &benign.rows,
@@ -290,6 +294,9 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     };
     // A model that diverged has no figures rather than NaN ones.
     let (figures, curve) = (finite(figures), curve.into_iter().map(|(step, figures)| (step, finite(figures))).collect());
+    // A last step too large leaves no loss behind it that would tell.
+    let finite_weights = rounding.saved_squares.is_finite() && rounding.update_sum.is_finite();
+    let not_finite = (!finite_weights).then(|| format!("a weight is no finite number after step {}", progress.steps));
     let total: u64 = specs.iter().map(|spec| spec.len() as u64).sum();
     let count = may_move::count(specs, &trained);
     let summary = TrainingSummary {
@@ -302,10 +309,10 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
         losses: progress.losses,
         gradient_norms: progress.gradient_norms,
         seconds: start.elapsed().as_secs_f64(),
-        update_norm: rounding.saved_squares.sqrt(),
-        erased_by_rounding: erased_share(&rounding),
+        update_norm: if finite_weights { rounding.saved_squares.sqrt() } else { 0.0 },
+        erased_by_rounding: if finite_weights { erased_share(&rounding) } else { 0.0 },
         frozen_changed: compared.frozen_changed(),
-        stopped: stopped.map(|error| error.to_string()),
+        stopped: stopped.map(|error| error.to_string()).or(not_finite),
     };
     if !compared.holds() {
         return Err(Failure::new(

@@ -71,6 +71,11 @@ pub fn training_rows(
     model: &Model,
     max_length: usize,
 ) -> Result<TrainingRows, Failure> {
+    let context_length = model.config.max_position_embeddings;
+    if max_length > context_length {
+        return Err(Failure::new("too-long", format!("{what}: max_length is {max_length}, the model's context is {context_length}"))
+            .remedy(format!("write max_length: {context_length}, or less")));
+    }
     let mut rows = TrainingRows { sources: Vec::new(), digests: Vec::new(), truncated: 0 };
     for spec in specs {
         let loaded = load_rows(context, what, spec)?;

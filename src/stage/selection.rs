@@ -60,7 +60,7 @@ pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> 
     let trained = may_move::only(&inside);
     let before = snapshot(decoder, &trained)?;
     let mut plan = plan(&arm.training, job.seed ^ 0x63616c);
-    (plan.steps, plan.learning_rate, plan.save_every) = (arm.calibration_steps, arm.calibration_learning_rate, 0);
+    (plan.steps, plan.learning_rate, plan.warmup_steps, plan.save_every) = (arm.calibration_steps, arm.calibration_learning_rate, 0, 0);
     let what = format!("calibrate {}", arm.name);
     let calibrated = fit::<_, TrainError>(decoder, &job.examples.sources, &trained, &plan, None, &mut |step, _| {
         context.progress(&what, step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));

@@ -48,6 +48,8 @@ fn agent() -> ureq::Agent {
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
+        // A transfer that stalls ends, and goes on where it stopped.
+        .timeout_recv_body(Some(Duration::from_secs(30 * 60)))
         .user_agent(concat!("steadfast/", env!("CARGO_PKG_VERSION")))
         .build()
         .into()

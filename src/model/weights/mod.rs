@@ -118,7 +118,9 @@ impl Weights {
     /// When a file is missing, damaged or truncated, or has a tensor of another type than F32, F16 or BF16.
     pub fn open(folder: &Path) -> Result<Self, WeightsError> {
         let index = folder.join("model.safetensors.index.json");
-        let names = if index.is_file() { shards(&index)? } else { BTreeSet::from(["model.safetensors".to_owned()]) };
+        // As transformers: a single file goes before an index.
+        let sharded = index.is_file() && !folder.join("model.safetensors").is_file();
+        let names = if sharded { shards(&index)? } else { BTreeSet::from(["model.safetensors".to_owned()]) };
         let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new() };
         for name in names {
             weights.add(folder.join(name))?;
@@ -176,13 +178,17 @@ impl Weights {
         }
         let known: BTreeSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
         for name in self.tensors.keys() {
-            let copy_of_embedding =
-                name == "lm_head.weight" && config.tie_word_embeddings && self.bits(name) == self.bits("model.embed_tokens.weight");
-            if !known.contains(name.as_str()) && !copy_of_embedding && !name.ends_with("rotary_emb.inv_freq") {
+            let head_of_its_own = name == "lm_head.weight" && !config.tie_word_embeddings;
+            if !known.contains(name.as_str()) && (head_of_its_own || !self.redundant(name)) {
                 problems.push(format!("  extra: {name}"));
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(WeightsError::Mismatch { problems }) }
+    }
+
+    /// Whether a tensor says nothing that another does not: a copy of tied embeddings as `lm_head.weight`, or a rotary buffer.
+    pub fn redundant(&self, name: &str) -> bool {
+        name.ends_with("rotary_emb.inv_freq") || (name == "lm_head.weight" && self.bits(name) == self.bits("model.embed_tokens.weight"))
     }
 
     /// Tensor names, sorted.

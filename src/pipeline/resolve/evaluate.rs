@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::folder_name;
 use crate::pipeline::data::source;
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section, choose, list, show, text};
@@ -17,11 +18,20 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(MAX_NEW_TOKENS);
     let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
     let base = section.flag("base", findings).unwrap_or(false);
-    let judges =
+    let judges: Vec<String> =
         section.get("judges").map(|node| list(node).into_iter().filter_map(text).collect()).unwrap_or_else(|| vec!["phrases".to_owned()]);
+    if judges.is_empty() {
+        findings.problem(
+            section.place,
+            "evaluate.judges",
+            "there is no judge: nothing could be decided",
+            Some("write judges: [phrases]".into()),
+        );
+    }
     let mut suites = Vec::new();
     if let Some(node) = section.get("suites") {
-        for (name, _, node) in Section::new(node, "evaluate.suites", findings).entries() {
+        for (name, place, node) in Section::new(node, "evaluate.suites", findings).entries() {
+            folder_name(name, *place, &format!("evaluate.suites.{name}"), findings);
             suites.extend(suite(node, name, max_new_tokens, folder, findings));
         }
     }

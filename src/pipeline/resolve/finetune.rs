@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::folder_name;
 use super::training::{trainer, training};
 use crate::pipeline::data::sources;
 use crate::pipeline::node::Node;
@@ -39,6 +40,7 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], findings:
     let mut arms: Vec<Arm> = Vec::new();
     for (name, place, node) in Section::new(arms_node, "finetune.arms", findings).entries() {
         let path = format!("finetune.arms.{name}");
+        folder_name(name, *place, &path, findings);
         if matches!(*name, "aligned" | "base") {
             findings.problem(
                 *place,
@@ -81,7 +83,12 @@ fn arm(
         }
     };
     let training = training(&mut section, like.map_or(defaults, |like| &like.training), findings);
-    let train = section.choice("train", &TRAIN, findings).or(like.map(|like| like.train)).unwrap_or(Train::All);
+    let said = section.choice("train", &TRAIN, findings).or(like.map(|like| like.train));
+    if said.is_none() && section.get("train").is_none() && section.get("like").is_none() {
+        let message = format!("{path} does not say what it trains");
+        findings.problem(section.place, path, message, Some("write train: all, or like: another arm".into()));
+    }
+    let train = said.unwrap_or(Train::All);
     let density = section
         .number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings)
         .or(like.and_then(|like| like.density));
@@ -128,6 +135,14 @@ fn arm(
             path,
             format!("{path} trains around a ticket, and the pipeline has none"),
             Some("write ticket: {score: snip, data: builtin:refusals, density: 0.5}".into()),
+        );
+    }
+    if density.is_some() && !matches!(train, Train::Complement | Train::Random) {
+        findings.problem(
+            place,
+            path,
+            format!("{path} has a density, which means nothing with this train"),
+            Some("remove density, or write train: complement or train: random".into()),
         );
     }
     if train == Train::Random && density.is_none() {

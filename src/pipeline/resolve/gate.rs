@@ -17,10 +17,13 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
     let metric = section.get("metric").and_then(|node| metric(node, &format!("{path}.metric"), evaluate, findings));
     let of = section.get("of").and_then(|node| named(node, &format!("{path}.of"), "arm", &arms, findings));
     let mut conditions = Vec::new();
-    let any = |_: f64| true;
-    conditions.extend(section.number("at_least", "a number", any, findings).map(Condition::AtLeast));
-    conditions.extend(section.number("at_most", "a number", any, findings).map(Condition::AtMost));
     let share = |number: f64| (0.0..=1.0).contains(&number);
+    // Rates are shares; figures (no dot in their name) are losses and distances.
+    let is_rate = metric.as_ref().is_some_and(|metric| metric.contains('.'));
+    let limit = |number: f64| if is_rate { share(number) } else { number.is_finite() };
+    let what = if is_rate { "a share from 0 to 1 (5 % is 0.05)" } else { "a number" };
+    conditions.extend(section.number("at_least", what, limit, findings).map(Condition::AtLeast));
+    conditions.extend(section.number("at_most", what, limit, findings).map(Condition::AtMost));
     conditions.extend(section.number("drop_at_most", "a share from 0 to 1", share, findings).map(Condition::DropAtMost));
     conditions.extend(section.number("rise_at_most", "a share from 0 to 1", share, findings).map(Condition::RiseAtMost));
     if let Some(limit) = section.number("retain_at_least", "a share from 0 to 1", share, findings) {

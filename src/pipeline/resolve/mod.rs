@@ -13,7 +13,7 @@ use self::finetune::finetune;
 use self::gate::gate;
 use self::ticket::ticket;
 use self::training::align;
-use super::node::{Node, Value};
+use super::node::{Node, Place, Value};
 use super::reader::{Findings, Section, list, show, text};
 use super::settings::{Dtype, Model, Pipeline};
 
@@ -28,9 +28,7 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
         }
     }
     let name = top.text("name", findings).unwrap_or_else(|| "run".into());
-    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || name.starts_with('.') {
-        findings.problem(top.place, "name", format!("name {name:?} is no folder name"), Some("use letters, digits, - and _".into()));
-    }
+    folder_name(&name, top.place, "name", findings);
     let seeds = top.get("seeds").map(|node| seeds(node, findings)).unwrap_or_else(|| vec![0]);
     let model = top.get("model").map(|node| model(node, folder, findings));
     let align = top.get("align").and_then(|node| align(node, folder, findings));
@@ -39,7 +37,8 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
         tickets.extend(ticket(node, "ticket", "ticket", folder, findings));
     }
     if let Some(node) = top.get("tickets") {
-        for (name, _, node) in Section::new(node, "tickets", findings).entries() {
+        for (name, place, node) in Section::new(node, "tickets", findings).entries() {
+            folder_name(name, *place, &format!("tickets.{name}"), findings);
             tickets.extend(ticket(node, name, &format!("tickets.{name}"), folder, findings));
         }
     }
@@ -58,6 +57,13 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
     Some(pipeline)
 }
 
+/// Names become folders and parts of metrics: `name`, arms, tickets and suites.
+fn folder_name(name: &str, place: Place, path: &str, findings: &mut Findings) {
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+        findings.problem(place, path, format!("{name:?} is no name"), Some("use letters, digits, - and _".into()));
+    }
+}
+
 fn seeds(node: &Node, findings: &mut Findings) -> Vec<u64> {
     let seeds: Vec<u64> = list(node).into_iter().filter_map(text).filter_map(|seed| seed.parse().ok()).collect();
     if seeds.is_empty() || seeds.len() != list(node).len() {
@@ -68,6 +74,15 @@ fn seeds(node: &Node, findings: &mut Findings) -> Vec<u64> {
             Some("write seeds: [0]".into()),
         );
         return vec![0];
+    }
+    if seeds.len() > 1 {
+        // Pooled over seeds, the replies to one prompt would count as so many prompts.
+        findings.problem(
+            node.place,
+            "seeds",
+            format!("seeds is {}: intervals over several seeds are not supported yet", show(node)),
+            Some(format!("run the pipeline once for each: --set seeds=[{}]", seeds[0])),
+        );
     }
     seeds
 }
