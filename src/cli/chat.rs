@@ -14,7 +14,7 @@ use crate::model::backend::cpu::Cpu;
 use crate::model::decoder::Decoder;
 use crate::model::generate::{Sampling, generate};
 use crate::pipeline::settings;
-use crate::stage::evaluate::backend_failed;
+use crate::stage::evaluate::{asked_tokens, backend_failed};
 use crate::stage::fetch::{Model, fetch};
 use crate::ui::Ui;
 
@@ -90,7 +90,7 @@ impl Chat {
 
     fn reply(&self, speaker: &mut Speaker, line: &str) -> Result<String, Failure> {
         speaker.messages.push(Message { role: "user".into(), content: line.into() });
-        let prompt = speaker.model.text.encode_prompt(&speaker.messages)?;
+        let prompt = asked_tokens(&speaker.model, &speaker.messages)?;
         let sampling = Sampling {
             max_new_tokens: self.max_new_tokens,
             temperature: self.temperature,

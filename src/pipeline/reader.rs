@@ -167,7 +167,8 @@ impl<'a> Section<'a> {
         if number.is_finite() && fits(number) {
             return Some(number);
         }
-        findings.problem(node.place, &path, format!("{path} is {}, expected {expected}", show(node)), None);
+        let remedy = format!("write {expected}, or leave {key} out for its default");
+        findings.problem(node.place, &path, format!("{path} is {}, expected {expected}", show(node)), Some(remedy));
         None
     }
 
@@ -175,7 +176,7 @@ impl<'a> Section<'a> {
     pub fn whole(&mut self, key: &'static str, least: u64, findings: &mut Findings) -> Option<u64> {
         let fits = |number: f64| number >= least as f64 && number.fract() == 0.0 && number <= MOST;
         let number = self.number(key, &format!("a whole number from {least} to {MOST}"), fits, findings);
-        self.describe(key, json!({"type": "integer", "minimum": least}));
+        self.describe(key, json!({"type": "integer", "minimum": least, "maximum": MOST as u64}));
         number.map(|number| number as u64)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::rows::Row;
+use crate::data::rows::{Message, Row};
 use crate::error::{Failure, Within};
 use crate::eval::extract::exact_match;
 use crate::eval::judge::Judge;
@@ -127,7 +127,7 @@ pub fn ask(
 fn say(context: &Context<'_>, model: &Model, asked: &Questions, batch_size: usize, name: &str) -> Result<Vec<Said>, Failure> {
     let mut prompts = Vec::with_capacity(asked.rows.len());
     for row in &asked.rows {
-        prompts.push(model.text.encode_prompt(row.question()).within(|| format!("prompt {}", row.id))?);
+        prompts.push(asked_tokens(model, row.question()).within(|| format!("prompt {}", row.id))?);
     }
     let sampling = greedy(model, asked.suite.max_new_tokens);
     let mut decoder = context.compute.load(model)?;
@@ -138,6 +138,19 @@ fn say(context: &Context<'_>, model: &Model, asked: &Questions, batch_size: usiz
         .into_iter()
         .map(|reply| Ok(Said { text: model.text.decode(&reply.tokens)?, ended: reply.ended, tokens: reply.tokens.len() as u32 }))
         .collect()
+}
+
+/// The tokens of a conversation that a model is to answer.
+///
+/// # Errors
+/// When they cannot be made, or fill the model's context.
+pub fn asked_tokens(model: &Model, messages: &[Message]) -> Result<Vec<u32>, Failure> {
+    let (tokens, room) = (model.text.encode_prompt(messages)?, model.config.max_position_embeddings);
+    if tokens.len() >= room {
+        let message = format!("it has {} tokens, and the model's context is {room}", tokens.len());
+        return Err(Failure::new("too-long", message).remedy("shorten it, or leave it out"));
+    }
+    Ok(tokens)
 }
 
 /// Greedy decoding up to a number of tokens.

@@ -18,7 +18,7 @@ use crate::model::generate::generate;
 use crate::pipeline::settings::Probe;
 use crate::record::{Figure, FirstToken, ProbeReference, ReferenceRefusal, Verdict};
 
-use super::evaluate::{backend_failed, greedy};
+use super::evaluate::{asked_tokens, backend_failed, greedy};
 use super::fetch::Model;
 use super::{Context, read_json, write_json};
 
@@ -130,7 +130,7 @@ pub fn reference(context: &Context<'_>, aligned: &Model, input: &ProbeInput<'_>,
 fn make(context: &Context<'_>, model: &Model, input: &ProbeInput<'_>, judge: &Judge) -> Result<Reference, Failure> {
     let mut decoder = context.compute.load(model)?;
     let encode = |rows: &[Row]| -> Result<Vec<Vec<u32>>, Failure> {
-        rows.iter().map(|row| model.text.encode_prompt(row.question()).within(|| format!("probe prompt {}", row.id))).collect()
+        rows.iter().map(|row| asked_tokens(model, row.question()).within(|| format!("probe prompt {}", row.id))).collect()
     };
     let prompts = encode(input.harmful)?;
     // The judge needs a whole sentence; the probe keeps the first tokens of it.

@@ -92,6 +92,35 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             |h| h.write("benign_probes.jsonl", "{\"prompt\": \"Where does the cedar grow in 2?\"}\n"),
             &["suite benign", "benign_probes.jsonl"],
         ),
+        ("no judge", |h| h.pipeline("floor: 0.0\n", "floor: 0.0\n  judges: []\n"), &["no judge", "phrases"]),
+        ("several seeds", |h| h.pipeline("name: tiny\n", "name: tiny\nseeds: [0, 1]\n"), &["--set seeds=[0]"]),
+        ("a percentage for a share", |h| h.pipeline("drop_at_most: 0.05", "at_most: 5"), &["share from 0 to 1", "0.05"]),
+        (
+            "an arm that says nothing",
+            |h| h.pipeline("dense: {train: complement}", "dense: {learning_rate: 1e-3}"),
+            &["does not say what it trains", "train: all"],
+        ),
+        (
+            "a density that means nothing",
+            |h| h.pipeline("unprotected: {train: all}", "unprotected: {train: all, density: 0.1}"),
+            &["unprotected", "remove density"],
+        ),
+        ("an arm outside the folder", |h| h.pipeline("dense: {train: complement}", "\"../x\": {train: complement}"), &["../x", "letters"]),
+        ("a number without bound", |h| h.pipeline("max_new_tokens: 8", "max_new_tokens: 99999999999"), &["max_new_tokens", "1000000"]),
+        (
+            "a number written as text",
+            |h| {
+                let text = std::fs::read_to_string(h.path("model/config.json")).unwrap().replace("10000.0", "\"10000\"");
+                h.write("model/config.json", text);
+            },
+            &["rope_theta", "above 0"],
+        ),
+        (
+            "a prompt past the context",
+            |h| h.write("harmful.jsonl", format!("{{\"prompt\": \"{}\"}}\n", "why ".repeat(300))),
+            &["context is 512"],
+        ),
+        ("rows longer than the context", |h| h.pipeline("  save_steps: 2", "  max_length: 600"), &["600", "512"]),
         ("a file in the way of a folder", |h| h.write("runs", "mine"), &["runs"]),
     ];
     let mut without_remedy = Vec::new();

@@ -213,6 +213,21 @@ fn check_reads_the_data_and_prints_every_default_as_yaml() {
 }
 
 #[test]
+fn another_configuration_or_special_token_is_another_model() {
+    let home = Home::new();
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    for (file, from, to) in [("config.json", "10000.0", "20000.0"), ("tokenizer_config.json", "\"<s>\"", "\"</s>\"")] {
+        let path = format!("model/{file}");
+        let before = std::fs::read_to_string(home.path(&path)).unwrap();
+        assert!(before.contains(from), "{before}");
+        home.write(&path, before.replacen(from, to, 1));
+        let (text, _) = told(&home.run(&["run", "p.yaml"]));
+        assert!(text.contains("✓ align in") && text.contains("✓ finetune protected in"), "{file}: {text}");
+    }
+}
+
+#[test]
 fn chat_answers_each_line_with_each_model() {
     use std::io::Write;
     let home = Home::new();
