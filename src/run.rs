@@ -300,12 +300,13 @@ pub fn write_reports(record: &Record, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The tickets and the arms' models, linked from the store.
+/// The aligned model where the run made it, the tickets and the arms' models, linked from the store.
 fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<(), Failure> {
     for timing in context.timings.borrow().iter() {
         let entry = context.store.root().join(&timing.key);
-        let Some((kind, name)) = timing.stage.split_once(' ') else { continue };
+        let (kind, name) = timing.stage.split_once(' ').unwrap_or((&timing.stage, ""));
         let target = match kind {
+            "align" => folder.join("aligned"),
             "extract" if name == "ticket" => folder.to_path_buf(),
             "extract" => folder.join("tickets").join(name),
             "finetune" => folder.join("arms").join(name.replace(' ', "-")),

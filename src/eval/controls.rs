@@ -44,7 +44,9 @@ pub fn findings(record: &Record) -> Findings {
             };
             let share = gain_share(aligned, control, protected);
             let learned_less = share.filter(|&share| share < EQUAL_UTILITY);
-            if refusals != Refusals::Fewer && learned_less.is_none() && !as_good.contains(&control.name.as_str()) {
+            // An arm around the same ticket says nothing against it.
+            let of_the_ticket = control.settings.pointer("/ticket/named").is_some();
+            if refusals != Refusals::Fewer && learned_less.is_none() && !of_the_ticket && !as_good.contains(&control.name.as_str()) {
                 as_good.push(control.name.as_str());
             }
             let utility = match learned_less {

@@ -92,6 +92,12 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             |h| h.write("benign_probes.jsonl", "{\"prompt\": \"Where does the cedar grow in 2?\"}\n"),
             &["suite benign", "benign_probes.jsonl"],
         ),
+        ("no model there", |h| h.pipeline("base: model", "base: modell"), &["model.base", "modell", "hf://"]),
+        (
+            "no ticket there",
+            |h| h.pipeline("score: snip, data: safety.jsonl, density: 0.5", "file: none.safetensors"),
+            &["ticket.file", "none.safetensors", "ticket extract"],
+        ),
         ("no judge", |h| h.pipeline("floor: 0.0\n", "floor: 0.0\n  judges: []\n"), &["no judge", "phrases"]),
         ("several seeds", |h| h.pipeline("name: tiny\n", "name: tiny\nseeds: [0, 1]\n"), &["--set seeds=[0]"]),
         ("a percentage for a share", |h| h.pipeline("drop_at_most: 0.05", "at_most: 5"), &["share from 0 to 1", "0.05"]),

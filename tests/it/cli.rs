@@ -47,7 +47,7 @@ fn a_run_goes_to_its_verdict_and_is_reused_and_proven() {
 
     // The ticket's weights kept their bits; one flipped bit is found and its tensor named.
     let ticket = latest.join("ticket.safetensors");
-    let aligned = aligned_folder(&home);
+    let aligned = latest.join("aligned");
     let tuned = latest.join("arms/protected");
     let verify = |tuned: &Path| {
         told(&home.run(&["verify", "--ticket", ticket.to_str().unwrap(), aligned.to_str().unwrap(), tuned.to_str().unwrap()]))

@@ -6,7 +6,7 @@ mod gate;
 mod ticket;
 mod training;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::evaluate::evaluate;
 use self::finetune::finetune;
@@ -57,6 +57,16 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
     Some(pipeline)
 }
 
+/// A path of the pipeline; a problem where nothing is there.
+fn existing(section: &mut Section<'_>, key: &'static str, path: &Path, remedy: &str, findings: &mut Findings) -> PathBuf {
+    if !path.exists() {
+        let place = section.get(key).map_or(section.place, |node| node.place);
+        let name = section.join(key);
+        findings.problem(place, &name, format!("{name}: there is nothing at {}", path.display()), Some(remedy.into()));
+    }
+    path.to_path_buf()
+}
+
 /// Names become folders and parts of metrics: `name`, arms, tickets and suites.
 fn folder_name(name: &str, place: Place, path: &str, findings: &mut Findings) {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
@@ -91,14 +101,16 @@ fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
     let mut section = Section::new(node, "model", findings);
     let mut place_of = |key: &'static str, section: &mut Section<'_>| {
         let source = section.text(key, findings)?;
-        Some(if source.contains("://") || source.starts_with("builtin:") {
-            source
-        } else {
-            folder.join(source).to_string_lossy().into_owned()
-        })
+        if source.contains("://") || source.starts_with("builtin:") {
+            return Some(source);
+        }
+        let remedy = "write hf://OWNER/NAME@COMMIT, a Hugging Face folder, or a .gguf file";
+        Some(existing(section, key, &folder.join(source), remedy, findings).to_string_lossy().into_owned())
     };
     let (base, aligned) = (place_of("base", &mut section), place_of("aligned", &mut section));
-    let chat_template = section.text("chat_template", findings).map(|path| folder.join(path));
+    let chat_template = section
+        .text("chat_template", findings)
+        .map(|path| existing(&mut section, "chat_template", &folder.join(path), "give a Jinja file", findings));
     let system = section.text("system", findings);
     let dtype = section.choice("dtype", &[("source", Dtype::Source), ("f32", Dtype::F32)], findings).unwrap_or(Dtype::Source);
     section.finish(findings);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::existing;
 use crate::pipeline::data::source;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section};
@@ -16,7 +17,9 @@ pub(super) fn ticket(node: &Node, name: &str, path: &str, folder: &Path, finding
     let density = section.number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings).unwrap_or(0.5);
     let scope = section.choice("scope", &[("global", Scope::Global), ("tensor", Scope::Tensor)], findings).unwrap_or(Scope::Global);
     let max_length = section.whole("max_length", 2, findings).unwrap_or(512) as usize;
-    let file = section.text("file", findings).map(|file| folder.join(file));
+    let file = section.text("file", findings).map(|file| {
+        existing(&mut section, "file", &folder.join(file), "extract one: steadfast ticket extract PIPELINE --out FILE", findings)
+    });
     let place = section.place;
     section.finish(findings);
     if score == Score::Snip && data.is_none() && file.is_none() {
