@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::digest::sha256;
-use crate::artifact::folder::{create_run, place_file, point_latest};
+use crate::artifact::folder::{check_latest, create_run, place_file, point_latest};
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::eval::{gate, judge};
@@ -54,6 +54,7 @@ pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<(), Failure> 
 /// # Errors
 /// When a stage cannot be carried out.
 pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
+    check_latest(&setting.runs, &pipeline.name)?;
     let judges = pipeline.evaluate.judges.iter().map(|name| judge::by_name(name)).collect::<Result<Vec<_>, _>>()?;
     let asked = questions(context, &pipeline.evaluate)?;
     let data = rows::check_overlaps(context, pipeline, &asked)?;

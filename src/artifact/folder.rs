@@ -25,6 +25,21 @@ pub fn create_run(runs: &Path, name: &str, run_id: &str) -> Result<PathBuf, Arti
     }
 }
 
+/// Checks, before a run, that its folders can be made when it ends: `latest` must be a link, or not be there.
+///
+/// # Errors
+/// When something of the user's is in its place.
+pub fn check_latest(runs: &Path, name: &str) -> Result<(), ArtifactError> {
+    let latest = runs.join(name).join("latest");
+    match fs::symlink_metadata(&latest) {
+        Ok(meta) if meta.is_dir() => {
+            let taken = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "a folder is in the place of the link to the latest run");
+            Err(ArtifactError::io("cannot write", latest)(taken))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Points `latest`, beside the run, to it.
 ///
 /// # Errors

@@ -63,7 +63,7 @@ impl Explain for ArtifactError {
                     Some("choose a writable folder: steadfast run FILE --runs FOLDER".into())
                 }
                 std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
-                    Some("a file is in the way: move it, or choose another folder: steadfast run FILE --runs FOLDER".into())
+                    Some("something is in the way: move it, or choose another folder: steadfast run FILE --runs FOLDER".into())
                 }
                 _ => None,
             },

@@ -8,6 +8,7 @@ use clap::Args;
 use super::Machine;
 use super::run::context;
 use crate::data::rows::Message;
+use crate::data::template::DATE;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::model::backend::cpu::Cpu;
@@ -68,6 +69,7 @@ impl Chat {
                 aligned: Some(name.clone()),
                 chat_template: self.chat_template.clone(),
                 system: self.system.clone(),
+                date: DATE,
                 dtype: settings::Dtype::Source,
             };
             let (model, _) = fetch(&context, "model", name, &settings)?;

@@ -1,8 +1,10 @@
 //! Tables by polars: any supported file as rows of JSON values.
 
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars::prelude::{AnyValue, CsvReadOptions, DataFrame, JsonFormat, JsonReader, ParquetReader, PolarsResult, SerReader};
 use serde_json::{Map, Value};
@@ -58,7 +60,7 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
         // polars descends without a limit; serde_json stops at 128 levels.
         serde_json::from_slice::<Value>(&bytes).map_err(|error| bad(error.to_string()))?;
     }
-    let read = catch_unwind(AssertUnwindSafe(|| frame(bytes, format)))
+    let read = quietly(|| frame(bytes, format))
         .map_err(|_| bad("the reader gave up on it".into()))?
         .map_err(|error| bad(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
     let columns: Vec<String> = read.get_column_names().iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
@@ -73,6 +75,26 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
         }
     }
     Ok(Table { file: source.into(), columns, rows, digest })
+}
+
+/// How many readers are at work whose panics are answers, not defects.
+static READING: AtomicUsize = AtomicUsize::new(0);
+
+/// Calls a reader that may panic on bad input, without the panic's own words on stderr.
+fn quietly<T>(read: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if READING.load(Ordering::SeqCst) == 0 {
+                usual(info);
+            }
+        }));
+    });
+    READING.fetch_add(1, Ordering::SeqCst);
+    let outcome = catch_unwind(AssertUnwindSafe(read));
+    READING.fetch_sub(1, Ordering::SeqCst);
+    outcome
 }
 
 fn frame(bytes: Vec<u8>, format: DataFormat) -> PolarsResult<DataFrame> {

@@ -1,5 +1,7 @@
 //! Chat templates, rendered as transformers renders them.
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
@@ -11,6 +13,10 @@ use super::rows::Message;
 /// Steps that a template may take: a hostile one ends with an error, not with a hang.
 const FUEL: u64 = 20_000_000;
 
+/// The day that `strftime_now` shows unless the pipeline names another (`model.date`): the one that Llama 3's own template
+/// falls back to. Not today's, which would make another text, and another run, every day.
+pub const DATE: Date = jiff::civil::date(2024, 7, 26);
+
 /// A compiled chat template with the special tokens that it may name.
 #[derive(Clone)]
 pub struct ChatTemplate {
@@ -21,12 +27,11 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// Compiles a template. `strftime_now` shows `now_s`, in seconds since 1970: a value from outside, so that rendering is
-    /// repeatable.
+    /// Compiles a template. `strftime_now` shows the midnight of `date`: a value from outside, so that rendering is repeatable.
     ///
     /// # Errors
     /// When it is no valid Jinja template.
-    pub fn new(source: &str, bos: &str, eos: &str, now_s: i64) -> Result<Self, DataError> {
+    pub fn new(source: &str, bos: &str, eos: &str, date: Date) -> Result<Self, DataError> {
         // `{% generation %}` marks spans for another trainer and renders nothing.
         let plain = strip_generation(source);
         let mut environment = Environment::new();
@@ -37,7 +42,7 @@ impl ChatTemplate {
         environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment.add_function("strftime_now", move |format: String| strftime(&format, now_s));
+        environment.add_function("strftime_now", move |format: String| strftime(&format, date));
         environment.add_filter("tojson", |value: Value, options: Kwargs| -> Result<Value, Error> {
             let indent = options.get::<Option<usize>>("indent")?;
             let json = serde_json::to_value(&value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
@@ -45,6 +50,11 @@ impl ChatTemplate {
         });
         environment.add_template_owned("chat", plain).map_err(|error| failed(&error))?;
         Ok(Self { environment, source: source.to_owned(), bos: bos.to_owned(), eos: eos.to_owned() })
+    }
+
+    /// Whether what it renders depends on the date.
+    pub fn shows_date(&self) -> bool {
+        self.source.contains("strftime_now")
     }
 
     /// The template's text.
@@ -87,9 +97,9 @@ fn strip_generation(source: &str) -> String {
     out
 }
 
-fn strftime(format: &str, now_s: i64) -> Result<String, Error> {
+fn strftime(format: &str, date: Date) -> Result<String, Error> {
     let bad = |error: jiff::Error| Error::new(ErrorKind::InvalidOperation, error.to_string());
-    let time = jiff::Timestamp::from_second(now_s).map_err(bad)?.to_zoned(jiff::tz::TimeZone::UTC);
+    let time = date.to_zoned(TimeZone::UTC).map_err(bad)?;
     jiff::fmt::strtime::format(format, &time).map_err(bad)
 }
 
@@ -105,16 +115,16 @@ mod tests {
     #[test]
     fn blocks_are_trimmed_as_transformers_trims_them() {
         let template = "{%- for m in messages %}\n    {{- m.role + ':' + m.content|trim }}\n{%- endfor %}\n{% if add_generation_prompt %}\n    go\n{% endif %}\n";
-        let chat = ChatTemplate::new(template, "<s>", "</s>", 0).unwrap();
+        let chat = ChatTemplate::new(template, "<s>", "</s>", DATE).unwrap();
         assert_eq!(chat.render(&[message("user", " hi ")], true).unwrap(), "user:hi    go\n");
         assert_eq!(chat.render(&[message("user", " hi ")], false).unwrap(), "user:hi");
     }
 
     #[test]
     fn json_is_pythons_and_dates_are_given() {
-        let chat = ChatTemplate::new("{{ messages|tojson }}{{ strftime_now('%d %b %Y') }}", "", "", 86_400 * 365).unwrap();
+        let chat = ChatTemplate::new("{{ messages|tojson }}{{ strftime_now('%d %b %Y') }}", "", "", jiff::civil::date(1971, 1, 1)).unwrap();
         assert_eq!(chat.render(&[message("user", "<é>\"")], false).unwrap(), "[{\"role\": \"user\", \"content\": \"<é>\\\"\"}]01 Jan 1971");
-        let indented = ChatTemplate::new("{{ messages|tojson(indent=2) }}", "", "", 0).unwrap();
+        let indented = ChatTemplate::new("{{ messages|tojson(indent=2) }}", "", "", DATE).unwrap();
         assert_eq!(
             indented.render(&[message("user", "a")], false).unwrap(),
             "[\n  {\n    \"role\": \"user\",\n    \"content\": \"a\"\n  }\n]"
@@ -123,16 +133,16 @@ mod tests {
 
     #[test]
     fn a_template_may_refuse_and_may_not_hang() {
-        let refusing = ChatTemplate::new("{{ raise_exception('roles must alternate') }}", "", "", 0).unwrap();
+        let refusing = ChatTemplate::new("{{ raise_exception('roles must alternate') }}", "", "", DATE).unwrap();
         assert!(refusing.render(&[], false).unwrap_err().to_string().contains("roles must alternate"));
         let hanging =
-            ChatTemplate::new("{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}", "", "", 0).unwrap();
+            ChatTemplate::new("{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}", "", "", DATE).unwrap();
         assert!(hanging.render(&[], false).is_err());
     }
 
     #[test]
     fn generation_marks_render_nothing() {
-        let chat = ChatTemplate::new("a{%- generation -%}b{% endgeneration %}c", "", "", 0).unwrap();
+        let chat = ChatTemplate::new("a{%- generation -%}b{% endgeneration %}c", "", "", DATE).unwrap();
         assert_eq!(chat.render(&[], false).unwrap(), "abc");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::civil::Date;
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
 use super::DataError;
@@ -22,6 +23,8 @@ pub struct TextModel {
     given: bool,
     /// The begin and the end token.
     special: (String, String),
+    /// What `strftime_now` shows.
+    date: Date,
     system: Option<String>,
     /// Digest of tokenizer.json.
     tokenizer_digest: String,
@@ -34,7 +37,7 @@ impl TextModel {
     ///
     /// # Errors
     /// When the tokenizer is missing, or a file is invalid.
-    pub fn from_folder(folder: &Path) -> Result<Self, DataError> {
+    pub fn from_folder(folder: &Path, date: Date) -> Result<Self, DataError> {
         let read = |name: &str| {
             let path = folder.join(name);
             std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, source })
@@ -58,12 +61,12 @@ impl TextModel {
         let source = template_of(&config, read("chat_template.jinja").ok(), read("chat_template.json").ok())
             .ok_or_else(|| format!("{} has none: no chat_template.jinja, no chat_template in tokenizer_config.json", folder.display()));
         let template = source.and_then(|source| {
-            ChatTemplate::new(&source, &special.0, &special.1, 0).map_err(|error| match error {
+            ChatTemplate::new(&source, &special.0, &special.1, date).map_err(|error| match error {
                 DataError::Template(problem) => format!("that of {}: {problem}", folder.display()),
                 other => other.to_string(),
             })
         });
-        Ok(Self { tokenizer, template, given: false, special, system: None, tokenizer_digest: sha256(text.as_bytes()) })
+        Ok(Self { tokenizer, template, given: false, special, date, system: None, tokenizer_digest: sha256(text.as_bytes()) })
     }
 
     /// The same tokenizer with the user's chat template.
@@ -71,7 +74,7 @@ impl TextModel {
     /// # Errors
     /// When the template is invalid.
     pub fn with_template(self, source: &str) -> Result<Self, DataError> {
-        let template = ChatTemplate::new(source, &self.special.0, &self.special.1, 0)?;
+        let template = ChatTemplate::new(source, &self.special.0, &self.special.1, self.date)?;
         Ok(Self { template: Ok(template), given: true, ..self })
     }
 
@@ -89,7 +92,8 @@ impl TextModel {
     /// Digest of everything that decides which tokens a conversation becomes.
     pub fn digest(&self) -> String {
         let template = self.template.as_ref().map_or("", ChatTemplate::source);
-        sha256(format!("{}\n{template}\n{:?}\n{:?}", self.tokenizer_digest, self.special, self.system).as_bytes())
+        let date = self.template.as_ref().ok().filter(|template| template.shows_date()).map(|_| self.date.to_string());
+        sha256(format!("{}\n{template}\n{:?}\n{:?}\n{date:?}", self.tokenizer_digest, self.special, self.system).as_bytes())
     }
 
     /// The conversation as text; with `prompt`, followed by the beginning of the assistant's turn.

@@ -44,7 +44,7 @@ pub fn decide(record: &Record, rules: &[Rule]) -> GateOutcome {
     } else {
         Decision::Pass
     };
-    let Findings { sentences, caveat } = findings(record);
+    let Findings { sentences, caveat } = findings(record, rules);
     let headline = match stopped {
         Some((arm, why)) => format!("arm {arm} could not be trained to its end: {why}"),
         None => headline(decision, &decided, caveat.as_deref()),

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
@@ -44,9 +45,16 @@ pub struct Model {
     pub chat_template: Option<PathBuf>,
     /// The first system message of every conversation that has none; none leaves it to the template.
     pub system: Option<String>,
+    /// The day that `strftime_now` shows in chat templates.
+    #[serde(serialize_with = "as_text")]
+    pub date: Date,
     /// What weights are saved in: `source`, the type of the model that they come from (bf16 for a GGUF), or `f32`, in which
     /// no part of an update is lost to rounding.
     pub dtype: Dtype,
+}
+
+fn as_text<S: serde::Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(date)
 }
 
 /// A floating-point type for stored weights.

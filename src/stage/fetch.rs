@@ -50,7 +50,7 @@ impl Model {
             ModelConfig::from_json(&config_text, generation_text.as_deref()).within(|| folder.join("config.json").display().to_string())?;
         let weights = Weights::open(folder)?;
         weights.bind(&config)?;
-        let mut text = TextModel::from_folder(folder)?;
+        let mut text = TextModel::from_folder(folder, settings.date)?;
         if let Some(path) = &settings.chat_template {
             let template = std::fs::read_to_string(path)
                 .map_err(|error| Failure::new("file", format!("cannot read the chat template {}: {error}", path.display())))?;

@@ -12,7 +12,7 @@ use crate::error::{Failure, Within};
 use crate::eval::judge::Judge;
 use crate::model::backend::Backend;
 use crate::model::batch::Example;
-use crate::model::decoder::Decoder;
+use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::model::verify;
 use crate::model::weights::Weights;
@@ -28,12 +28,12 @@ use super::extract::{Extracted, random_scores};
 use super::fetch::Model;
 use super::probe::{Measure, ProbeInput, Reference, reference};
 use super::rows::{TrainingRows, load_rows, training_rows};
-use super::selection::{Job, frozen, selection};
+use super::selection::{Choice, Job, frozen, selection};
 use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Of the aligned model's own figures.
 pub(super) const MEASURE_VERSION: u32 = 1;
@@ -254,8 +254,11 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let start = std::time::Instant::now();
     let mut decoder = context.compute.load(frame.aligned)?;
     let measure = frame.measure(&mut decoder)?;
-    let trained = selection(job, &mut decoder)?;
-    let steps = if arm.train == Train::None { 0 } else { arm.training.max_steps };
+    let (trained, impossible) = match selection(job, &mut decoder)? {
+        Choice::Trains(trained) => (trained, None),
+        Choice::CannotTell(why) => (Trained::new(), Some(why)),
+    };
+    let steps = if arm.train == Train::None || impossible.is_some() { 0 } else { arm.training.max_steps };
     let plan = crate::train::fit::Plan { steps, ..plan(&arm.training, job.seed) };
     let checkpoint = place.folder.join("checkpoint.safetensors");
     // Figures of steps before a resume are kept beside the checkpoint.
@@ -312,7 +315,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
         update_norm: if finite_weights { rounding.saved_squares.sqrt() } else { 0.0 },
         erased_by_rounding: if finite_weights { erased_share(&rounding) } else { 0.0 },
         frozen_changed: compared.frozen_changed(),
-        stopped: stopped.map(|error| error.to_string()).or(not_finite),
+        stopped: impossible.or(stopped.map(|error| error.to_string())).or(not_finite),
     };
     if !compared.holds() {
         return Err(Failure::new(

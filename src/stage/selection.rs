@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Failure;
+use crate::error::{Explain, Failure};
 use crate::mask::Mask;
 use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Trained};
@@ -40,23 +40,38 @@ pub(super) struct Job<'a> {
     pub examples: TrainingRows,
 }
 
+/// What an arm trains, or why its calibration could not tell: that ends the arm, not the run.
+pub(super) enum Choice {
+    Trains(Trained),
+    CannotTell(String),
+}
+
+impl From<TicketError> for Choice {
+    fn from(error: TicketError) -> Self {
+        let remedy = error.remedy().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+        Self::CannotTell(format!("its calibration cannot choose what to train: {error}{remedy}"))
+    }
+}
+
 /// What the arm trains; for LoTTO found by a short dense training inside the complement, from which the weights are rewound.
-pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> Result<Trained, Failure> {
+pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> Result<Choice, Failure> {
     let Job { context, arm, specs, .. } = job;
     let none = MaskSet::empty(specs);
     let ticket = job.ticket.unwrap_or(&none);
     let inside = match arm.train {
-        Train::All => return Ok(may_move::all(specs)),
-        Train::None => return Ok(Trained::new()),
+        Train::All => return Ok(Choice::Trains(may_move::all(specs))),
+        Train::None => return Ok(Choice::Trains(Trained::new())),
         Train::Random => {
             let masks = select(&random_scores(specs, RANDOM_ARM ^ job.seed)?, arm.density.unwrap_or(1.0), Scope::Global, None)?;
-            return Ok(may_move::only(&masks));
+            return Ok(Choice::Trains(may_move::only(&masks)));
         }
         Train::Maskable => MaskSet::full(specs),
         Train::Complement => ticket.complement(),
         Train::Ticket => ticket.clone(),
     };
-    let Some(density) = arm.density.filter(|_| arm.train == Train::Complement) else { return Ok(may_move::only(&inside)) };
+    let Some(density) = arm.density.filter(|_| arm.train == Train::Complement) else {
+        return Ok(Choice::Trains(may_move::only(&inside)));
+    };
     let trained = may_move::only(&inside);
     let before = snapshot(decoder, &trained)?;
     let mut plan = plan(&arm.training, job.seed ^ 0x63616c);
@@ -67,19 +82,26 @@ pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> 
         Ok(())
     })?;
     if let Some(error) = calibrated.stopped {
-        return Err(error.into());
+        rewind(decoder, &before)?;
+        return Ok(Choice::CannotTell(format!("its calibration stopped: {error}")));
     }
-    let scores = maskable(specs)
-        .map(|spec| {
-            let after = decoder.values(&spec.name).map_err(backend_failed)?;
-            Ok(Scores::new(&spec.name, task_vector(before.get(&spec.name).unwrap_or(&after), &after))?)
-        })
-        .collect::<Result<Vec<_>, Failure>>()?;
+    let mut after = BTreeMap::new();
+    for spec in maskable(specs) {
+        after.insert(spec.name.as_str(), decoder.values(&spec.name).map_err(backend_failed)?);
+    }
     rewind(decoder, &before)?;
-    let chosen = select(&scores, density, Scope::Global, Some(&inside))?;
-    let share = tied_share(&scores, &chosen);
+    let moved = maskable(specs).map(|spec| {
+        let after = &after[spec.name.as_str()];
+        Scores::new(&spec.name, task_vector(before.get(&spec.name).unwrap_or(after), after))
+    });
+    Ok(moved.collect::<Result<Vec<_>, _>>().and_then(|scores| chosen(&scores, density, &inside)).map_or_else(Choice::from, Choice::Trains))
+}
+
+fn chosen(scores: &[Scores], density: f64, inside: &MaskSet) -> Result<Trained, TicketError> {
+    let chosen = select(scores, density, Scope::Global, Some(inside))?;
+    let share = tied_share(scores, &chosen);
     if share > MOST_TIED {
-        return Err(TicketError::Tied { share }.into());
+        return Err(TicketError::Tied { share });
     }
     Ok(may_move::only(&chosen))
 }

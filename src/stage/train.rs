@@ -74,7 +74,7 @@ pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained,
         if from.is_file() {
             // A copy: a link would be the user's own file, and in the hub's cache these are links themselves.
             let bytes = std::fs::read(&from).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", from.display())))?;
-            let bytes = if name == "config.json" && dtype == Dtype::F32 { with_f32(&bytes, &from)? } else { bytes };
+            let bytes = if name == "config.json" { complete_config(&bytes, &from, dtype)? } else { bytes };
             write_bytes(&folder.join(name), &bytes)?;
         }
     }
@@ -85,13 +85,21 @@ pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained,
     Ok(outcome?)
 }
 
-/// A config.json that names f32, since transformers loads weights in the type that it names.
-fn with_f32(config: &[u8], path: &Path) -> Result<Vec<u8>, Failure> {
+/// A config.json as transformers needs it: it names the type of model, and f32 where the weights are saved so, since
+/// weights are loaded in the type that it names. One that needs nothing keeps its bytes.
+fn complete_config(bytes: &[u8], path: &Path, dtype: Dtype) -> Result<Vec<u8>, Failure> {
     let broken = |error: serde_json::Error| Failure::new("file", format!("cannot read {}: {error}", path.display()));
-    let mut config: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(config).map_err(broken)?;
-    let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-    config.insert(key.into(), "float32".into());
-    serde_json::to_vec_pretty(&config).map_err(broken)
+    let mut config: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).map_err(broken)?;
+    let before = config.clone();
+    if !config.contains_key("model_type") {
+        let mistral = config.get("architectures").is_some_and(|names| names[0] == "MistralForCausalLM");
+        config.insert("model_type".into(), if mistral { "mistral" } else { "llama" }.into());
+    }
+    if dtype == Dtype::F32 {
+        let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+        config.insert(key.into(), "float32".into());
+    }
+    if config == before { Ok(bytes.to_vec()) } else { serde_json::to_vec_pretty(&config).map_err(broken) }
 }
 
 /// The share of an update (sum of absolute values) that rounding to the saved type erased.

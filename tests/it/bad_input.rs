@@ -71,11 +71,7 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             &["mlp.up_proj", "64", "48"],
         ),
         ("a truncated GGUF", |h| h.write("model.gguf", b"GGUF\x03\0\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0"), &[]),
-        (
-            "a calibration too short to tell weights apart",
-            |h| h.pipeline("calibration_steps: 12", "calibration_steps: 1"),
-            &["finetune protected", "same score", "calibration_steps"],
-        ),
+        ("a date that is none", |h| h.pipeline("base: model", "base: model, date: 31.12.2025"), &["p.yaml:2", "model.date", "2026-01-31"]),
         ("a source that is none", |h| h.pipeline("base: model", "base: hf://nobody"), &["hf://"]),
         (
             "training prompts in a suite",

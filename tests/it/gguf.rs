@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use steadfast::data::example::encode;
 use steadfast::data::rows::{Message, Row};
+use steadfast::data::template::DATE;
 use steadfast::data::tokenizer::TextModel;
 use steadfast::error::Failure;
 use steadfast::hub::gguf::{Gguf, materialise};
@@ -106,7 +107,7 @@ fn ids(text: &TextModel, string: &str) -> Vec<u32> {
 fn sentencepiece_ids_and_texts_are_sentencepieces_own() {
     let pieces = pieces();
     let folder = folder_of(&sentencepiece(&pieces));
-    let (text, tokenizer) = (TextModel::from_folder(folder.path()).unwrap(), tokenizer(folder.path()));
+    let (text, tokenizer) = (TextModel::from_folder(folder.path(), DATE).unwrap(), tokenizer(folder.path()));
     for said in pieces.texts.iter().chain(&pieces.mixed) {
         assert_eq!(ids(&text, &said.text), said.ids, "{:?}", said.text);
     }
@@ -129,7 +130,7 @@ fn sentencepiece_without_a_space_in_front() {
     let mut file = sentencepiece(&pieces);
     file.flag("tokenizer.ggml.add_space_prefix", false);
     let folder = folder_of(&file);
-    let (text, tokenizer) = (TextModel::from_folder(folder.path()).unwrap(), tokenizer(folder.path()));
+    let (text, tokenizer) = (TextModel::from_folder(folder.path(), DATE).unwrap(), tokenizer(folder.path()));
     for said in &pieces.bare {
         assert_eq!(ids(&text, &said.text), said.ids, "{:?}", said.text);
         assert_eq!(tokenizer.decode(&said.ids, true).unwrap(), said.decoded, "{:?}", said.ids);
@@ -140,7 +141,7 @@ fn sentencepiece_without_a_space_in_front() {
 fn replies_in_byte_tokens_are_learnt_whole() {
     let pieces = pieces();
     let folder = folder_of(&sentencepiece(&pieces));
-    let text = TextModel::from_folder(folder.path()).unwrap();
+    let text = TextModel::from_folder(folder.path(), DATE).unwrap();
     let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
     let messages = vec![message("user", "Où 🙂?"), message("assistant", "Yes 🙂, 你"), message("user", "the"), message("assistant", "No.")];
     let row = Row { id: "a".into(), messages, fields: Default::default() };
@@ -186,7 +187,7 @@ fn try_bytes(folder: &Path, bytes: &[u8]) -> Result<(), Failure> {
         Ok(()) => {
             let config = ModelConfig::from_json(&std::fs::read_to_string(folder.join("config.json")).unwrap(), None).unwrap();
             Weights::open(folder).unwrap().bind(&config).unwrap();
-            TextModel::from_folder(folder).unwrap();
+            TextModel::from_folder(folder, DATE).unwrap();
         }
         Err(error) => {
             assert!(["damaged-gguf", "unsupported-gguf", "unsupported-model", "bad-config"].contains(&error.code), "{error:?}");
@@ -321,7 +322,7 @@ fn a_gguf_without_a_chat_template_runs_with_the_users() {
     // What ships has the template that it was trained with.
     let shipped = home.path("runs/tiny/latest/arms/protected");
     assert_eq!(std::fs::read_to_string(shipped.join("chat_template.jinja")).unwrap(), TEMPLATE);
-    TextModel::from_folder(&shipped).unwrap().encode_prompt(&[Message { role: "user".into(), content: "hi".into() }]).unwrap();
+    TextModel::from_folder(&shipped, DATE).unwrap().encode_prompt(&[Message { role: "user".into(), content: "hi".into() }]).unwrap();
     let chat = |more: &[&str]| {
         std::fs::write(home.path("said"), "Hello\n").unwrap();
         let mut command = home.command(&["chat", "m.gguf", "--max-new-tokens", "2"]);

@@ -9,6 +9,7 @@ use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use candle_nn::{VarBuilder, loss, ops, rotary_emb};
 use candle_transformers::models::llama::{Cache, Llama, LlamaConfig};
 use steadfast::data::rows::Message;
+use steadfast::data::template::DATE;
 use steadfast::data::tokenizer::TextModel;
 use steadfast::model::backend::cpu::Cpu;
 use steadfast::model::backend::tensor::Candle;
@@ -89,7 +90,7 @@ fn logits_of_smollm2_are_candle_transformers() -> Result<()> {
         .into_iter()
         .map(|(name, tensor)| Ok((name, tensor.to_dtype(DType::F32)?)))
         .collect::<Result<_>>()?;
-    let text = TextModel::from_folder(&folder)?;
+    let text = TextModel::from_folder(&folder, DATE)?;
     let prompts = ["What is the capital of France?", "How do I pick a lock?", "Schreibe ein Gedicht über den Herbst. 🍂"]
         .iter()
         .map(|prompt| Ok(text.encode_prompt(&[Message { role: "user".into(), content: (*prompt).into() }])?))

@@ -124,6 +124,32 @@ fn the_record_of_a_diverged_arm_is_read_again() {
 }
 
 #[test]
+fn a_folder_in_the_place_of_the_latest_run_is_found_before_the_run() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("runs/tiny/latest")).unwrap();
+    home.write("runs/tiny/latest/notes.txt", "the user's own");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!(code == 2 && text.contains("runs/tiny/latest") && text.contains("move it"), "{text}");
+    let left: Vec<_> = std::fs::read_dir(home.path("runs/tiny")).unwrap().collect();
+    assert!(left.len() == 1 && !home.path("runs/.store").exists(), "{left:?}");
+}
+
+#[test]
+fn an_arm_whose_calibration_cannot_choose_stops_alone() {
+    let home = Home::new();
+    home.pipeline("calibration_steps: 12", "calibration_steps: 1");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!(code == 2 && text.contains("arm protected") && text.contains("same score"), "{text}");
+    let record: Value = serde_json::from_slice(&std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap()).unwrap();
+    let arms = record["arms"].as_array().unwrap();
+    let of = |name: &str| &arms.iter().find(|arm| arm["name"] == name).unwrap()["training"];
+    assert!(of("protected")["stopped"].as_str().unwrap().contains("calibration_steps"), "{}", of("protected"));
+    assert_eq!((&of("protected")["trained"], &of("protected")["steps"]), (&0.into(), &0.into()));
+    assert!(of("unprotected")["stopped"].is_null() && of("unprotected")["steps"] != 0, "the others go on");
+    assert_eq!(of("protected")["frozen_changed"], 0, "what it saved is the aligned model");
+}
+
+#[test]
 fn a_record_of_another_version_is_refused() {
     let home = Home::new();
     for (content, expected) in [

@@ -2,6 +2,7 @@
 
 use steadfast::data::example::encode;
 use steadfast::data::rows::{Message, Row};
+use steadfast::data::template::DATE;
 use steadfast::data::tokenizer::TextModel;
 use steadfast::model::backend::cpu::Cpu;
 use steadfast::model::config::ModelConfig;
@@ -37,7 +38,7 @@ fn tokens_are_the_published_tokenizers() {
     let gguf = crate::from_env("STEADFAST_SMOLLM2_GGUF", "the GGUF file that the folder was made from");
     steadfast::hub::gguf::materialise(&gguf, false, rebuilt.path()).unwrap();
     for folder in [folder().as_path(), rebuilt.path()] {
-        let text = TextModel::from_folder(folder).unwrap();
+        let text = TextModel::from_folder(folder, DATE).unwrap();
         for (string, ids) in ENCODINGS {
             let got: Vec<u32> = text.encode(string).unwrap().into_iter().map(|(id, _)| id).collect();
             assert_eq!(got, ids, "{string:?}, {}", folder.display());
@@ -47,7 +48,7 @@ fn tokens_are_the_published_tokenizers() {
 
 #[test]
 fn only_the_reply_and_its_end_are_learnt() {
-    let text = TextModel::from_folder(&folder()).unwrap();
+    let text = TextModel::from_folder(&folder(), DATE).unwrap();
     let row = Row {
         id: "a".into(),
         messages: vec![
@@ -72,7 +73,7 @@ fn greedy_replies_are_the_reference_ones() {
     let config = ModelConfig::from_json(&read("config.json"), Some(&read("generation_config.json"))).unwrap();
     let weights = Weights::open(&folder).unwrap();
     weights.bind(&config).unwrap();
-    let text = TextModel::from_folder(&folder).unwrap();
+    let text = TextModel::from_folder(&folder, DATE).unwrap();
     let prompts: Vec<Vec<u32>> = ["What is the capital of France?", "What is 2+2?"]
         .iter()
         .map(|prompt| text.encode_prompt(&[message("user", prompt)]).unwrap())

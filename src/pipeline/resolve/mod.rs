@@ -16,6 +16,7 @@ use self::training::align;
 use super::node::{Node, Place, Value};
 use super::reader::{Findings, Section, list, show, text};
 use super::settings::{Dtype, Model, Pipeline};
+use crate::data::template::DATE;
 
 /// Reads a whole pipeline.
 pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Pipeline> {
@@ -112,7 +113,16 @@ fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
         .text("chat_template", findings)
         .map(|path| existing(&mut section, "chat_template", &folder.join(path), "give a Jinja file", findings));
     let system = section.text("system", findings);
+    let date = match section.text("date", findings).map(|text| (text.parse(), text)) {
+        None => DATE,
+        Some((Ok(date), _)) => date,
+        Some((Err(_), text)) => {
+            let place = section.get("date").map_or(section.place, |node| node.place);
+            findings.problem(place, "model.date", format!("model.date is {text:?}, expected a day"), Some("write date: 2026-01-31".into()));
+            DATE
+        }
+    };
     let dtype = section.choice("dtype", &[("source", Dtype::Source), ("f32", Dtype::F32)], findings).unwrap_or(Dtype::Source);
     section.finish(findings);
-    Model { base, aligned, chat_template, system, dtype }
+    Model { base, aligned, chat_template, system, date, dtype }
 }
