@@ -106,6 +106,7 @@ pub mod hub;
 pub mod mask;
 pub mod model;
 pub mod pipeline;
+pub mod random;
 pub mod record;
 pub mod report;
 pub mod run;

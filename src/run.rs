@@ -8,13 +8,15 @@ use crate::artifact::folder::{check_latest, create_run, place_file, point_latest
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::eval::{gate, judge};
-use crate::pipeline::settings::{Pipeline, Train};
+use crate::pipeline::settings::{Align, Pipeline, Train};
 use crate::record::{Arm, Cell, Decision, JudgeInfo, ModelOrigin, RECORD_VERSION, Record};
 use crate::report;
+use crate::stage::align::teach;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::finetune::{Frame, Tuned, finetune};
-use crate::stage::{Context, align, extract, nothing_to_preserve, rows};
+use crate::stage::initialise::initialise;
+use crate::stage::{Context, extract, nothing_to_preserve, rows};
 
 /// What enters a run from outside: clock and place, as values.
 pub struct Setting {
@@ -153,11 +155,18 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
         origins.push(origin);
         Ok(Some(model))
     };
-    let (base, given) = (fetched("base", &pipeline.model.base)?, fetched("aligned", &pipeline.model.aligned)?);
+    let (mut base, given) = (fetched("base", &pipeline.model.base)?, fetched("aligned", &pipeline.model.aligned)?);
+    if let Some(settings) = &pipeline.pretrain {
+        let fresh = initialise(context, settings, pipeline.seeds[0], &pipeline.model)?;
+        let lessons = Align { data: settings.data.clone(), training: settings.training.clone(), train: Train::All };
+        let made = teach(context, "pretrain", &fresh, &lessons, pipeline.seeds[0], &pipeline.model)?;
+        origins.push(made.origin("base", "made by pretrain", None));
+        base = Some(made);
+    }
     let aligned = match (given, &pipeline.align, &base) {
         (Some(given), _, _) => given,
         (None, Some(settings), Some(base)) => {
-            let made = align::align(context, base, settings, pipeline.seeds[0], &pipeline.model)?;
+            let made = teach(context, "align", base, settings, pipeline.seeds[0], &pipeline.model)?;
             origins.push(made.origin("aligned", "made by align", None));
             made
         }
@@ -307,6 +316,7 @@ fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<(), Failure> 
         let entry = context.store.root().join(&timing.key);
         let (kind, name) = timing.stage.split_once(' ').unwrap_or((&timing.stage, ""));
         let target = match kind {
+            "pretrain" => folder.join("base"),
             "align" => folder.join("aligned"),
             "extract" if name == "ticket" => folder.to_path_buf(),
             "extract" => folder.join("tickets").join(name),

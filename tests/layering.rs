@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms from the bottom to the top; modules of one room do not use each other, except along [`ALLOWED`].
 const ROOMS: [&[&str]; 9] = [
-    &["error", "event", "mask", "record"],
+    &["error", "event", "mask", "random", "record"],
     &["artifact"],
     &["model", "data", "ticket"],
     &["train", "eval", "hub"],

@@ -1,11 +1,20 @@
 //! The data sets that the project wrote, inside the program; their card is `datasets/README.md`.
 
-/// Their names, without `builtin:`.
-pub const NAMES: [&str; 8] = ["refusals", "helpful", "contrast", "harmful", "benign", "contrast-prompts", "probes", "benign-probes"];
+use std::borrow::Cow;
+
+use super::world;
+
+/// Names of the sets that are files, without `builtin:`.
+const FILES: [&str; 8] = ["refusals", "helpful", "contrast", "harmful", "benign", "contrast-prompts", "probes", "benign-probes"];
+
+/// The names of all sets, without `builtin:`.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FILES.into_iter().chain(world::NAMES)
+}
 
 /// A data set as JSONL text.
-pub fn text(name: &str) -> Option<&'static str> {
-    Some(match name {
+pub fn text(name: &str) -> Option<Cow<'static, str>> {
+    Some(Cow::Borrowed(match name {
         "refusals" => include_str!("../../datasets/refusals.jsonl"),
         "helpful" => include_str!("../../datasets/helpful.jsonl"),
         "contrast" => include_str!("../../datasets/contrast.jsonl"),
@@ -14,8 +23,8 @@ pub fn text(name: &str) -> Option<&'static str> {
         "contrast-prompts" => include_str!("../../datasets/contrast_prompts.jsonl"),
         "probes" => include_str!("../../datasets/probes.jsonl"),
         "benign-probes" => include_str!("../../datasets/benign_probes.jsonl"),
-        _ => return None,
-    })
+        _ => return world::text(name).map(Cow::Owned),
+    }))
 }
 
 #[cfg(test)]
@@ -27,7 +36,8 @@ mod tests {
     use crate::data::overlap::overlaps;
 
     fn column(name: &str, key: &str) -> Vec<String> {
-        let rows = text(name).unwrap().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let text = text(name).unwrap();
+        let rows = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         rows.map(|row| row[key].as_str().unwrap_or_else(|| panic!("{key} in {name}")).to_owned()).collect()
     }
 
@@ -55,9 +65,11 @@ mod tests {
     #[test]
     fn held_out_sets_are_large_and_varied() {
         for name in ["harmful", "benign", "contrast-prompts"] {
-            let prompts: BTreeSet<_> = column(name, "prompt").into_iter().collect();
+            // Each topic once: two phrasings of one topic are no two prompts.
+            let prompts: BTreeSet<_> = column(name, "topic").into_iter().collect();
+            assert_eq!(prompts.len(), column(name, "prompt").len(), "{name}");
             let kinds: BTreeSet<_> = column(name, "category").into_iter().collect();
-            assert!(prompts.len() >= 300 && kinds.len() >= 12, "{name}: {} prompts of {} kinds", prompts.len(), kinds.len());
+            assert!(prompts.len() >= 300 && kinds.len() >= 12, "{name}: {} topics of {} kinds", prompts.len(), kinds.len());
         }
     }
 }

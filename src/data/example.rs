@@ -46,6 +46,11 @@ pub fn encode(text: &TextModel, rows: &[Row], max_length: usize) -> Result<Encod
 /// Renders the conversation once, tokenises it once, and marks the tokens of every assistant turn: its text and the
 /// token that ends the turn, found by their place in the text.
 fn example(text: &TextModel, row: &Row) -> Result<Example, DataError> {
+    if let Some(plain) = row.plain_text() {
+        let tokens = text.encode_text(plain)?;
+        // The first token is predicted by nothing.
+        return Ok(Example { supervised: vec![true; tokens.len()], tokens });
+    }
     let whole = text.render(&row.messages, false)?;
     let mut spans = Vec::new();
     for (i, message) in row.messages.iter().enumerate() {

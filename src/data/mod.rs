@@ -9,6 +9,8 @@ pub mod spec;
 pub mod table;
 pub mod template;
 pub mod tokenizer;
+pub mod vocabulary;
+mod world;
 
 use std::path::PathBuf;
 
@@ -74,7 +76,7 @@ pub enum DataError {
         why: Emptiness,
     },
     /// No data set of this name is built in.
-    #[error("there is no builtin data set {0:?}; there are {names}", names = builtin::NAMES.join(", "))]
+    #[error("there is no builtin data set {0:?}; there are {names}", names = builtin::names().collect::<Vec<_>>().join(", "))]
     Builtin(String),
     /// The chat template is missing or failed.
     #[error("chat template: {0}")]
@@ -148,7 +150,7 @@ impl Explain for DataError {
                     .into(),
             ),
             Self::Builtin(name) => {
-                let near = builtin::NAMES.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))?;
+                let near = builtin::names().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))?;
                 Some(format!("did you mean builtin:{near}?"))
             }
         }

@@ -10,10 +10,13 @@ use super::table::{Table, read};
 use super::{DataError, Emptiness};
 use crate::artifact::digest::sha256;
 
+/// The role of a row of plain text, which is no turn of anybody.
+const TEXT: &str = "text";
+
 /// One turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// `system`, `user`, `assistant`.
+    /// `system`, `user`, `assistant`; `text` for a row that is plain text.
     pub role: String,
     /// What is said.
     pub content: String,
@@ -34,6 +37,11 @@ impl Row {
     /// The last thing that the user says; empty when the user says nothing.
     pub fn prompt(&self) -> &str {
         self.messages.iter().rfind(|message| message.role == "user").map_or("", |message| message.content.as_str())
+    }
+
+    /// The text of a row that is no conversation.
+    pub fn plain_text(&self) -> Option<&str> {
+        self.messages.iter().find(|message| message.role == TEXT).map(|message| message.content.as_str())
     }
 
     /// The conversation up to the user's last turn: what a model is asked.
@@ -80,7 +88,7 @@ impl Loaded {
     /// Names the first row in which the assistant says nothing at all.
     pub fn replies(&self) -> Result<usize, DataError> {
         let mut blank = 0;
-        for row in &self.rows {
+        for row in self.rows.iter().filter(|row| row.plain_text().is_none()) {
             let mut replies = row.messages.iter().filter(|message| message.role == "assistant").peekable();
             if replies.peek().is_none() {
                 return Err(DataError::Row {
@@ -126,7 +134,7 @@ pub fn load(spec: &DataSpec) -> Result<Loaded, DataError> {
                 continue;
             }
         }
-        if row.prompt().trim().is_empty() {
+        if row.plain_text().unwrap_or_else(|| row.prompt()).trim().is_empty() {
             loaded.empty += 1;
             continue;
         }
@@ -161,11 +169,13 @@ enum Shape {
     Pair(String, Option<String>, Option<String>),
     /// Instruction, input, output (Alpaca).
     Instruction,
+    /// A column of plain text.
+    Text(String),
 }
 
 impl Shape {
     fn of(table: &Table, columns: &Columns) -> Result<Self, DataError> {
-        let named = [&columns.prompt, &columns.response, &columns.system, &columns.messages, &columns.id, &columns.category];
+        let named = [&columns.prompt, &columns.response, &columns.system, &columns.messages, &columns.text, &columns.id, &columns.category];
         for column in named.into_iter().flatten() {
             require(table, column)?;
         }
@@ -175,6 +185,9 @@ impl Shape {
         }
         if let Some(prompt) = &columns.prompt {
             return Ok(Self::Pair(prompt.clone(), columns.response.clone(), columns.system.clone()));
+        }
+        if let Some(text) = &columns.text {
+            return Ok(Self::Text(text.clone()));
         }
         let system = columns.system.clone().or_else(|| has("system").then(|| "system".to_owned()));
         if has("messages") {
@@ -193,6 +206,9 @@ impl Shape {
         if has("question") && has("answer") {
             return Ok(Self::Pair("question".into(), Some("answer".into()), system));
         }
+        if has("text") {
+            return Ok(Self::Text("text".into()));
+        }
         Err(DataError::Shape { file: table.file.clone(), have: table.columns.clone() })
     }
 
@@ -205,6 +221,7 @@ impl Shape {
         };
         let read: Vec<&String> = match self {
             Self::Pair(prompt, response, system) => [Some(prompt), response.as_ref(), system.as_ref()].into_iter().flatten().collect(),
+            Self::Text(column) => vec![column],
             Self::Turns(..) | Self::Instruction => Vec::new(),
         };
         for column in read {
@@ -231,6 +248,7 @@ impl Shape {
                 }
                 messages
             }
+            Self::Text(column) => vec![message(TEXT, value(column))],
             Self::Instruction => {
                 let (instruction, input) = (value("instruction"), value("input"));
                 let prompt = if input.is_empty() { instruction } else { format!("{instruction}\n\n{input}") };

@@ -53,6 +53,8 @@ pub struct Columns {
     pub system: Option<String>,
     /// A list of `{role, content}`.
     pub messages: Option<String>,
+    /// Plain text, all of it to be learnt.
+    pub text: Option<String>,
     /// A row's id.
     pub id: Option<String>,
     /// A row's category.

@@ -129,6 +129,14 @@ impl TextModel {
         Ok(encoding.get_ids().iter().copied().zip(encoding.get_offsets().iter().copied()).collect())
     }
 
+    /// Token ids of plain text, ended by the end token.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        Ok(self.encode(&format!("{text}{}", self.special.1))?.into_iter().map(|(id, _)| id).collect())
+    }
+
     /// Text of token ids, without special tokens and without white space around it.
     ///
     /// # Errors

@@ -8,11 +8,71 @@ pub fn wilson(hits: u64, trials: u64) -> Option<(f64, f64)> {
     if trials == 0 {
         return None;
     }
-    let (n, p) = (trials as f64, hits as f64 / trials as f64);
-    let centre = p + Z * Z / (2.0 * n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    Some((((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)))
+    Some(wilson_with(hits as f64 / trials as f64, trials as f64, Z))
+}
+
+/// Wilson's interval of a rate p over n trials, which need not be whole, with this quantile.
+pub fn wilson_with(p: f64, n: f64, quantile: f64) -> (f64, f64) {
+    let z = quantile;
+    let centre = p + z * z / (2.0 * n);
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + z * z / n;
+    (((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0))
+}
+
+/// The mean of numbers by seed and prompt, with its variance when both are samples of many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crossed {
+    /// The mean.
+    pub mean: f64,
+    /// Its variance.
+    pub variance: f64,
+    /// Degrees of freedom of the variance.
+    pub freedom: f64,
+}
+
+/// The mean over S seeds (rows, at least two) and N prompts (columns, at least two), both random. The variance of the mean is
+/// (MS_seed + MS_prompt − MS_rest) ÷ (S N), at least what seeds or prompts alone would give; its freedom is Satterthwaite's.
+/// None for fewer, or rows of unequal length.
+///
+/// Sources: two-way random effects without replication (Searle, Casella, McCulloch 1992, chapter 4), Satterthwaite (1946).
+pub fn crossed(values: &[Vec<f64>]) -> Option<Crossed> {
+    let (s, n) = (values.len(), values.first()?.len());
+    if s < 2 || n < 2 || values.iter().any(|row| row.len() != n) {
+        return None;
+    }
+    let (seeds, prompts) = (s as f64, n as f64);
+    let by_seed: Vec<f64> = values.iter().map(|row| row.iter().sum::<f64>() / prompts).collect();
+    let by_prompt: Vec<f64> = (0..n).map(|p| values.iter().map(|row| row[p]).sum::<f64>() / seeds).collect();
+    let mean = by_seed.iter().sum::<f64>() / seeds;
+    let squares = |means: &[f64]| means.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    let (df_seed, df_prompt) = (seeds - 1.0, prompts - 1.0);
+    let df_rest = df_seed * df_prompt;
+    let ms_seed = prompts * squares(&by_seed) / df_seed;
+    let ms_prompt = seeds * squares(&by_prompt) / df_prompt;
+    let rest = values
+        .iter()
+        .zip(&by_seed)
+        .flat_map(|(row, of_seed)| row.iter().zip(&by_prompt).map(move |(value, of_prompt)| (value - of_seed - of_prompt + mean).powi(2)));
+    let ms_rest = rest.sum::<f64>() / df_rest;
+    let joint = ms_seed + ms_prompt - ms_rest;
+    let (variance, freedom) = if joint >= ms_seed.max(ms_prompt) {
+        (joint, joint.powi(2) / (ms_seed.powi(2) / df_seed + ms_prompt.powi(2) / df_prompt + ms_rest.powi(2) / df_rest))
+    } else if ms_seed > ms_prompt {
+        (ms_seed, df_seed)
+    } else {
+        (ms_prompt, df_prompt)
+    };
+    Some(Crossed { mean, variance: variance / (seeds * prompts), freedom })
+}
+
+/// The 97.5 % quantile of Student's distribution; the normal one's for very many degrees of freedom.
+pub fn t_quantile(freedom: f64) -> f64 {
+    use statrs::distribution::{ContinuousCDF, StudentsT};
+    if freedom > 1e6 {
+        return Z;
+    }
+    StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(f64::INFINITY, |student| student.inverse_cdf(0.975))
 }
 
 /// The difference rate(first) − rate(second) on the same prompts, with Newcombe's interval: (difference, low, high); none of
@@ -123,6 +183,25 @@ mod tests {
         near(mcnemar_exact(5, 5), 1.0);
         near(mcnemar_exact(0, 6), 0.03125);
         assert_eq!(mcnemar_exact(0, 0), 1.0);
+    }
+
+    /// scipy 1.17: `scipy.stats.t.ppf(0.975, df)`.
+    #[test]
+    fn quantiles_are_scipys() {
+        for (freedom, quantile) in [(1.0, 12.706205), (4.0, 2.776445), (4.7, 2.620726), (59.0, 2.000995), (1e9, 1.959964)] {
+            near(t_quantile(freedom), quantile);
+        }
+    }
+
+    /// By hand: seeds (1, 2 | 3, 6) have mean 3, MS_seed 9, MS_prompt 4, MS_rest 1, so variance 12 / 4.
+    #[test]
+    fn the_variance_of_a_crossed_mean_is_the_textbooks() {
+        let Crossed { mean, variance, freedom } = crossed(&[vec![1.0, 2.0], vec![3.0, 6.0]]).unwrap();
+        near(mean, 3.0);
+        near(variance, 3.0);
+        near(freedom, 144.0 / (81.0 + 16.0 + 1.0));
+        assert_eq!(crossed(&[vec![1.0, 2.0]]), None);
+        assert_eq!(crossed(&[vec![1.0, 2.0], vec![1.0]]), None);
     }
 
     #[test]

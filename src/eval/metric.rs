@@ -1,5 +1,6 @@
 //! Metrics of an arm, from the completions in the record.
 
+use super::outcomes::Outcomes;
 use crate::record::{Arm, Cell, Completion, Expect, Record, Verdict};
 
 /// What a metric counts.
@@ -68,23 +69,10 @@ pub fn arm<'a>(record: &'a Record, name: &str) -> Option<&'a Arm> {
     record.arms.iter().find(|arm| arm.name == name)
 }
 
-/// Whether each completion counts, seed after seed; empty when the suite was not asked.
-pub fn outcomes(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>) -> Vec<bool> {
-    last_cells(arm).filter_map(|cell| cell.completions.get(suite)).flatten().map(|completion| metric.counts(completion, judge)).collect()
-}
-
-/// Pairs (first, second) on the same prompts. The aligned model was asked once; it is paired with every seed.
-pub fn paired(first: &[bool], second: &[bool]) -> Vec<(bool, bool)> {
-    let n = first.len().max(second.len());
-    if first.is_empty() || second.is_empty() {
-        return Vec::new();
-    }
-    (0..n).map(|i| (first[i % first.len()], second[i % second.len()])).collect()
-}
-
-/// The share that counts; none of nothing.
-pub fn rate(outcomes: &[bool]) -> Option<f64> {
-    if outcomes.is_empty() { None } else { Some(outcomes.iter().filter(|&&hit| hit).count() as f64 / outcomes.len() as f64) }
+/// Whether each completion counts, by seed; empty when the suite was not asked.
+pub fn outcomes(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>) -> Outcomes {
+    let of_seed = |cell: &Cell| Some(cell.completions.get(suite)?.iter().map(|completion| metric.counts(completion, judge)).collect());
+    Outcomes(last_cells(arm).filter_map(of_seed).collect())
 }
 
 /// An arm's figure, averaged over seeds.

@@ -6,6 +6,7 @@ pub mod gate;
 pub mod interval;
 pub mod judge;
 pub mod metric;
+pub mod outcomes;
 pub mod rule;
 
 use crate::error::Explain;

@@ -1,5 +1,6 @@
-//! Where models come from: the hub, a folder, a GGUF file.
+//! Where models come from: the hub, a folder, a GGUF file, the program itself.
 
+pub mod builtin;
 pub mod gguf;
 pub mod remote;
 
@@ -14,6 +15,9 @@ pub enum HubError {
     /// The text names no source.
     #[error("{0:?} is no model source: there is no such folder or file, and it does not begin with hf://")]
     Unknown(String),
+    /// No model of this name is built in.
+    #[error("there is no builtin model {0:?}; there are {names}", names = builtin::NAMES.join(", "))]
+    Builtin(String),
     /// The part after hf:// is no repository.
     #[error("{0:?} is no repository of the hub")]
     Address(String),
@@ -31,6 +35,7 @@ impl Explain for HubError {
     fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) | Self::Address(_) => "unknown-source",
+            Self::Builtin(_) => "unknown-builtin",
             Self::NoModel { .. } => "no-model",
         }
     }
@@ -40,6 +45,7 @@ impl Explain for HubError {
             Self::Unknown(_) | Self::Address(_) => {
                 "write hf://OWNER/NAME@COMMIT, a folder with config.json, tokenizer.json and model.safetensors, or a .gguf file".into()
             }
+            Self::Builtin(_) => "write model: {aligned: builtin:tiny-aligned}".into(),
             Self::NoModel { .. } => "give a folder with config.json, tokenizer.json and model.safetensors: --set model.base=FOLDER".into(),
         })
     }
@@ -54,6 +60,8 @@ pub enum Source {
     Gguf(PathBuf),
     /// A repository of the hub.
     Hub(Remote),
+    /// A model inside the program, by its name.
+    Builtin(String),
 }
 
 impl Source {
@@ -62,6 +70,10 @@ impl Source {
     /// # Errors
     /// When it is no source that is known, or the folder has no model.
     pub fn parse(text: &str) -> Result<Self, HubError> {
+        if let Some(name) = text.strip_prefix("builtin:") {
+            let known = builtin::files(name).is_some();
+            return if known { Ok(Self::Builtin(name.into())) } else { Err(HubError::Builtin(name.into())) };
+        }
         if let Some(address) = text.strip_prefix("hf://") {
             return remote(address).map(Self::Hub).ok_or_else(|| HubError::Address(text.into()));
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::backend::{Backend, BackendError, Done};
 use super::decoder::{Decoder, Projected};
+use crate::random::mix;
 
 /// How a reply is produced.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,13 +184,7 @@ fn choose(logits: &[f32], sampling: &Sampling, prompt: usize, step: usize) -> u3
     weights[kept - 1].0
 }
 
-/// A number in [0, 1) that depends on nothing but its three counters. Source: SplitMix64 (Steele, Lea, Flood 2014), applied to each in turn.
+/// A number in [0, 1) that depends on nothing but its three counters.
 fn uniform(seed: u64, stream: u64, counter: u64) -> f64 {
-    let mix = |state: u64| {
-        let z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    };
     (mix(mix(mix(seed) ^ stream) ^ counter) >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -9,11 +9,20 @@ use crate::record::Expect;
 /// Checks the settings as a whole.
 pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let model = &pipeline.model;
-    match (&model.base, &model.aligned, &pipeline.align) {
+    if let (Some(_), Some(base)) = (&pipeline.pretrain, &model.base) {
+        findings.problem(
+            place,
+            "pretrain",
+            format!("the base is given ({base}) and made by pretrain"),
+            Some("remove model.base or pretrain".into()),
+        );
+    }
+    let base = model.base.is_some() || pipeline.pretrain.is_some();
+    match (base.then_some(()), &model.aligned, &pipeline.align) {
         (_, Some(_), Some(_)) => {
             findings.problem(place, "align", "the aligned model is given and made by align", Some("remove model.aligned or align".into()))
         }
-        (None, _, Some(_)) => findings.problem(place, "align", "align needs a base model", Some("write model.base".into())),
+        (None, _, Some(_)) => findings.problem(place, "align", "align needs a base model", Some("write model.base, or pretrain:".into())),
         (Some(_), None, None) => findings.problem(
             place,
             "model",
@@ -24,7 +33,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
         _ => {}
     }
     for ticket in &pipeline.tickets {
-        if ticket.score == Score::TaskVector && model.base.is_none() {
+        if ticket.score == Score::TaskVector && !base {
             findings.problem(
                 place,
                 &ticket.name,

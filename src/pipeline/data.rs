@@ -82,6 +82,7 @@ fn columns(node: &Node, path: &str, findings: &mut Findings) -> Columns {
         response: section.text("response", findings),
         system: section.text("system", findings),
         messages: section.text("messages", findings),
+        text: section.text("text", findings),
         id: section.text("id", findings),
         category: section.text("category", findings),
     };

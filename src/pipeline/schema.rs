@@ -13,6 +13,7 @@ use super::resolve;
 const EVERY_SECTION: &str = "
 name: every
 model: {base: hf://a/b@c}
+pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
 finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all}}}
@@ -23,7 +24,7 @@ gate: [{arm: NAME, metric: NAME.refusal_rate, drop_at_most: 0.05}]
 ";
 
 /// Keys that are read only to say that they are not supported yet.
-const REFUSED: [&str; 3] = ["pretrain", "sweep", "protect"];
+const REFUSED: [&str; 2] = ["sweep", "protect"];
 
 /// The schema, in JSON Schema 2020-12.
 pub fn schema() -> Json {
@@ -52,6 +53,7 @@ pub fn schema() -> Json {
         &[
             ("seeds", json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]})),
             ("model", with(section("model"), &[("base", texts.clone()), ("aligned", texts.clone())])),
+            ("pretrain", with(section("pretrain"), &[("data", data.clone()), ("architecture", section("pretrain.architecture"))])),
             ("align", with(section("align"), &[("data", data.clone())])),
             ("ticket", ticket.clone()),
             ("tickets", named(ticket)),

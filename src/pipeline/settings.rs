@@ -22,6 +22,8 @@ pub struct Pipeline {
     pub seeds: Vec<u64>,
     /// The models.
     pub model: Model,
+    /// How the base is made; none when it is given.
+    pub pretrain: Option<Pretrain>,
     /// How the base becomes the aligned model; none when it is given.
     pub align: Option<Align>,
     /// The pipeline's tickets in order; the first is named `ticket`, the others as under `tickets:`.
@@ -37,7 +39,7 @@ pub struct Pipeline {
 /// The models.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Model {
-    /// Before safety alignment; as written, paths absolute. Needed with `align:` and by a `task-vector` ticket.
+    /// Before safety alignment; as written, paths absolute. Needed with `align:` and by a `task-vector` ticket, unless `pretrain:` makes it.
     pub base: Option<String>,
     /// The aligned model; none when `align:` makes it from the base.
     pub aligned: Option<String>,
@@ -106,6 +108,36 @@ pub struct Training {
     pub adam_epsilon: f64,
     /// A resume checkpoint is written every so many steps; 0 = never.
     pub save_steps: u64,
+}
+
+/// How a base is made from nothing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pretrain {
+    /// Its shape.
+    pub architecture: Architecture,
+    /// The sources: texts, and conversations of which the replies are learnt.
+    pub data: Vec<DataSpec>,
+    /// Hyperparameters.
+    pub training: Training,
+}
+
+/// The shape of a new Llama with tied embeddings, under the names of `config.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Architecture {
+    /// Tokens of the tokenizer that is learnt from the data; at least the 256 bytes and four special tokens.
+    pub vocab_size: usize,
+    /// C.
+    pub hidden_size: usize,
+    /// F.
+    pub intermediate_size: usize,
+    /// L.
+    pub num_hidden_layers: usize,
+    /// H; divides C into heads of an even size.
+    pub num_attention_heads: usize,
+    /// KV; divides H.
+    pub num_key_value_heads: usize,
+    /// The longest sequence, in tokens.
+    pub max_position_embeddings: usize,
 }
 
 /// How the base becomes the aligned model: all weights, rows from every source in equal number in each step.

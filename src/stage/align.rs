@@ -1,4 +1,4 @@
-//! align: the base becomes the aligned model.
+//! pretrain, align: a model that learnt nothing becomes the base, the base the aligned model.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +37,20 @@ struct Report {
     erased_by_rounding: f64,
 }
 
-/// Aligns the base on safety pairs, benign pairs and benign pairs that sound harmful: rows from every source in equal number.
+/// Trains a model on its data: rows from every source in equal number. For `align` these are safety pairs, benign pairs and
+/// benign pairs that sound harmful. `what` is the stage's name.
 ///
 /// # Errors
 /// When the data cannot be used, training fails, or the store cannot be written.
-pub fn align(context: &Context<'_>, base: &Model, settings: &Align, seed: u64, model: &settings::Model) -> Result<Model, Failure> {
-    let rows = training_rows(context, "align", &settings.data, base, settings.training.max_length)?;
+pub fn teach(
+    context: &Context<'_>,
+    what: &str,
+    base: &Model,
+    settings: &Align,
+    seed: u64,
+    model: &settings::Model,
+) -> Result<Model, Failure> {
+    let rows = training_rows(context, what, &settings.data, base, settings.training.max_length)?;
     let parts = Parts {
         base: &base.digest,
         text: &base.text_digest,
@@ -53,7 +61,7 @@ pub fn align(context: &Context<'_>, base: &Model, settings: &Align, seed: u64, m
         dtype: model.dtype,
         numerics: context.compute.numerics(),
     };
-    let entry = context.stage("align", VERSION, &parts, |place| {
+    let entry = context.stage(what, VERSION, &parts, |place| {
         let specs = inventory(&base.config);
         let trained = if settings.train == Train::Maskable { may_move::only(&MaskSet::full(&specs)) } else { may_move::all(&specs) };
         let mut decoder = context.compute.load(base)?;
@@ -61,7 +69,7 @@ pub fn align(context: &Context<'_>, base: &Model, settings: &Align, seed: u64, m
         let checkpoint = place.folder.join("checkpoint.safetensors");
         let Fitted { progress, stopped } =
             fit::<_, TrainError>(&mut decoder, &rows.sources, &trained, &plan, Some(&checkpoint), &mut |step, _| {
-                context.progress("align", step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
+                context.progress(what, step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
                 Ok(())
             })?;
         if let Some(error) = stopped {
@@ -73,7 +81,7 @@ pub fn align(context: &Context<'_>, base: &Model, settings: &Align, seed: u64, m
         Ok(format!("loss {last:.3}"))
     })?;
     let report: Report = read_json(&entry, "training.json")?;
-    if let Some(warning) = rounding_warning("align", report.erased_by_rounding) {
+    if let Some(warning) = rounding_warning(what, report.erased_by_rounding) {
         context.warn(warning);
     }
     Model::open(&entry.folder, model)

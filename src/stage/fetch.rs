@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::artifact::digest::{sha256, sha256_file};
+use crate::artifact::write::write_bytes;
 use crate::data::tokenizer::TextModel;
 use crate::error::{Failure, Within};
 use crate::event::Event;
-use crate::hub::{Source, gguf};
+use crate::hub::{Source, builtin, gguf};
 use crate::model::config::ModelConfig;
 use crate::model::inventory::inventory;
 use crate::model::weights::Weights;
@@ -92,6 +93,7 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
     let (folder, revision) = match Source::parse(source).within(|| stage.clone())? {
         Source::Folder(folder) => (folder, None),
         Source::Gguf(path) => (materialised(context, &path, settings.dtype)?, None),
+        Source::Builtin(name) => (unpacked(context, &name)?, None),
         Source::Hub(remote) => {
             if !remote.pinned() {
                 context.warn(format!("{source} is not pinned to a commit: what it names may change"));
@@ -106,6 +108,19 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
     let note = format!("{} parameters, {}", origin.parameters, origin.dtype);
     (context.listener)(Event::StageFinished { stage, seconds, note });
     Ok((model, origin))
+}
+
+/// The Hugging Face folder of a builtin model, made once.
+fn unpacked(context: &Context<'_>, name: &str) -> Result<PathBuf, Failure> {
+    let files = builtin::files(name).unwrap_or_default();
+    let digests: Vec<String> = files.iter().map(|(_, bytes)| sha256(bytes)).collect();
+    let entry = context.stage(&format!("materialise {name}"), MATERIALISE_VERSION, &digests, |place| {
+        for (file, bytes) in files {
+            write_bytes(&place.folder.join(file), bytes)?;
+        }
+        Ok("a Hugging Face folder".into())
+    })?;
+    Ok(entry.folder)
 }
 
 /// The Hugging Face folder that a GGUF file becomes, made once.

@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod extract;
 pub mod fetch;
 pub mod finetune;
+pub mod initialise;
 pub mod probe;
 pub mod rows;
 mod selection;
@@ -95,9 +96,11 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 7] {
+pub fn versions() -> [(&'static str, u32); 9] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
+        ("initialise", initialise::VERSION),
+        ("pretrain", align::VERSION),
         ("align", align::VERSION),
         ("extract", extract::VERSION),
         ("reference", probe::VERSION),

@@ -102,6 +102,9 @@ pub fn training_rows(
 /// Names the row without a reply, or the most alike pair.
 pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions]) -> Result<BTreeMap<String, String>, Failure> {
     let mut training: Vec<(String, String, &DataSpec)> = Vec::new();
+    for (i, spec) in pipeline.pretrain.iter().flat_map(|pretrain| &pretrain.data).enumerate() {
+        training.push((format!("data.pretrain.{i}"), format!("pretrain data {}", spec.source), spec));
+    }
     for (i, spec) in pipeline.align.iter().flat_map(|align| &align.data).enumerate() {
         training.push((format!("data.align.{i}"), format!("align data {}", spec.source), spec));
     }
@@ -155,7 +158,8 @@ struct Prompts {
 
 impl Prompts {
     fn of(what: String, loaded: &Loaded) -> Self {
-        let rows = loaded.rows.iter().map(|row| (row.id.clone(), row.prompt().to_owned())).collect();
+        let rows =
+            loaded.rows.iter().filter(|row| row.plain_text().is_none()).map(|row| (row.id.clone(), row.prompt().to_owned())).collect();
         Self { what, rows, digest: loaded.content_digest() }
     }
 

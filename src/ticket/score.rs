@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::TicketError;
+use crate::random::{mix, stream};
 
 /// Scores of one maskable tensor, row-major, all ≥ 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,15 +38,8 @@ pub fn snip(weights: &[f32], mean_gradient: &[f32]) -> Vec<f32> {
     weights.iter().zip(mean_gradient).map(|(w, g)| (w * g).abs()).collect()
 }
 
-/// Numbers in (0, 1) from the seed, the tensor's name and the index alone. Source: SplitMix64.
+/// Numbers in (0, 1) from the seed, the tensor's name and the index alone.
 pub fn random(seed: u64, tensor: &str, len: usize) -> Vec<f32> {
-    let stream = tensor.bytes().fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
+    let stream = stream(seed, tensor);
     (0..len).into_par_iter().map(|i| ((mix(stream ^ i as u64) >> 41) as f32 + 0.5) / (1u64 << 23) as f32).collect()
-}
-
-fn mix(state: u64) -> u64 {
-    let z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

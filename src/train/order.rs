@@ -1,5 +1,7 @@
 //! The order in which rows come: a seeded shuffle of each source for every pass, sources in turn.
 
+use crate::random::{below, mix};
+
 /// Which rows each micro-batch takes. It is a function of seed and position alone, so a resumed run goes on exactly.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -55,17 +57,9 @@ fn shuffled(size: usize, seed: u64, source: u64, pass: u64) -> Vec<usize> {
     let mut rows: Vec<usize> = (0..size).collect();
     let stream = mix(mix(mix(seed) ^ source) ^ pass);
     for i in (1..size).rev() {
-        let j = ((u128::from(mix(stream ^ i as u64)) * (i as u128 + 1)) >> 64) as usize;
-        rows.swap(i, j);
+        rows.swap(i, below(stream, i as u64, i + 1));
     }
     rows
-}
-
-fn mix(state: u64) -> u64 {
-    let z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             &["ticket.file", "none.safetensors", "ticket extract"],
         ),
         ("no judge", |h| h.pipeline("floor: 0.0\n", "floor: 0.0\n  judges: []\n"), &["no judge", "phrases"]),
-        ("several seeds", |h| h.pipeline("name: tiny\n", "name: tiny\nseeds: [0, 1]\n"), &["--set seeds=[0]"]),
+        ("a seed twice", |h| h.pipeline("name: tiny\n", "name: tiny\nseeds: [0, 1, 0]\n"), &["seed 0 stands twice"]),
         ("a percentage for a share", |h| h.pipeline("drop_at_most: 0.05", "at_most: 5"), &["share from 0 to 1", "0.05"]),
         (
             "an arm that says nothing",
@@ -123,6 +123,23 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             &["context is 512"],
         ),
         ("rows longer than the context", |h| h.pipeline("  save_steps: 2", "  max_length: 600"), &["600", "512"]),
+        (
+            "data nested without end",
+            |h| {
+                h.write("deep.json", format!("[{{\"prompt\": {}{}}}]", "[".repeat(100_000), "]".repeat(100_000)));
+                h.pipeline("data: task.jsonl", "data: deep.json");
+            },
+            &["deep.json", "recursion limit"],
+        ),
+        (
+            "a new model whose heads do not fit",
+            |h| {
+                h.pipeline("model: {base: model}", "pretrain: {architecture: {hidden_size: 100, num_attention_heads: 3}, data: task.jsonl}")
+            },
+            &["p.yaml:2", "3 heads cannot share hidden_size 100"],
+        ),
+        ("a base both given and made", |h| h.pipeline("model:", "pretrain: {data: task.jsonl}\nmodel:"), &["model.base", "pretrain"]),
+        ("a builtin model that is not there", |h| h.pipeline("base: model", "base: builtin:tiny"), &["builtin:tiny", "tiny-aligned"]),
         ("a file in the way of a folder", |h| h.write("runs", "mine"), &["runs"]),
     ];
     let mut without_remedy = Vec::new();

@@ -305,3 +305,10 @@ fn a_ticket_of_density_1_is_maskable_bit_for_bit() {
     assert_eq!(read("maskable"), read("whole"));
     assert_ne!(read("maskable"), aligned);
 }
+
+#[test]
+fn more_threads_than_any_machine_has_are_refused() {
+    let home = Home::new();
+    let (text, code) = told(&home.run(&["check", "p.yaml", "--threads", "513"]));
+    assert!(code == 2 && text.contains("--threads") && text.contains("512"), "{text}");
+}

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use steadfast::data::example::encode;
 use steadfast::data::rows::{Message, load};
 use steadfast::data::spec::{Columns, DataSpec};
 use steadfast::data::template::{ChatTemplate, DATE};
+use steadfast::data::tokenizer::TextModel;
 
 fn shared(name: &str) -> PathBuf {
     crate::from_env("STEADFAST_SHARED", "the folder with the public data sets").join(name)
@@ -118,4 +120,32 @@ fn conversations_of_every_shape_become_turns() {
     assert_eq!(roles(r#"{"instruction": "a", "input": "x", "output": "b"}"#), "user=a\n\nx assistant=b");
     assert_eq!(roles(r#"{"instruction": "a", "input": "", "output": "b"}"#), "user=a assistant=b");
     assert_eq!(roles(r#"{"prompt": "a", "completion": "b", "system": "s"}"#), "system=s user=a assistant=b");
+}
+
+#[test]
+fn a_template_that_shows_the_date_makes_another_text_every_day_and_others_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::tiny::write_model(folder.path(), false);
+    let digest = |template: &str, day: i8| {
+        let text = TextModel::from_folder(folder.path(), jiff::civil::date(2026, 1, day)).unwrap().with_template(template).unwrap();
+        let messages = [Message { role: "user".into(), content: "hi".into() }];
+        (text.digest(), text.render(&messages, true).unwrap())
+    };
+    let dated = "{{ strftime_now('%d %B %Y') }} {{ messages[0].content }}";
+    assert_eq!(digest(dated, 7).1, "07 January 2026 hi");
+    assert_ne!(digest(dated, 7).0, digest(dated, 8).0);
+    assert_eq!(digest("{{ messages[0].content }}", 7), digest("{{ messages[0].content }}", 8));
+}
+
+#[test]
+fn plain_text_is_learnt_from_end_to_end() {
+    let home = crate::tiny::Home::new();
+    home.write("text.jsonl", "{\"text\": \"All of it.\"}\n{\"text\": \"  \"}\n{\"text\": \"And this.\"}\n");
+    let loaded = load(&DataSpec::new(home.path("text.jsonl").to_string_lossy())).unwrap();
+    assert_eq!((loaded.rows.len(), loaded.empty, loaded.rows[0].plain_text()), (2, 1, Some("All of it.")));
+    let text = TextModel::from_folder(&home.path("model"), DATE).unwrap();
+    let encoded = encode(&text, &loaded.rows, 64).unwrap();
+    assert!(encoded.examples.iter().all(|example| example.supervised.iter().all(|&learnt| learnt)));
+    // The byte tokens of the text and the end token.
+    assert_eq!(encoded.examples[0].tokens.len(), "All of it.".len() + 1);
 }

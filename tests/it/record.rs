@@ -150,6 +150,48 @@ fn an_arm_whose_calibration_cannot_choose_stops_alone() {
 }
 
 #[test]
+fn several_seeds_are_several_trainings_on_the_same_prompts() {
+    let home = Home::new();
+    home.pipeline("name: tiny\n", "name: tiny\nseeds: [3, 5]\n");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!(code != 2, "{text}");
+    let record: Value = serde_json::from_slice(&std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap()).unwrap();
+    let last: Vec<&Value> = record["arms"].as_array().unwrap().iter().find(|arm| arm["name"] == "protected").unwrap()["cells"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|cell| cell["last"] == true)
+        .collect();
+    assert_eq!(last.iter().map(|cell| cell["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 5]);
+    assert_ne!(last[0]["figures"], last[1]["figures"], "another seed is another training");
+    let read = |name: &str| std::fs::read(home.path("runs/tiny/latest/arms").join(name).join("model.safetensors")).unwrap();
+    assert_ne!(read("protected-seed-3"), read("protected-seed-5"));
+    let summary = std::fs::read_to_string(home.path("runs/tiny/latest/summary.md")).unwrap();
+    // Sixteen replies to eight prompts: an interval as wide as eight prompts allow.
+    assert!(summary.contains(r"0/16 = 0.0 % \[0.0, 32.4\]"), "{summary}");
+}
+
+#[test]
+fn a_last_step_that_overflows_stops_its_arm() {
+    let home = Home::new();
+    home.pipeline("unprotected: {train: all}", "unprotected: {train: all, learning_rate: 1e300, max_steps: 1}");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!(code == 2 && text.contains("arm unprotected") && text.contains("no finite number after step 1"), "{text}");
+}
+
+#[test]
+fn reports_are_written_again_and_the_record_is_left_alone() {
+    let home = Home::new();
+    home.run(&["run", "p.yaml"]);
+    let run = home.path("runs/tiny/latest/run.json");
+    let (bytes, written) = (std::fs::read(&run).unwrap(), std::fs::metadata(&run).unwrap().modified().unwrap());
+    std::fs::remove_file(home.path("runs/tiny/latest/report.html")).unwrap();
+    assert_eq!(told(&home.run(&["report", "runs/tiny/latest"])).1, 0);
+    assert!(home.path("runs/tiny/latest/report.html").is_file());
+    assert_eq!((std::fs::read(&run).unwrap(), std::fs::metadata(&run).unwrap().modified().unwrap()), (bytes, written));
+}
+
+#[test]
 fn a_record_of_another_version_is_refused() {
     let home = Home::new();
     for (content, expected) in [

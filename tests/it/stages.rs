@@ -108,6 +108,12 @@ evaluate: {floor: 0.0, suites: {harmful: {prompts: {path: harmful.jsonl, limit: 
 ";
 const ALIGN: &str = "model: {base: model}
 align: {data: [safety.jsonl, helpful.jsonl], max_steps: 6, learning_rate: 1e-3, per_device_train_batch_size: 4}";
+const PRETRAIN: &str = "pretrain:
+  architecture: {vocab_size: 300, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_key_value_heads: 2}
+  data: [safety.jsonl, helpful.jsonl]
+  max_steps: 4
+  per_device_train_batch_size: 2
+align: {data: safety.jsonl, max_steps: 1, per_device_train_batch_size: 1}";
 const GGUF: &str = "model: {aligned: model.gguf}";
 
 /// Runs the pipelines, and returns every stage's output by name, and the machine.
@@ -122,6 +128,7 @@ fn outputs() -> (BTreeMap<String, Output>, String) {
         ("given", GIVEN.to_owned(), &["extract", "reference", "measure", "finetune", "evaluate aligned"][..]),
         ("made", pipeline("made", ALIGN), &["align"]),
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
+        ("pretrained", pipeline("pretrained", PRETRAIN), &["initialise", "pretrain"]),
     ] {
         home.write("p.yaml", text);
         let (text, code) = told(&home.run(&["run", "p.yaml", "--runs", name]));

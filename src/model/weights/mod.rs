@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use sha2::{Digest as _, Sha256};
 
 pub use self::dtype::Dtype;
-pub use self::write::{ChangedTensor, Rounding, write_changed};
+pub use self::write::{ChangedTensor, Rounding, write_changed, write_fresh};
 use super::config::ModelConfig;
 use super::inventory::inventory;
 use crate::artifact::digest::hex;

@@ -47,7 +47,11 @@ pub fn write_changed(
     out: &mut dyn Write,
 ) -> Result<Rounding, WeightsError> {
     let specs = inventory(config);
-    write_header(source, &specs, wanted, out)?;
+    let dtypes = specs
+        .iter()
+        .map(|spec| Ok(wanted.unwrap_or(source.dtype(&spec.name).ok_or_else(|| WeightsError::NoTensor(spec.name.clone()))?)))
+        .collect::<Result<Vec<_>, WeightsError>>()?;
+    write_header(&specs, &dtypes, out)?;
     let mut rounding = Rounding::default();
     for spec in &specs {
         let (Some(bits), Some(dtype)) = (source.bits(&spec.name), source.dtype(&spec.name)) else {
@@ -92,14 +96,25 @@ pub fn write_changed(
     Ok(rounding)
 }
 
+/// Writes one safetensors file with every tensor of the inventory in bf16, from numbers that `values` makes.
+///
+/// # Errors
+/// When writing fails.
+pub fn write_fresh(config: &ModelConfig, mut values: impl FnMut(&TensorSpec) -> Vec<f32>, out: &mut dyn Write) -> Result<(), WeightsError> {
+    let specs = inventory(config);
+    write_header(&specs, &vec![Dtype::Bf16; specs.len()], out)?;
+    for spec in &specs {
+        out.write_all(&Dtype::Bf16.narrow_all(&values(spec))).map_err(WeightsError::Write)?;
+    }
+    Ok(())
+}
+
 /// The safetensors header: its length, then JSON padded with spaces so that the data begin at a multiple of 8.
-fn write_header(source: &Weights, specs: &[TensorSpec], wanted: Option<Dtype>, out: &mut dyn Write) -> Result<(), WeightsError> {
+fn write_header(specs: &[TensorSpec], dtypes: &[Dtype], out: &mut dyn Write) -> Result<(), WeightsError> {
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), serde_json::json!({"format": "pt"}));
     let mut offset = 0;
-    for spec in specs {
-        let stored = source.dtype(&spec.name).ok_or_else(|| WeightsError::NoTensor(spec.name.clone()))?;
-        let dtype = wanted.unwrap_or(stored);
+    for (spec, dtype) in specs.iter().zip(dtypes) {
         let end = offset + spec.len() * dtype.bytes();
         header.insert(
             spec.name.clone(),

@@ -3,6 +3,7 @@
 mod evaluate;
 mod finetune;
 mod gate;
+mod pretrain;
 mod ticket;
 mod training;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use self::evaluate::evaluate;
 use self::finetune::finetune;
 use self::gate::gate;
+use self::pretrain::pretrain;
 use self::ticket::ticket;
 use self::training::align;
 use super::node::{Node, Place, Value};
@@ -21,9 +23,7 @@ use crate::data::template::DATE;
 /// Reads a whole pipeline.
 pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Pipeline> {
     let mut top = Section::new(root, "", findings);
-    for (key, instead) in
-        [("pretrain", "train a base with another program"), ("sweep", "write one arm for each setting"), ("protect", "use finetune.arms")]
-    {
+    for (key, instead) in [("sweep", "write one arm for each setting"), ("protect", "use finetune.arms")] {
         if let Some(node) = top.get(key) {
             findings.problem(node.place, key, format!("{key} is not supported yet"), Some(instead.into()));
         }
@@ -31,7 +31,10 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
     let name = top.text("name", findings).unwrap_or_else(|| "run".into());
     folder_name(&name, top.place, "name", findings);
     let seeds = top.get("seeds").map(|node| seeds(node, findings)).unwrap_or_else(|| vec![0]);
-    let model = top.get("model").map(|node| model(node, folder, findings));
+    let nothing = Node { value: Value::Null, place: top.place };
+    let made = top.get("pretrain").is_some();
+    let model = top.get("model").or(made.then_some(&nothing)).map(|node| model(node, folder, findings));
+    let pretrain = top.get("pretrain").and_then(|node| pretrain(node, folder, findings));
     let align = top.get("align").and_then(|node| align(node, folder, findings));
     let mut tickets = Vec::new();
     if let Some(node) = top.get("ticket") {
@@ -44,16 +47,15 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
         }
     }
     let finetune = top.get("finetune").and_then(|node| finetune(node, folder, &tickets, findings));
-    let empty = Node { value: Value::Null, place: top.place };
-    let evaluate = evaluate(top.get("evaluate").unwrap_or(&empty), folder, findings);
+    let evaluate = evaluate(top.get("evaluate").unwrap_or(&nothing), folder, findings);
     let gate = top.get("gate").map(|node| gate(node, finetune.as_ref(), &evaluate, findings)).unwrap_or_default();
     let place = top.place;
     let has_model = model.is_some();
     top.finish(findings);
-    if !has_model {
+    if !has_model && pretrain.is_none() {
         findings.problem(place, "model", "the pipeline names no model", Some("write model: {base: hf://owner/name@revision}".into()));
     }
-    let pipeline = Pipeline { name, seeds, model: model?, align, tickets, finetune, evaluate, gate };
+    let pipeline = Pipeline { name, seeds, model: model?, pretrain, align, tickets, finetune, evaluate, gate };
     super::check::check(&pipeline, place, findings);
     Some(pipeline)
 }
@@ -86,13 +88,12 @@ fn seeds(node: &Node, findings: &mut Findings) -> Vec<u64> {
         );
         return vec![0];
     }
-    if seeds.len() > 1 {
-        // Pooled over seeds, the replies to one prompt would count as so many prompts.
+    if let Some(twice) = seeds.iter().enumerate().find(|(i, seed)| seeds[..*i].contains(seed)) {
         findings.problem(
             node.place,
             "seeds",
-            format!("seeds is {}: intervals over several seeds are not supported yet", show(node)),
-            Some(format!("run the pipeline once for each: --set seeds=[{}]", seeds[0])),
+            format!("seed {} stands twice: the same run would count as two", twice.1),
+            Some("write each seed once".into()),
         );
     }
     seeds

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::words::{percent, points};
-use crate::eval::interval::{newcombe_paired, wilson};
-use crate::eval::metric::{Metric, arm, last_cells, outcomes, paired};
+use crate::eval::metric::{Metric, arm, last_cells, outcomes};
 use crate::record::{Arm, Expect, Record, SuiteInfo, Verdict};
 
 /// One column of the scorecard.
@@ -97,17 +96,17 @@ fn figure_column(figure: &str) -> Column {
     Column { name: name.into(), note: note.into() }
 }
 
-/// A rate as the gate counts it, with Wilson's interval and the paired difference from the aligned model.
+/// A rate as the gate counts it, with its interval and the paired difference from the aligned model.
 fn rate_cell(arm: &Arm, aligned: Option<&Arm>, name: &str, suite: &SuiteInfo) -> ScoreCell {
     let judge = suite.judges.first().map(String::as_str);
     let metric = Metric::main(suite.expect);
     let mine = outcomes(arm, name, metric, judge);
-    let hits = mine.iter().filter(|&&hit| hit).count();
-    let Some((low, high)) = wilson(hits as u64, mine.len() as u64) else { return ScoreCell::default() };
+    let (hits, all) = mine.counts();
+    let Some((low, high)) = mine.interval() else { return ScoreCell::default() };
     let change = aligned
         .filter(|aligned| aligned.name != arm.name)
-        .and_then(|aligned| newcombe_paired(&paired(&mine, &outcomes(aligned, name, metric, judge))))
-        .map(|(difference, low, high)| format!("{} [{}, {}]", points(difference), points(low), points(high)))
+        .and_then(|aligned| mine.minus(&outcomes(aligned, name, metric, judge)))
+        .map(|change| format!("{} [{}, {}]", points(change.value), points(change.low), points(change.high)))
         .unwrap_or_default();
     let undetermined = last_cells(arm)
         .filter_map(|cell| cell.completions.get(name))
@@ -115,10 +114,10 @@ fn rate_cell(arm: &Arm, aligned: Option<&Arm>, name: &str, suite: &SuiteInfo) ->
         .filter(|completion| judge.and_then(|judge| completion.verdicts.get(judge)) == Some(&Verdict::Undetermined))
         .count();
     ScoreCell {
-        value: percent(hits as f64 / mine.len() as f64),
+        value: percent(hits as f64 / all as f64),
         interval: format!("[{:.1}, {:.1}]", low * 100.0, high * 100.0),
         change,
-        counts: format!("{hits}/{}", mine.len()),
+        counts: format!("{hits}/{all}"),
         note: if undetermined > 0 { format!("{undetermined} undetermined") } else { String::new() },
     }
 }

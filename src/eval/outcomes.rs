@@ -1,0 +1,171 @@
+//! Whether prompts count, over all seeds of an arm: rates and differences with their intervals.
+
+use super::interval::{Crossed, crossed, mcnemar_exact, needed_prompts, newcombe_paired, t_quantile, wilson, wilson_with};
+
+/// Whether each prompt counts: one row a seed, one column a prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcomes(pub Vec<Vec<bool>>);
+
+/// A difference of two rates on the same prompts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// First less second.
+    pub value: f64,
+    /// The lower limit of its 95 % interval.
+    pub low: f64,
+    /// The upper one.
+    pub high: f64,
+    /// Two-sided exact McNemar p-value, where both sides have one seed.
+    pub p: Option<f64>,
+    pairs: Option<Vec<(bool, bool)>>,
+}
+
+impl Difference {
+    /// About how many prompts would put the interval on one side of `margin`, see [`needed_prompts`]; none for several seeds.
+    pub fn needed_prompts(&self, margin: f64) -> Option<u64> {
+        needed_prompts(self.pairs.as_ref()?, margin)
+    }
+}
+
+impl Outcomes {
+    /// Whether nothing was asked.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+
+    /// Whether every seed has this many prompts.
+    pub fn has_prompts(&self, prompts: usize) -> bool {
+        self.0.iter().all(|seed| seed.len() == prompts)
+    }
+
+    /// Those that count, and all, over all seeds.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.0.iter().flatten().filter(|&&hit| hit).count(), self.0.iter().map(Vec::len).sum())
+    }
+
+    /// The share that counts; none of nothing.
+    pub fn rate(&self) -> Option<f64> {
+        let (hits, all) = self.counts();
+        (all > 0).then(|| hits as f64 / all as f64)
+    }
+
+    /// The 95 % interval of the rate: Wilson's for one seed. For several, Wilson's form with Student's quantile and as many
+    /// trials as would give the variance of the mean over seeds and prompts, both taken as samples ([`crossed`]).
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        let (hits, all) = self.counts();
+        if self.0.len() < 2 {
+            return wilson(hits as u64, all as u64);
+        }
+        let Crossed { mean, variance, freedom } = crossed(&self.numbers())?;
+        let prompts = self.0[0].len() as f64;
+        let binomial = mean * (1.0 - mean);
+        // Seeds that all agree say nothing new; no trial counts twice.
+        let trials = if variance > 0.0 { (binomial / variance).min(all as f64) } else { prompts };
+        let quantile = if variance > 0.0 { t_quantile(freedom) } else { t_quantile(f64::INFINITY) };
+        Some(wilson_with(mean, trials, quantile))
+    }
+
+    /// This rate less another on the same prompts. Seeds are paired; a side with one seed (the aligned model's) is paired with
+    /// every seed of the other. For one seed the interval is Newcombe's; for several it is Student's, with the variance of the
+    /// mean difference over seeds and prompts ([`crossed`]). None without pairs.
+    pub fn minus(&self, other: &Self) -> Option<Difference> {
+        let (mine, theirs) = (&self.0, &other.0);
+        let seeds = mine.len().max(theirs.len());
+        let paired = |s: usize| -> Option<Vec<(bool, bool)>> {
+            let (first, second) = (mine.get(s % mine.len())?, theirs.get(s % theirs.len())?);
+            (first.len() == second.len()).then(|| first.iter().copied().zip(second.iter().copied()).collect())
+        };
+        if mine.is_empty() || theirs.is_empty() {
+            return None;
+        }
+        let pairs: Vec<Vec<(bool, bool)>> = (0..seeds).map(paired).collect::<Option<_>>()?;
+        let number = |&(first, second): &(bool, bool)| f64::from(u8::from(first)) - f64::from(u8::from(second));
+        let differences: Vec<Vec<f64>> = pairs.iter().map(|seed| seed.iter().map(number).collect()).collect();
+        let varied = crossed(&differences).filter(|found| found.variance > 0.0);
+        match varied {
+            Some(Crossed { mean, variance, freedom }) if seeds > 1 => {
+                let half = t_quantile(freedom) * variance.sqrt();
+                Some(Difference { value: mean, low: (mean - half).max(-1.0), high: (mean + half).min(1.0), p: None, pairs: None })
+            }
+            _ => {
+                let first = pairs.into_iter().next()?;
+                let (value, low, high) = newcombe_paired(&first)?;
+                let changed = |pair| first.iter().filter(|&&found| found == pair).count() as u64;
+                let p = mcnemar_exact(changed((true, false)), changed((false, true)));
+                Some(Difference { value, low, high, p: Some(p), pairs: Some(first) })
+            }
+        }
+    }
+
+    fn numbers(&self) -> Vec<Vec<f64>> {
+        self.0.iter().map(|seed| seed.iter().map(|&hit| f64::from(u8::from(hit))).collect()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::random::{below, mix};
+
+    fn draw(seeds: usize, prompts: usize, hit: impl Fn(usize, usize) -> bool) -> Outcomes {
+        Outcomes((0..seeds).map(|s| (0..prompts).map(|p| hit(s, p)).collect()).collect())
+    }
+
+    #[test]
+    fn one_seed_has_wilsons_and_newcombes_intervals() {
+        let (a, b) = (draw(1, 60, |_, p| p < 57), draw(1, 60, |_, p| p < 50));
+        assert_eq!(a.interval(), wilson(57, 60));
+        let difference = a.minus(&b).unwrap();
+        let pairs: Vec<_> = a.0[0].iter().copied().zip(b.0[0].iter().copied()).collect();
+        assert_eq!((difference.value, difference.low, difference.high), newcombe_paired(&pairs).unwrap());
+        assert_eq!(difference.p, Some(mcnemar_exact(7, 0)));
+    }
+
+    #[test]
+    fn the_same_replies_for_every_seed_are_no_more_prompts() {
+        let (one, five) = (draw(1, 100, |_, p| p % 5 != 0), draw(5, 100, |_, p| p % 5 != 0));
+        let ((low, high), (l, h)) = (one.interval().unwrap(), five.interval().unwrap());
+        assert!(h - l >= high - low && h - l < 1.6 * (high - low), "{low}..{high}, {l}..{h}");
+        let pooled = wilson(400, 500).unwrap();
+        assert!(h - l > 2.0 * (pooled.1 - pooled.0));
+        assert!(five.minus(&five).unwrap().high > 0.0, "no difference seen is no proof of none");
+    }
+
+    #[test]
+    fn seeds_that_disagree_widen_the_interval() {
+        let agree = draw(5, 300, |s, p| below(mix(s as u64), p as u64, 10) < 8);
+        let disagree = draw(5, 300, |s, p| below(mix(s as u64), p as u64, 10) < [4, 10, 8, 10, 8][s]);
+        let width = |outcomes: &Outcomes| outcomes.interval().map(|(low, high)| high - low).unwrap();
+        assert!(width(&disagree) > 3.0 * width(&agree), "{} {}", width(&disagree), width(&agree));
+        let aligned = draw(1, 300, |_, p| p < 290);
+        let (close, far) = (aligned.minus(&agree).unwrap(), aligned.minus(&disagree).unwrap());
+        assert!(far.high - far.low > 3.0 * (close.high - close.low) && close.low > 0.05 && far.low < 0.05, "{close:?} {far:?}");
+        assert_eq!(close.p, None);
+    }
+
+    /// Of many draws with true rate 0.8 over prompts and seeds, about 95 % of the intervals hold it.
+    #[test]
+    fn the_interval_over_seeds_holds_the_truth_as_often_as_it_says() {
+        let (mut held, tries) = (0, 4000);
+        for t in 0..tries {
+            let uniform = |stream: u64, i: u64| below(mix(stream ^ (t << 32)), i, 1_000_000) as f64 / 1e6;
+            // A prompt's and a seed's part move the chance of each reply, with mean 0.
+            let drawn = draw(5, 200, |s, p| {
+                let chance = 0.8 + 0.3 * (uniform(1, p as u64) - 0.5) + 0.1 * (uniform(2, s as u64) - 0.5);
+                uniform(3 + s as u64, p as u64) < chance
+            });
+            let (low, high) = drawn.interval().unwrap();
+            held += u64::from(low <= 0.8 && 0.8 <= high);
+        }
+        let share = held as f64 / tries as f64;
+        assert!((0.935..=0.98).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn nothing_has_no_rate() {
+        let none = Outcomes::default();
+        assert!(none.is_empty() && none.rate().is_none() && none.interval().is_none() && none.minus(&none).is_none());
+        assert!(draw(1, 3, |_, _| true).minus(&draw(1, 4, |_, _| true)).is_none(), "other prompts");
+    }
+}
