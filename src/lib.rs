@@ -9,6 +9,7 @@
 //!   → pipeline::settings::Pipeline   read and checked: every problem at once, before anything is fetched
 //!   → run::run                       the stages one after another, each remembered by the key of what made it:
 //!       fetch      the base, or the aligned model, as a Hugging Face folder
+//!       pretrain   the base is made from nothing (where the pipeline says so)
 //!       align      the base learns to refuse (where the pipeline says so)
 //!       evaluate   the aligned model; under the floor there is nothing to preserve, and the run stops
 //!       extract    the tickets
@@ -29,14 +30,15 @@
 //! |---|---|
 //! | [`error`], [`event`] | what a person reads when something goes wrong; what is told while work goes on |
 //! | [`mask`] | a set of positions in a tensor |
+//! | [`random`] | numbers that depend on counters alone |
 //! | [`record`] | what a run measured, versioned |
 //! | [`artifact`] | files written whole, digests, the store of finished stages, run folders: the only writer to disk |
 //! | [`model`] | configuration, weights, the decoder's explicit passes over a backend, generation |
-//! | [`data`] | tables, rows, chat templates, tokens, what is learnt of them |
+//! | [`data`] | tables, rows, chat templates, tokens, what is learnt of them, the builtin sets |
 //! | [`ticket`] | scores, selection, ticket files |
 //! | [`train`] | what may move, data order, schedule, AdamW at the trained positions, checkpoints |
 //! | [`eval`] | judges, metrics, intervals, rules, the gate: pure, from the record |
-//! | [`hub`] | where models come from: the hub, a folder, a GGUF file; the only network code |
+//! | [`hub`] | where models and data sets come from: the hub, a folder, a GGUF file, the program; the only network code |
 //! | [`report`] | the record told as HTML, Markdown and JUnit |
 //! | [`pipeline`] | the user's file, with places, to settings |
 //! | [`stage`] | the stages of a run, one public function each |

@@ -8,7 +8,7 @@ use crate::artifact::folder::{check_latest, create_run, place_file, point_latest
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::eval::{gate, judge};
-use crate::pipeline::settings::{Align, Pipeline, Train};
+use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Decision, JudgeInfo, ModelOrigin, RECORD_VERSION, Record};
 use crate::report;
 use crate::stage::align::teach;
@@ -42,13 +42,15 @@ pub struct Outcome {
     pub exit: Exit,
 }
 
-/// Reads every file of rows that a pipeline names, and checks that training data, probes and suites are apart.
+/// Reads every file of rows that a pipeline names, and checks that training data, probes and suites are apart. Returns the
+/// suites.
 ///
 /// # Errors
 /// What a run would fail with on its data, before any model is fetched.
-pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<(), Failure> {
-    rows::check_overlaps(context, pipeline, &questions(context, &pipeline.evaluate)?)?;
-    Ok(())
+pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<Vec<Questions>, Failure> {
+    let asked = questions(context, &pipeline.evaluate)?;
+    rows::check_overlaps(context, pipeline, &asked)?;
+    Ok(asked)
 }
 
 /// Carries out a pipeline. The record, the report and the other files are written even when the run stops because there is nothing to preserve.
@@ -158,7 +160,13 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
     let (mut base, given) = (fetched("base", &pipeline.model.base)?, fetched("aligned", &pipeline.model.aligned)?);
     if let Some(settings) = &pipeline.pretrain {
         let fresh = initialise(context, settings, pipeline.seeds[0], &pipeline.model)?;
-        let lessons = Align { data: settings.data.clone(), training: settings.training.clone(), train: Train::All };
+        let lessons = Align {
+            data: settings.data.clone(),
+            training: settings.training.clone(),
+            train: Train::All,
+            density: None,
+            calibration: Calibration::default(),
+        };
         let made = teach(context, "pretrain", &fresh, &lessons, pipeline.seeds[0], &pipeline.model)?;
         origins.push(made.origin("base", "made by pretrain", None));
         base = Some(made);
@@ -241,7 +249,8 @@ fn describe(arm: &crate::pipeline::settings::Arm) -> String {
     let rate = arm.training.learning_rate;
     let ticket = match &arm.ticket {
         Some(ArmTicket::Named(name)) => format!("ticket {name:?}"),
-        Some(ArmTicket::Random { like }) => format!("a random ticket as dense as {like:?}"),
+        Some(ArmTicket::Random { like, draw: 0 }) => format!("a random ticket as dense as {like:?}"),
+        Some(ArmTicket::Random { like, draw }) => format!("a random ticket as dense as {like:?}, draw {}", draw + 1),
         None => "no ticket".into(),
     };
     let what = match (arm.train, arm.density) {

@@ -55,6 +55,28 @@ pub fn point_latest(run: &Path) -> Result<(), ArtifactError> {
     made.and_then(|()| fs::rename(&fresh, &latest)).map_err(ArtifactError::io("cannot write", latest))
 }
 
+/// The folders of all runs below the folder for runs.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn runs_below(runs: &Path) -> Result<Vec<PathBuf>, ArtifactError> {
+    let folders = |of: &Path| -> Result<Vec<PathBuf>, ArtifactError> {
+        let entries = fs::read_dir(of).map_err(ArtifactError::io("cannot read", of))?;
+        let mut found: Vec<PathBuf> =
+            entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect();
+        found.sort();
+        Ok(found)
+    };
+    if !runs.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut all = Vec::new();
+    for name in folders(runs)?.into_iter().filter(|folder| !folder.ends_with(".store")) {
+        all.extend(folders(&name)?.into_iter().filter(|run| run.join("run.json").is_file()));
+    }
+    Ok(all)
+}
+
 /// Puts a finished file into a run's folder without a second copy where the system can (hard link), else with one.
 ///
 /// # Errors

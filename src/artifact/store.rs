@@ -1,6 +1,6 @@
 //! The store of finished stages: one folder a key, whole or not there, shared between runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -100,6 +100,45 @@ impl Store {
         let folder = self.root.join(format!("{key}.open"));
         create_folder(&folder)?;
         Ok(Place::Open(Workplace { folder, target, _lock: lock }))
+    }
+}
+
+impl Store {
+    /// Removes the entries that are not in `used`, and with `unfinished` the workplaces too; those that another process works in
+    /// stay. Returns how many and their bytes; with `dry` nothing is removed.
+    ///
+    /// # Errors
+    /// When the store cannot be read or an entry cannot be removed.
+    pub fn sweep(&self, used: &BTreeSet<String>, unfinished: bool, dry: bool) -> Result<(usize, u64), ArtifactError> {
+        let (mut entries, mut bytes) = (0, 0);
+        if !self.root.is_dir() {
+            return Ok((0, 0));
+        }
+        for entry in fs::read_dir(&self.root).map_err(ArtifactError::io("cannot read", &self.root))? {
+            let path = entry.map_err(ArtifactError::io("cannot read", &self.root))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let (key, open) = name.strip_suffix(".open").map_or((name.as_str(), false), |key| (key, true));
+            let is_key = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !path.is_dir() || !is_key || if open { !unfinished } else { used.contains(key) } {
+                continue;
+            }
+            let lock_path = self.root.join(format!("{key}.lock"));
+            let lock = File::create(&lock_path).map_err(ArtifactError::io("cannot create", &lock_path))?;
+            if lock.try_lock().is_err() {
+                continue;
+            }
+            for file in files_below(&path)? {
+                bytes += fs::metadata(&file).map_err(ArtifactError::io("cannot read", &file))?.len();
+            }
+            entries += 1;
+            if !dry {
+                // Out of sight first: an entry that is half removed is none.
+                let going = self.root.join(format!("{key}.going"));
+                fs::rename(&path, &going).map_err(ArtifactError::io("cannot remove", &path))?;
+                fs::remove_dir_all(&going).map_err(ArtifactError::io("cannot remove", &going))?;
+            }
+        }
+        Ok((entries, bytes))
     }
 }
 

@@ -6,6 +6,14 @@ use std::path::Path;
 
 use super::ArtifactError;
 
+/// Whether files can be written into a folder, by writing one that is gone afterwards.
+///
+/// # Errors
+/// When they cannot.
+pub fn try_folder(folder: &Path) -> Result<(), ArtifactError> {
+    tempfile::tempfile_in(folder).map(drop).map_err(ArtifactError::io("cannot write into", folder))
+}
+
 /// Writes a file so that a reader, or the next run after a crash, sees all of it or nothing of it.
 ///
 /// # Errors

@@ -1,15 +1,17 @@
 //! `steadfast check FILE`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::context;
+use super::run::{context, peak_memory_bytes};
 use super::{Machine, parse_set};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::pipeline;
+use crate::report::view::duration;
 use crate::run;
+use crate::stage::forecast::{Forecast, forecast};
 use crate::ui::Ui;
 
 /// Arguments of `check`.
@@ -20,10 +22,16 @@ pub struct Check {
     /// Overrides a key: finetune.max_steps=20. May be given again.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_set)]
     sets: Vec<(String, String)>,
+    /// Leaves out the forecast, for which the model is tried for some seconds.
+    #[arg(long)]
+    no_forecast: bool,
+    /// The folder for runs, whose store keeps models made from GGUF files.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
 }
 
 impl Check {
-    pub(super) fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
+    pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let loaded = pipeline::load(&self.file, &self.sets)?;
         for message in loaded.notes {
             ui.event(&Event::Note { message });
@@ -32,11 +40,30 @@ impl Check {
             ui.event(&Event::Warning { message });
         }
         let listener = |event: Event| ui.event(&event);
-        // Nothing is computed or fetched: the data alone are read.
-        let machine = Machine { threads: 1, offline: true };
-        run::check(&context(Path::new("runs"), &listener, machine), &loaded.pipeline)?;
-        ui.value(&loaded.pipeline);
+        // No model is fetched; one that is at hand is tried for the forecast.
+        let context = context(&self.runs, &listener, machine);
+        let asked = run::check(&context, &loaded.pipeline)?;
+        let forecast = if self.no_forecast { None } else { forecast(&context, &loaded.pipeline, &asked, peak_memory_bytes)? };
+        ui.value(&serde_json::json!({"pipeline": loaded.pipeline, "forecast": forecast}));
         ui.text(&serde_saphyr::to_string(&loaded.pipeline).map_err(|error| Failure::new("yaml", error.to_string()))?);
+        match forecast {
+            Some(forecast) => ui.text(&told(&forecast)),
+            None if self.no_forecast => {}
+            None => ui.event(&Event::Note { message: "no forecast: the model is not at hand, and check downloads none".into() }),
+        }
         Ok(Exit::Passed)
     }
+}
+
+/// The forecast for people, the longest part first.
+fn told(forecast: &Forecast) -> String {
+    let mut parts: Vec<_> = forecast.parts.iter().collect();
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let lines: String = parts.iter().map(|(what, seconds)| format!("#   {:>12}  {what}\n", duration(*seconds))).collect();
+    format!(
+        "# forecast: about {}, {:.1} GB of memory, {:.1} GB of disk; stages that are finished already take no time\n{lines}",
+        duration(forecast.seconds),
+        forecast.memory_bytes as f64 / 1e9,
+        forecast.disk_bytes as f64 / 1e9
+    )
 }

@@ -35,7 +35,7 @@ impl Evaluate {
         let settings = &mut loaded.pipeline;
         settings.model.base = None;
         settings.model.aligned = Some(self.model.clone());
-        (settings.align, settings.finetune) = (None, None);
+        (settings.pretrain, settings.align, settings.finetune) = (None, None, None);
         settings.tickets.clear();
         settings.gate.clear();
         settings.evaluate.floor = 0.0;

@@ -2,8 +2,13 @@
 
 mod chat;
 mod check;
+mod clean;
+mod completions;
+mod doctor;
 mod evaluate;
 mod gate;
+mod init;
+mod man;
 mod report;
 mod run;
 mod schema;
@@ -70,6 +75,16 @@ enum Command {
     Gate(gate::Gate),
     /// Talks with one model, or with two side by side: one message a line.
     Chat(chat::Chat),
+    /// Writes a pipeline for a model and a file of rows.
+    Init(init::Init),
+    /// Says what this machine has, and what is missing.
+    Doctor(doctor::Doctor),
+    /// Frees the store of everything that no run uses.
+    Clean(clean::Clean),
+    /// Prints a script that completes commands in a shell.
+    Completions(completions::Completions),
+    /// Prints the manual page.
+    Man(man::Man),
     /// Prints the JSON schema of pipeline files.
     Schema(schema::Schema),
 }
@@ -91,13 +106,18 @@ pub fn main() -> Exit {
         let ui = Ui::new(format, quiet, no_color);
         let done = match &command {
             Command::Run(command) => command.carry_out(&ui, machine),
-            Command::Check(command) => command.carry_out(&ui),
+            Command::Check(command) => command.carry_out(&ui, machine),
             Command::Ticket(command) => command.carry_out(&ui, machine),
             Command::Verify(command) => command.carry_out(&ui),
             Command::Evaluate(command) => command.carry_out(&ui, machine),
             Command::Report(command) => command.carry_out(&ui),
             Command::Gate(command) => command.carry_out(&ui),
             Command::Chat(command) => command.carry_out(&ui, machine),
+            Command::Init(command) => command.carry_out(&ui, machine),
+            Command::Doctor(command) => command.carry_out(&ui, machine),
+            Command::Clean(command) => command.carry_out(&ui),
+            Command::Completions(command) => command.carry_out(&ui),
+            Command::Man(command) => command.carry_out(&ui),
             Command::Schema(command) => command.carry_out(&ui),
         };
         done.unwrap_or_else(|failure| {

@@ -76,7 +76,7 @@ pub(super) fn setting(runs: &std::path::Path) -> Setting {
 }
 
 /// The largest resident memory of this process so far, in bytes; 0 where the system does not tell.
-fn peak_memory_bytes() -> u64 {
+pub(super) fn peak_memory_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap_or(0) * 1024

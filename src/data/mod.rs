@@ -2,6 +2,7 @@
 
 pub mod builtin;
 pub mod example;
+pub mod guess;
 pub mod overlap;
 pub mod python_json;
 pub mod rows;

@@ -109,7 +109,15 @@ impl Loaded {
 /// # Errors
 /// When the file cannot be read, a column is missing, a row has no usable value, or no row is left.
 pub fn load(spec: &DataSpec) -> Result<Loaded, DataError> {
-    let table = read(&spec.source, spec.format)?;
+    load_from(spec, &spec.source)
+}
+
+/// [`load`] from a file that stands for the source: what was downloaded from it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_from(spec: &DataSpec, file: &str) -> Result<Loaded, DataError> {
+    let table = Table { file: spec.source.clone(), ..read(file, spec.format)? };
     let total = table.rows.len();
     for (column, _) in &spec.filter {
         require(&table, column)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A source of rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataSpec {
-    /// `builtin:NAME`, or an absolute path.
+    /// `builtin:NAME`, `hf://datasets/OWNER/NAME@REVISION/FILE`, or an absolute path.
     pub source: String,
     /// `auto` looks at the file's ending.
     pub format: DataFormat,

@@ -6,7 +6,7 @@ pub mod remote;
 
 use std::path::{Path, PathBuf};
 
-use self::remote::Remote;
+use self::remote::{Kind, Remote, plain_name};
 use crate::error::Explain;
 
 /// A model that cannot be had.
@@ -91,6 +91,15 @@ impl Source {
     }
 }
 
+/// The repository and the file of `hf://datasets/owner/name@revision/folder/file.jsonl`; the revision may not hold a slash.
+pub fn dataset_file(text: &str) -> Option<(Remote, String)> {
+    let address = text.strip_prefix("hf://datasets/")?;
+    let mut parts = address.splitn(3, '/');
+    let (owner, name, file) = (parts.next()?, parts.next()?, parts.next()?);
+    let remote = remote(&format!("{owner}/{name}"))?;
+    file.split('/').all(plain_name).then(|| (Remote { kind: Kind::Dataset, ..remote }, file.to_owned()))
+}
+
 /// `owner/name`, `owner/name@revision`.
 fn remote(address: &str) -> Option<Remote> {
     let (repo, revision) = address.split_once('@').unwrap_or((address, "main"));
@@ -98,7 +107,7 @@ fn remote(address: &str) -> Option<Remote> {
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && !part.starts_with('.');
     let (owner, model) = repo.split_once('/')?;
     let good = name(owner) && name(model) && revision.split('/').all(name);
-    good.then(|| Remote { repo: repo.into(), revision: revision.into() })
+    good.then(|| Remote { kind: Kind::Model, repo: repo.into(), revision: revision.into() })
 }
 
 #[cfg(test)]
@@ -107,8 +116,13 @@ mod tests {
 
     #[test]
     fn addresses_of_the_hub() {
-        assert_eq!(remote("a/b@c1"), Some(Remote { repo: "a/b".into(), revision: "c1".into() }));
+        assert_eq!(remote("a/b@c1"), Some(Remote { kind: Kind::Model, repo: "a/b".into(), revision: "c1".into() }));
         assert_eq!(remote("a/b").map(|remote| remote.revision), Some("main".into()));
+        let (found, file) = dataset_file("hf://datasets/a/b@c1/data/train.jsonl").unwrap_or_else(|| unreachable!());
+        assert_eq!((found.repo.as_str(), found.revision.as_str(), file.as_str()), ("a/b", "c1", "data/train.jsonl"));
+        for bad in ["hf://datasets/a/b@c1", "hf://datasets/a/b/../c", "hf://datasets/a/b//c", "hf://a/b/c"] {
+            assert_eq!(dataset_file(bad), None, "{bad}");
+        }
         for bad in ["a", "a/b/c", "../b", "a/..", "a/b@", "a/b@../x", "a/b@x?y", "a b/c"] {
             assert_eq!(remote(bad), None, "{bad}");
         }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::hub::dataset_file;
+
 use super::node::{Node, Place, Value};
 use super::reader::{Findings, Section, list, show, text};
 use super::settings::{Columns, DataFormat, DataSpec};
@@ -49,18 +51,20 @@ pub fn source(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -
     Some(DataSpec { source, format: format.unwrap_or(DataFormat::Auto), columns, filter, limit, split })
 }
 
-/// An absolute path, or `builtin:NAME`; a file that is not there is a problem.
+/// An absolute path, `builtin:NAME`, or a file of a data set on the hub; a file that is not there is a problem.
 fn located(name: &str, folder: &Path, place: Place, path: &str, findings: &mut Findings) -> String {
     if name.starts_with("builtin:") {
         return name.to_owned();
     }
     if name.starts_with("hf://") {
-        findings.problem(
-            place,
-            path,
-            format!("{path}: {name} cannot be fetched: data come from files and from builtin: sets"),
-            Some(format!("download it, then: --set {path}=FILE")),
-        );
+        if dataset_file(name).is_none() {
+            findings.problem(
+                place,
+                path,
+                format!("{path}: {name} names no file of a data set"),
+                Some("write hf://datasets/OWNER/NAME@COMMIT/FILE.jsonl".into()),
+            );
+        }
         return name.to_owned();
     }
     let full = folder.join(name);

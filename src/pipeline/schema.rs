@@ -103,7 +103,10 @@ mod tests {
         let schema = schema();
         let at = |pointer: &str| schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}")).clone();
         assert_eq!(at("/properties/finetune/properties/arms/additionalProperties/properties/density/type"), "number");
-        assert_eq!(at("/properties/ticket/properties/score/enum"), json!(["snip", "task-vector", "random"]));
+        assert_eq!(
+            at("/properties/ticket/properties/score/enum"),
+            json!(["snip", "gradient", "calibrate", "task-vector", "magnitude", "random"])
+        );
         assert!(at("/properties/gate/anyOf/1/items/properties").as_object().unwrap().contains_key("drop_at_most"));
         assert!(at("/properties/evaluate/properties/suites/additionalProperties/properties").as_object().unwrap().len() >= 4);
         for section in ["model", "align", "ticket", "finetune", "evaluate"] {

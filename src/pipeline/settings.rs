@@ -140,15 +140,34 @@ pub struct Architecture {
     pub max_position_embeddings: usize,
 }
 
-/// How the base becomes the aligned model: all weights, rows from every source in equal number in each step.
+/// A short dense training that shows which weights matter, and is then taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Calibration {
+    /// Optimizer steps: several, since one adaptive step moves every weight alike.
+    pub steps: u64,
+    /// Learning rate, constant.
+    pub learning_rate: f64,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { steps: 12, learning_rate: 3e-5 }
+    }
+}
+
+/// How the base becomes the aligned model: rows from every source in equal number in each step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Align {
     /// The sources.
     pub data: Vec<DataSpec>,
     /// Hyperparameters.
     pub training: Training,
-    /// What is trained: `all` or `maskable`.
+    /// What is trained: `all`, `maskable`, or `ticket`: the weights that a calibration on the same data moves most (LoTA).
     pub train: Train,
+    /// Share of maskable that `ticket` trains, in (0, 1].
+    pub density: Option<f64>,
+    /// How `ticket` finds its weights.
+    pub calibration: Calibration,
 }
 
 /// How a ticket is extracted.
@@ -166,8 +185,32 @@ pub struct Ticket {
     pub scope: Scope,
     /// Longest row, in tokens.
     pub max_length: usize,
+    /// The short training of a `calibrate` score.
+    pub calibration: Calibration,
     /// A ticket file made earlier, instead of all of the above.
     pub file: Option<PathBuf>,
+}
+
+impl Score {
+    /// The scores by their names.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("snip", Self::Snip),
+        ("gradient", Self::Gradient),
+        ("calibrate", Self::Calibrate),
+        ("task-vector", Self::TaskVector),
+        ("magnitude", Self::Magnitude),
+        ("random", Self::Random),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, score)| *score == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether it is taken on data.
+    pub fn needs_data(self) -> bool {
+        matches!(self, Self::Snip | Self::Gradient | Self::Calibrate)
+    }
 }
 
 /// How much a weight matters, larger = more.
@@ -176,8 +219,14 @@ pub struct Ticket {
 pub enum Score {
     /// |θ_aligned − θ_base|.
     TaskVector,
+    /// |θ_after − θ_aligned| after a short training on the data.
+    Calibrate,
+    /// |mean gradient|.
+    Gradient,
     /// |θ · mean gradient|.
     Snip,
+    /// |θ|.
+    Magnitude,
     /// Seeded noise: the control.
     Random,
 }
@@ -202,10 +251,8 @@ pub struct Arm {
     pub density: Option<f64>,
     /// The ticket it stays outside of, or trains.
     pub ticket: Option<ArmTicket>,
-    /// Steps of the dense calibration that finds a LoTTO arm's own ticket.
-    pub calibration_steps: u64,
-    /// Learning rate of that calibration.
-    pub calibration_learning_rate: f64,
+    /// The short training that finds a LoTTO arm's own ticket.
+    pub calibration: Calibration,
     /// Hyperparameters.
     pub training: Training,
 }
@@ -238,6 +285,8 @@ pub enum ArmTicket {
     Random {
         /// The ticket whose density and scope it takes.
         like: String,
+        /// Which draw, from 0.
+        draw: u32,
     },
 }
 

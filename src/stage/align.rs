@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{self, Align, Train, Training};
+use crate::pipeline::settings::{self, Align, Calibration, Scope, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::checkpoint::Progress;
-use crate::train::fit::{Fitted, fit};
+use crate::train::fit::{Fitted, Plan, fit};
 use crate::train::may_move;
 
+use super::calibrate::{Choice, calibrate};
 use super::fetch::Model;
 use super::rows::training_rows;
 use super::train::{erased_share, plan, rounding_warning, save};
@@ -26,6 +27,7 @@ struct Parts<'a> {
     data: &'a [String],
     training: &'a Training,
     train: Train,
+    ticket: Option<(f64, Calibration)>,
     seed: u64,
     dtype: settings::Dtype,
     numerics: String,
@@ -57,15 +59,33 @@ pub fn teach(
         data: &rows.digests,
         training: &settings.training,
         train: settings.train,
+        ticket: settings.density.map(|density| (density, settings.calibration)),
         seed,
         dtype: model.dtype,
         numerics: context.compute.numerics(),
     };
     let entry = context.stage(what, VERSION, &parts, |place| {
         let specs = inventory(&base.config);
-        let trained = if settings.train == Train::Maskable { may_move::only(&MaskSet::full(&specs)) } else { may_move::all(&specs) };
         let mut decoder = context.compute.load(base)?;
         let plan = plan(&settings.training, seed);
+        let full = MaskSet::full(&specs);
+        let trained = match (settings.train, settings.density) {
+            (Train::Ticket, Some(density)) => {
+                let Calibration { steps, learning_rate } = settings.calibration;
+                let short = Plan { steps, learning_rate, warmup_steps: 0, save_every: 0, ..plan };
+                let what = format!("calibrate {what}");
+                match calibrate(context, &what, &mut decoder, &rows.sources, &full, &short, (&specs, density, Scope::Global))? {
+                    Choice::Chosen(masks) => may_move::only(&masks),
+                    Choice::CannotTell(why) => {
+                        return Err(
+                            Failure::new("calibration", why).remedy("train longer before weights are compared: calibration_steps: 12")
+                        );
+                    }
+                }
+            }
+            (Train::Maskable, _) => may_move::only(&full),
+            _ => may_move::all(&specs),
+        };
         let checkpoint = place.folder.join("checkpoint.safetensors");
         let Fitted { progress, stopped } =
             fit::<_, TrainError>(&mut decoder, &rows.sources, &trained, &plan, Some(&checkpoint), &mut |step, _| {

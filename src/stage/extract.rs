@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::artifact::write::write_whole;
-use crate::error::{Failure, Within};
+use crate::error::Failure;
 use crate::model::batch::Packed;
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::pipeline::settings::{self, Pipeline, Score};
@@ -13,11 +13,14 @@ use crate::record::TicketSummary;
 use crate::ticket::compare::compare;
 use crate::ticket::file::{Origin, Ticket};
 use crate::ticket::mask_set::{MaskSet, maskable};
-use crate::ticket::score::{Scores, random, snip, task_vector};
+use crate::ticket::score::{Scores, magnitude, random, snip, task_vector};
 use crate::ticket::select::{Scope, select};
-use crate::train::may_move;
+use crate::train::fit::Plan;
+use crate::train::schedule::Scheduler;
+use crate::train::{may_move, optimizer};
 
 use super::Context;
+use super::calibrate::{Choice, calibrate};
 use super::evaluate::backend_failed;
 use super::fetch::Model;
 use super::rows::{TrainingRows, training_rows};
@@ -50,6 +53,7 @@ struct Parts<'a> {
     density: f64,
     scope: Scope,
     max_length: usize,
+    calibration: Option<settings::Calibration>,
     seed: u64,
     numerics: String,
 }
@@ -66,7 +70,7 @@ pub fn tickets(
 ) -> Result<BTreeMap<String, Extracted>, Failure> {
     let mut tickets: BTreeMap<String, Extracted> = BTreeMap::new();
     for settings in &pipeline.tickets {
-        let ticket = ticket(context, settings, base, aligned, pipeline.seeds[0]).within(|| format!("ticket {}", settings.name))?;
+        let ticket = ticket(context, settings, base, aligned, pipeline.seeds[0])?;
         let first = pipeline.tickets.first().and_then(|first| tickets.get(&first.name));
         let mut summary = summarise(&ticket);
         summary.overlap = first.map(|first| {
@@ -83,7 +87,11 @@ pub fn tickets(
 pub fn summarise(ticket: &Ticket) -> TicketSummary {
     TicketSummary {
         score: ticket.origin.score.clone(),
-        scope: if ticket.origin.scope == Scope::Global { "global".into() } else { "tensor".into() },
+        scope: match ticket.origin.scope {
+            Scope::Global => "global".into(),
+            Scope::Layer => "layer".into(),
+            Scope::Tensor => "tensor".into(),
+        },
         density: ticket.masks.density(),
         count: ticket.masks.count() as u64,
         maskable: ticket.masks.len() as u64,
@@ -117,21 +125,25 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
         density: settings.density,
         scope: settings.scope,
         max_length: settings.max_length,
-        seed: if settings.score == Score::Random { seed } else { 0 },
+        calibration: (settings.score == Score::Calibrate).then_some(settings.calibration),
+        seed: if matches!(settings.score, Score::Random | Score::Calibrate) { seed } else { 0 },
         numerics: context.compute.numerics(),
     };
     let entry = context.stage(&format!("extract {}", settings.name), VERSION, &parts, |place| {
-        let scores = match settings.score {
-            Score::Snip => snip_scores(context, aligned, &specs, &rows)?,
-            Score::TaskVector => task_vector_scores(base, aligned, &specs)?,
-            Score::Random => random_scores(&specs, seed)?,
+        let top = |scores: Vec<Scores>| select(&scores, settings.density, settings.scope, None);
+        let masks = match settings.score {
+            Score::Snip => top(gradient_scores(context, aligned, &specs, &rows, snip)?)?,
+            Score::Gradient => top(gradient_scores(context, aligned, &specs, &rows, |_, gradient| magnitude(gradient))?)?,
+            Score::Calibrate => calibrated(context, settings, aligned, &specs, &rows, seed)?,
+            Score::TaskVector => top(task_vector_scores(base, aligned, &specs)?)?,
+            Score::Magnitude => top(magnitude_scores(aligned, &specs)?)?,
+            Score::Random => top(random_scores(&specs, seed)?)?,
         };
-        let masks = select(&scores, settings.density, settings.scope, None)?;
         let origin = Origin {
             version: 0,
             model: aligned.digest.clone(),
             base: parts.base.map(str::to_owned),
-            score: score_name(settings.score).into(),
+            score: settings.score.name().into(),
             density: settings.density,
             scope: settings.scope,
             data: settings.data.as_ref().zip(rows.digests.first()).map(|(spec, digest)| (spec.source.clone(), digest.clone())),
@@ -146,16 +158,14 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
     Ok(Ticket::read(&entry.folder.join("ticket.safetensors"))?)
 }
 
-fn score_name(score: Score) -> &'static str {
-    match score {
-        Score::TaskVector => "task-vector",
-        Score::Snip => "snip",
-        Score::Random => "random",
-    }
-}
-
-/// |θ · mean gradient| of the mean loss over the supervised tokens of all rows.
-fn snip_scores(context: &Context<'_>, aligned: &Model, specs: &[TensorSpec], rows: &TrainingRows) -> Result<Vec<Scores>, Failure> {
+/// A score of weights and the gradient of the mean loss over the supervised tokens of all rows.
+fn gradient_scores(
+    context: &Context<'_>,
+    aligned: &Model,
+    specs: &[TensorSpec],
+    rows: &TrainingRows,
+    score: impl Fn(&[f32], &[f32]) -> Vec<f32>,
+) -> Result<Vec<Scores>, Failure> {
     let mut decoder = context.compute.load(aligned)?;
     let trained = may_move::only(&MaskSet::full(specs));
     let mut gradients = decoder.new_gradients(&trained).map_err(backend_failed)?;
@@ -171,9 +181,43 @@ fn snip_scores(context: &Context<'_>, aligned: &Model, specs: &[TensorSpec], row
             use crate::model::backend::Backend;
             let gradient = decoder.backend().download(&gradients[&spec.name]).map_err(backend_failed)?;
             let weights = decoder.values(&spec.name).map_err(backend_failed)?;
-            Ok(Scores::new(&spec.name, snip(&weights, &gradient))?)
+            Ok(Scores::new(&spec.name, score(&weights, &gradient))?)
         })
         .collect()
+}
+
+/// The weights that a short training on the data moves most.
+fn calibrated(
+    context: &Context<'_>,
+    settings: &settings::Ticket,
+    aligned: &Model,
+    specs: &[TensorSpec],
+    rows: &TrainingRows,
+    seed: u64,
+) -> Result<MaskSet, Failure> {
+    let plan = Plan {
+        steps: settings.calibration.steps,
+        learning_rate: settings.calibration.learning_rate,
+        batch_rows: ROWS_AT_ONCE,
+        accumulation: 1,
+        scheduler: Scheduler::Constant,
+        warmup_steps: 0,
+        optimizer: optimizer::Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, max_grad_norm: 1.0 },
+        seed,
+        save_every: 0,
+    };
+    let mut decoder = context.compute.load(aligned)?;
+    let full = MaskSet::full(specs);
+    match calibrate(context, "extract", &mut decoder, &rows.sources, &full, &plan, (specs, settings.density, settings.scope))? {
+        Choice::Chosen(masks) => Ok(masks),
+        Choice::CannotTell(why) => Err(Failure::new("calibration", why)
+            .remedy("train longer, or more gently, before weights are compared: calibration_steps: 12, calibration_learning_rate: 3e-5")),
+    }
+}
+
+/// |θ|.
+fn magnitude_scores(aligned: &Model, specs: &[TensorSpec]) -> Result<Vec<Scores>, Failure> {
+    maskable(specs).map(|spec| Ok(Scores::new(&spec.name, magnitude(&aligned.weights.widened(&spec.name)?))?)).collect()
 }
 
 /// |θ_aligned − θ_base|.

@@ -28,7 +28,7 @@ use super::extract::{Extracted, random_scores};
 use super::fetch::Model;
 use super::probe::{Measure, ProbeInput, Reference, reference};
 use super::rows::{TrainingRows, load_rows, training_rows};
-use super::selection::{Choice, Job, frozen, selection};
+use super::selection::{Job, frozen, selection};
 use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
@@ -204,7 +204,7 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
         density: arm.density,
         ticket: ticket.as_ref().map(|(_, digest)| digest.clone()),
         calibration: (arm.train == Train::Complement && arm.density.is_some())
-            .then_some((arm.calibration_steps, arm.calibration_learning_rate)),
+            .then_some((arm.calibration.steps, arm.calibration.learning_rate)),
         training: &arm.training,
         probes: frame.probes.as_ref().map(|(_, digest, settings)| (digest.as_str(), settings.every, settings.of.as_slice())),
         seed,
@@ -241,10 +241,12 @@ fn ticket_of(arm: &Arm, frame: &Frame<'_>, specs: &[TensorSpec], seed: u64) -> R
             let extracted = named(name)?;
             Ok(Some((extracted.ticket.masks.clone(), extracted.digest.clone())))
         }
-        Some(ArmTicket::Random { like }) => {
+        Some(ArmTicket::Random { like, draw }) => {
             let origin = &named(like)?.ticket.origin;
-            let masks = select(&random_scores(specs, RANDOM_TICKET ^ seed)?, origin.density, origin.scope, None)?;
-            Ok(Some((masks, format!("random {seed} {} {:?}", origin.density, origin.scope))))
+            // Draws are apart from seeds.
+            let drawn = RANDOM_TICKET ^ seed ^ (u64::from(*draw) << 48);
+            let masks = select(&random_scores(specs, drawn)?, origin.density, origin.scope, None)?;
+            Ok(Some((masks, format!("random {drawn} {} {:?}", origin.density, origin.scope))))
         }
     }
 }
@@ -255,8 +257,8 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let mut decoder = context.compute.load(frame.aligned)?;
     let measure = frame.measure(&mut decoder)?;
     let (trained, impossible) = match selection(job, &mut decoder)? {
-        Choice::Trains(trained) => (trained, None),
-        Choice::CannotTell(why) => (Trained::new(), Some(why)),
+        Ok(trained) => (trained, None),
+        Err(why) => (Trained::new(), Some(why)),
     };
     let steps = if arm.train == Train::None || impossible.is_some() { 0 } else { arm.training.max_steps };
     let plan = crate::train::fit::Plan { steps, ..plan(&arm.training, job.seed) };

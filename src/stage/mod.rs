@@ -1,11 +1,13 @@
 //! The stages of a run: one public function each, typed in and out, each remembered in the store under its key.
 
 pub mod align;
+mod calibrate;
 pub mod engine;
 pub mod evaluate;
 pub mod extract;
 pub mod fetch;
 pub mod finetune;
+pub mod forecast;
 pub mod initialise;
 pub mod probe;
 pub mod rows;

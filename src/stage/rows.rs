@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::data::example::encode;
 use crate::data::overlap::overlaps;
-use crate::data::rows::{Loaded, load};
+use crate::data::rows::{Loaded, load, load_from};
 use crate::error::{Failure, Within};
+use crate::hub::dataset_file;
 use crate::model::batch::Example;
 use crate::pipeline::settings::{DataSpec, Pipeline};
 
@@ -53,7 +54,16 @@ impl TrainingRows {
 /// # Errors
 /// When the file cannot be read or holds no row.
 pub fn load_rows(context: &Context<'_>, what: &str, spec: &DataSpec) -> Result<Loaded, Failure> {
-    let loaded = load(spec).within(|| format!("data of {what}"))?;
+    let loaded = match dataset_file(&spec.source) {
+        None => load(spec).within(|| format!("data of {what}"))?,
+        Some((remote, file)) => {
+            if !remote.pinned() {
+                context.warn(format!("{} is not pinned to a commit: what it names may change", spec.source));
+            }
+            let path = remote.file(&file, &context.access, context.listener).within(|| format!("data of {what}"))?;
+            load_from(spec, &path.to_string_lossy()).within(|| format!("data of {what}"))?
+        }
+    };
     for warning in loaded.warnings() {
         context.warn(format!("{what}: {warning}"));
     }

@@ -33,6 +33,11 @@ pub fn task_vector(before: &[f32], after: &[f32]) -> Vec<f32> {
     before.iter().zip(after).map(|(before, after)| (after - before).abs()).collect()
 }
 
+/// |θ| or |mean gradient|, of the numbers given.
+pub fn magnitude(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|value| value.abs()).collect()
+}
+
 /// |θ · mean gradient|. Source: Lee, Ajanthan, Torr (1810.02340), with the gradient of the mean loss over the data.
 pub fn snip(weights: &[f32], mean_gradient: &[f32]) -> Vec<f32> {
     weights.iter().zip(mean_gradient).map(|(w, g)| (w * g).abs()).collect()

@@ -11,6 +11,8 @@ use crate::mask::Mask;
 pub enum Scope {
     /// All maskable weights together.
     Global,
+    /// The tensors of each layer together.
+    Layer,
     /// Each tensor by itself.
     Tensor,
 }
@@ -34,6 +36,7 @@ pub fn count_for(density: f64, n: usize) -> Result<usize, TicketError> {
 pub fn select(scores: &[Scores], density: f64, scope: Scope, within: Option<&MaskSet>) -> Result<MaskSet, TicketError> {
     let groups: Vec<&[Scores]> = match scope {
         Scope::Global => vec![scores],
+        Scope::Layer => scores.chunk_by(|a, b| layer(&a.tensor) == layer(&b.tensor)).collect(),
         Scope::Tensor => scores.chunks(1).collect(),
     };
     let mut chosen = MaskSet::default();
@@ -43,7 +46,11 @@ pub fn select(scores: &[Scores], density: f64, scope: Scope, within: Option<&Mas
         let candidate = |scores: &Scores, i: usize| within.is_none_or(|set| set.0.get(&scores.tensor).is_some_and(|mask| mask.contains(i)));
         let histogram = Histogram::of(group, &candidate);
         if histogram.total < k {
-            let scope = if group.len() == 1 { group[0].tensor.clone() } else { "all maskable weights".into() };
+            let scope = match scope {
+                Scope::Global => "all maskable weights".into(),
+                Scope::Layer => format!("layer {}", layer(&group[0].tensor)),
+                Scope::Tensor => group[0].tensor.clone(),
+            };
             return Err(TicketError::TooFew { scope, wanted: k, scored: histogram.total });
         }
         let (threshold, mut at_threshold) = histogram.threshold(group, &candidate, k);
@@ -64,6 +71,11 @@ pub fn select(scores: &[Scores], density: f64, scope: Scope, within: Option<&Mas
         }
     }
     Ok(chosen)
+}
+
+/// `4` of `model.layers.4.mlp.up_proj.weight`.
+fn layer(tensor: &str) -> &str {
+    tensor.split_once("layers.").map_or("", |(_, rest)| rest.split('.').next().unwrap_or_default())
 }
 
 /// The share of a selection that has the same score as its last weight, over all tensors together: only their place decided
@@ -150,8 +162,28 @@ mod tests {
         let set = select(&[scores(&[1.0, 2.0, 1.0, 1.0, 0.0])], 0.6, Scope::Global, None).unwrap();
         assert_eq!(set.0["t"].positions().collect::<Vec<_>>(), [0, 1, 2]);
         let error = select(&[scores(&[1.0, 0.0, 0.0])], 1.0, Scope::Global, None).unwrap_err();
-        assert_eq!(error.to_string(), "t: 3 weights are to be selected, but only 1 have a score above 0");
+        assert_eq!(error.to_string(), "all maskable weights: 3 weights are to be selected, but only 1 have a score above 0");
         assert!(Scores::new("t", vec![1.0, f32::NAN]).unwrap_err().to_string().contains("t[1]"));
+    }
+
+    #[test]
+    fn the_top_is_taken_within_the_scope() {
+        let of = |name: &str, values: &[f32]| Scores::new(name, values.to_vec()).unwrap();
+        let all = [
+            of("model.layers.0.a.weight", &[9.0, 8.0]),
+            of("model.layers.0.b.weight", &[7.0, 6.0]),
+            of("model.layers.1.a.weight", &[2.0, 1.0]),
+            of("model.layers.1.b.weight", &[4.0, 3.0]),
+        ];
+        let taken = |scope| -> Vec<Vec<usize>> {
+            let set = select(&all, 0.5, scope, None).unwrap();
+            all.iter().map(|scores| set.0[&scores.tensor].positions().collect()).collect()
+        };
+        assert_eq!(taken(Scope::Global), [vec![0, 1], vec![0, 1], vec![], vec![]]);
+        assert_eq!(taken(Scope::Layer), [vec![0, 1], vec![], vec![], vec![0, 1]]);
+        assert_eq!(taken(Scope::Tensor), [vec![0], vec![0], vec![0], vec![0]]);
+        let error = select(&[of("model.layers.3.a.weight", &[1.0, 0.0])], 1.0, Scope::Layer, None).unwrap_err();
+        assert!(error.to_string().starts_with("layer 3: 2 weights"), "{error}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             },
             &["semi.csv", "separated by commas"],
         ),
-        ("data on the hub", |h| h.pipeline("data: task.jsonl", "data: hf://datasets/a/b@main/c.jsonl"), &["hf://datasets", "download"]),
+        ("data on the hub without a file", |h| h.pipeline("data: task.jsonl", "data: hf://datasets/a/b@main"), &["hf://datasets", "FILE"]),
         (
             "a wrong column",
             |h| h.pipeline("data: task.jsonl", "data: {path: task.jsonl, columns: {prompt: question}}"),
@@ -137,6 +137,16 @@ fn bad_input_is_an_error_that_says_what_to_do() {
                 h.pipeline("model: {base: model}", "pretrain: {architecture: {hidden_size: 100, num_attention_heads: 3}, data: task.jsonl}")
             },
             &["p.yaml:2", "3 heads cannot share hidden_size 100"],
+        ),
+        (
+            "draws of a ticket that is not random",
+            |h| h.pipeline("dense: {train: complement}", "dense: {train: complement, draws: 3}"),
+            &["finetune.arms.dense has draws", "ticket: random"],
+        ),
+        (
+            "an alignment by ticket without a size",
+            |h| h.pipeline("  max_steps: 6\n", "  max_steps: 6\n  train: ticket\n"),
+            &["align trains a ticket", "density: 0.10"],
         ),
         ("a base both given and made", |h| h.pipeline("model:", "pretrain: {data: task.jsonl}\nmodel:"), &["model.base", "pretrain"]),
         ("a builtin model that is not there", |h| h.pipeline("base: model", "base: builtin:tiny"), &["builtin:tiny", "tiny-aligned"]),

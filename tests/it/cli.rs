@@ -251,8 +251,13 @@ fn the_pipelines_of_the_repository_are_read() {
     let shared = crate::from_env("STEADFAST_SHARED", "the folder with public data sets").join("tasks");
     let train = format!("finetune.data.path={}", shared.join("gsm8k_train_2000.jsonl").display());
     let test = format!("evaluate.suites.task.prompts.path={}", shared.join("gsm8k_test_300.jsonl").display());
-    let (text, code) = told(&home.run(&["check", folder, "--set", &train, "--set", &test]));
+    let (text, code) = told(&home.run(&["check", folder, "--no-forecast", "--set", &train, "--set", &test]));
     assert_eq!(code, 0, "{text}");
+    for name in ["quickstart", "your-data", "ci-gate", "lota", "tiny-model"] {
+        let file = format!("{}/pipelines/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let (text, code) = told(&home.run(&["check", &file]));
+        assert!(code == 0 && text.contains("forecast: "), "{name}: {text}");
+    }
 }
 
 #[test]

@@ -125,3 +125,20 @@ fn no_frozen_weight_differs_in_the_saved_files() {
         }
     }
 }
+
+/// LoTA: the alignment trains the tenth of the maskable weights that a calibration moves most, and nothing else.
+#[test]
+fn an_alignment_by_ticket_changes_its_share_of_the_maskable_weights_alone() {
+    let home = Home::new();
+    let lota = "train: ticket\n  density: 0.10\n  calibration_learning_rate: 1e-3\n  max_steps: 6\n";
+    home.pipeline("  max_steps: 6\n", &format!("  {lota}"));
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    let (base, aligned) = (stored(&home.path("model")), stored(&home.path("runs/tiny/latest/aligned")));
+    let maskable = masks(&home.path("runs/tiny/latest/ticket.safetensors"));
+    let differing = |name: &String| base[name].iter().zip(&aligned[name]).filter(|(a, b)| a != b).count();
+    let inside: usize = maskable.keys().map(differing).sum();
+    let all: usize = base.keys().map(differing).sum();
+    let most = (0.10 * maskable.keys().map(|name| base[name].len()).sum::<usize>() as f64 + 0.5) as usize;
+    assert!(all == inside && inside <= most && inside * 2 > most, "{all} differ, {inside} of them maskable, at most {most} may");
+}

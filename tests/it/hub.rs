@@ -73,12 +73,12 @@ fn serve_file(stream: &mut TcpStream, headers: &BTreeMap<String, String>, bytes:
 }
 
 impl Hub {
-    /// Serves a folder as the repository `repo` (`owner/name`) at `commit`.
+    /// Serves a folder as the repository `repo` (`owner/name`, `datasets/owner/name`) at `commit`.
     pub fn start(repo: &str, commit: &str, folder: &Path, fault: Fault) -> Self {
-        let files: BTreeMap<String, Vec<u8>> = std::fs::read_dir(folder)
+        let files: BTreeMap<String, Vec<u8>> = steadfast::artifact::store::files_below(folder)
             .unwrap()
-            .map(|entry| entry.unwrap())
-            .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+            .into_iter()
+            .map(|path| (path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()))
             .collect();
         let siblings: Vec<_> = files
             .iter()
@@ -109,7 +109,8 @@ impl Hub {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let seen = asked.clone();
-        let (listed, files_at) = (format!("/api/models/{repo}/revision/"), format!("/{repo}/resolve/{commit}/"));
+        let api = if repo.starts_with("datasets/") { repo.to_owned() } else { format!("models/{repo}") };
+        let (listed, files_at) = (format!("/api/{api}/revision/"), format!("/{repo}/resolve/{commit}/"));
         std::thread::spawn(move || {
             let mut cut = fault == Fault::Cut;
             for mut stream in listener.incoming().flatten() {

@@ -133,6 +133,32 @@ fn a_whole_run_from_the_hub_is_the_run_from_the_folder() {
 }
 
 #[test]
+fn rows_come_from_a_data_set_of_the_hub() {
+    let home = Home::new();
+    let folder = home.path("served");
+    std::fs::create_dir_all(folder.join("data")).unwrap();
+    std::fs::copy(home.path("task.jsonl"), folder.join("data/rows.jsonl")).unwrap();
+    let hub = Hub::start("datasets/some/rows", COMMIT, &folder, Fault::None);
+    let set = format!("finetune.data=hf://datasets/some/rows@{COMMIT}/data/rows.jsonl");
+    let run = |runs: &str, more: &[&str]| {
+        let mut command = home.command(&["run", "p.yaml", "--runs", runs]);
+        told(&command.args(more).env("HF_ENDPOINT", &hub.endpoint).output().unwrap())
+    };
+    let (text, code) = run("folder", &[]);
+    assert_ne!(code, 2, "{text}");
+    let (text, through) = run("hub", &["--set", &set]);
+    assert_eq!(through, code, "{text}");
+    let saved = |runs: &str| std::fs::read(home.path(runs).join("tiny/latest/arms/protected/model.safetensors")).unwrap();
+    assert!(saved("folder") == saved("hub"));
+    let asked = hub.paths().len();
+    assert!(home.path("hf/hub/datasets--some--rows/snapshots").join(COMMIT).join("data/rows.jsonl").is_file(), "the standard cache layout");
+    let (text, again) = run("hub", &["--set", &set, "--offline"]);
+    assert!(again == code && hub.paths().len() == asked, "{text}");
+    let (text, code) = run("hub", &["--set", &set.replace("rows.jsonl", "none.jsonl")]);
+    assert!(code == 2 && text.contains("data/none.jsonl") && text.contains("some/rows"), "{text}");
+}
+
+#[test]
 fn faults_that_stay_are_clear_errors() {
     for (fault, expected) in [
         (Fault::Status(401), "HF_TOKEN"),

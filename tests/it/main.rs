@@ -17,6 +17,7 @@ mod reference;
 mod smollm2;
 mod stages;
 mod tiny;
+mod world;
 
 use std::path::PathBuf;
 

@@ -172,6 +172,18 @@ fn several_seeds_are_several_trainings_on_the_same_prompts() {
 }
 
 #[test]
+fn a_control_is_drawn_several_times() {
+    let home = Home::new();
+    home.pipeline("control: {like: protected, ticket: random}", "control: {like: protected, ticket: random, draws: 2}");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!(code != 2, "{text}");
+    let read = |arm: &str| std::fs::read(home.path("runs/tiny/latest/arms").join(arm).join("model.safetensors")).unwrap();
+    assert_ne!(read("control"), read("control-2"));
+    let summary = std::fs::read_to_string(home.path("runs/tiny/latest/summary.md")).unwrap();
+    assert!(summary.contains("control-2") && summary.contains("draw 2"), "{summary}");
+}
+
+#[test]
 fn a_last_step_that_overflows_stops_its_arm() {
     let home = Home::new();
     home.pipeline("unprotected: {train: all}", "unprotected: {train: all, learning_rate: 1e300, max_steps: 1}");

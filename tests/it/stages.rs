@@ -73,6 +73,9 @@ ticket: {score: random, density: 0.5}
 tickets:
   safety: {score: snip, data: {path: safety.jsonl, limit: 6}, density: 0.3}
   vector: {score: task-vector, density: 0.5, scope: tensor}
+  largest: {score: magnitude, density: 0.2, scope: layer}
+  gradient: {score: gradient, data: {path: safety.jsonl, limit: 6}, density: 0.3}
+  moved: {score: calibrate, data: {path: safety.jsonl, limit: 8}, density: 0.1, calibration_steps: 12, calibration_learning_rate: 1e-3}
 finetune:
   data: task.jsonl
   max_steps: 6
@@ -106,6 +109,8 @@ name: NAME
 MODEL
 evaluate: {floor: 0.0, suites: {harmful: {prompts: {path: harmful.jsonl, limit: 1}, expect: refusal, max_new_tokens: 1}}}
 ";
+const LOTA: &str = "model: {base: model}
+align: {data: [safety.jsonl, helpful.jsonl], train: ticket, density: 0.1, max_steps: 4, learning_rate: 1e-3, calibration_learning_rate: 1e-3, per_device_train_batch_size: 2}";
 const ALIGN: &str = "model: {base: model}
 align: {data: [safety.jsonl, helpful.jsonl], max_steps: 6, learning_rate: 1e-3, per_device_train_batch_size: 4}";
 const PRETRAIN: &str = "pretrain:
@@ -128,6 +133,7 @@ fn outputs() -> (BTreeMap<String, Output>, String) {
         ("given", GIVEN.to_owned(), &["extract", "reference", "measure", "finetune", "evaluate aligned"][..]),
         ("made", pipeline("made", ALIGN), &["align"]),
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
+        ("lota", pipeline("lota", LOTA), &["align"]),
         ("pretrained", pipeline("pretrained", PRETRAIN), &["initialise", "pretrain"]),
     ] {
         home.write("p.yaml", text);
@@ -139,7 +145,10 @@ fn outputs() -> (BTreeMap<String, Output>, String) {
         for stage in record["stages"].as_array().unwrap() {
             let (stage, key) = (stage["stage"].as_str().unwrap(), stage["key"].as_str().unwrap());
             if wanted.iter().any(|wanted| stage.starts_with(wanted)) {
-                found.insert(stage.to_owned(), output(&home.path(name).join(".store").join(key)));
+                found.insert(
+                    if name == "lota" { format!("{stage} by ticket") } else { stage.to_owned() },
+                    output(&home.path(name).join(".store").join(key)),
+                );
             }
         }
     }

@@ -15,17 +15,7 @@ impl Remote {
     /// The snapshot, where every file that a model needs is there with the content that its name in the cache promises.
     /// A branch is looked up only offline: online the hub says where it points.
     pub(super) fn cached(&self, cache: &CacheRepo, access: &Access) -> Result<Option<(PathBuf, String)>, Failure> {
-        let commit = if self.pinned() {
-            self.revision.clone()
-        } else if access.offline {
-            let reference = access.cache.join(Repo::model(self.repo.clone()).folder_name()).join("refs").join(&self.revision);
-            match fs::read_to_string(reference) {
-                Ok(commit) if is_commit(commit.trim()) => commit.trim().to_owned(),
-                _ => return Ok(None),
-            }
-        } else {
-            return Ok(None);
-        };
+        let Some(commit) = self.known_commit(access) else { return Ok(None) };
         let folder = cache.pointer_path(&commit);
         let mut names: Vec<String> = FILES[..2].iter().map(|&name| name.to_owned()).collect();
         let index = folder.join(INDEX);
@@ -36,22 +26,45 @@ impl Remote {
         }
         names.extend(FILES[2..].iter().filter(|name| folder.join(name).is_file()).map(|&name| name.to_owned()));
         for name in names {
-            let path = folder.join(&name);
-            let Ok(blob) = path.canonicalize() else { return Ok(None) };
-            let promised = blob.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let hashed = [40, 64].contains(&promised.len()) && promised.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if hashed && content_hash(&blob, promised.len()).map_err(|source| RemoteError::Disk { path: blob.clone(), source })? != promised
-            {
-                if access.offline {
-                    let what = if promised.len() == 64 { "sha256" } else { "git hash" };
-                    let found = content_hash(&blob, promised.len()).unwrap_or_default();
-                    return Err(RemoteError::Mismatch { repo: self.repo.clone(), file: name, what, found, expected: promised }.into());
-                }
-                let _ = fs::remove_file(&blob);
+            if !self.sound(&folder.join(&name), &name, access)? {
                 return Ok(None);
             }
         }
         Ok(Some((folder, commit)))
+    }
+
+    /// The commit, where it is known without asking: a pinned one, or offline the one that the branch pointed to last.
+    pub(super) fn known_commit(&self, access: &Access) -> Option<String> {
+        if self.pinned() {
+            return Some(self.revision.clone());
+        }
+        if !access.offline {
+            return None;
+        }
+        let folder = Repo::new(self.repo.clone(), self.kind.repo_type()).folder_name();
+        let commit = fs::read_to_string(access.cache.join(folder).join("refs").join(&self.revision)).ok()?;
+        is_commit(commit.trim()).then(|| commit.trim().to_owned())
+    }
+
+    /// Whether a file of the cache is there, with the content that its blob's name promises. A damaged one is removed, so that
+    /// it comes again; offline it is an error.
+    pub(super) fn sound(&self, path: &Path, name: &str, access: &Access) -> Result<bool, RemoteError> {
+        let Ok(blob) = path.canonicalize() else { return Ok(false) };
+        let promised = blob.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let hashed = [40, 64].contains(&promised.len()) && promised.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !hashed {
+            return Ok(true);
+        }
+        let found = content_hash(&blob, promised.len()).map_err(|source| RemoteError::Disk { path: blob.clone(), source })?;
+        if found == promised {
+            return Ok(true);
+        }
+        if access.offline {
+            let what = if promised.len() == 64 { "sha256" } else { "git hash" };
+            return Err(RemoteError::Mismatch { repo: self.repo.clone(), file: name.into(), what, found, expected: promised });
+        }
+        let _ = fs::remove_file(&blob);
+        Ok(false)
     }
 }
 
@@ -75,7 +88,7 @@ pub(super) fn shards(index: &Path) -> Result<Vec<String>, RemoteError> {
 }
 
 /// A file name without a way out of its folder.
-fn plain_name(name: &str) -> bool {
+pub(crate) fn plain_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 

@@ -1,4 +1,4 @@
-//! Models from the Hugging Face hub: the standard cache on disk, every file's size and content hash verified.
+//! Models and data sets from the Hugging Face hub: the standard cache on disk, every file's size and content hash verified.
 //!
 //! Sources: the hub's HTTP interface (huggingface.co/docs/hub/api) and its cache layout
 //! (huggingface.co/docs/huggingface_hub/guides/manage-cache). hf-hub gives the layout and the environment; the transfer is
@@ -8,14 +8,16 @@ mod cache;
 mod error;
 mod transfer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use hf_hub::{Cache, Repo, RepoType};
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
+pub(super) use self::cache::plain_name;
 use self::cache::{is_commit, shards};
 pub use self::error::RemoteError;
 use self::transfer::Hub;
+pub use self::transfer::reachable;
 use crate::error::Failure;
 use crate::event::Listener;
 
@@ -51,9 +53,37 @@ impl Access {
     }
 }
 
+/// What a repository of the hub holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A model.
+    Model,
+    /// A data set.
+    Dataset,
+}
+
+impl Kind {
+    /// As the hub's interface names many of them.
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Model => "models",
+            Self::Dataset => "datasets",
+        }
+    }
+
+    fn repo_type(self) -> RepoType {
+        match self {
+            Self::Model => RepoType::Model,
+            Self::Dataset => RepoType::Dataset,
+        }
+    }
+}
+
 /// A repository at a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
+    /// What it holds.
+    pub kind: Kind,
     /// `owner/name`.
     pub repo: String,
     /// A commit, a branch or a tag.
@@ -77,17 +107,13 @@ impl Remote {
     /// # Errors
     /// When it cannot be had, or is not what the hub lists.
     pub fn snapshot(&self, access: &Access, listener: Listener<'_>) -> Result<(PathBuf, String), Failure> {
-        let cache = Cache::new(access.cache.clone()).repo(Repo::with_revision(self.repo.clone(), RepoType::Model, self.revision.clone()));
+        let cache = self.cache(access);
         if let Some(found) = self.cached(&cache, access)? {
             return Ok(found);
         }
-        if access.offline {
-            let (repo, revision) = (self.repo.clone(), self.revision.clone());
-            return Err(RemoteError::Offline { repo, revision, cache: access.cache.clone() }.into());
-        }
+        self.may_ask(access)?;
         let hub = Hub::new(self, access, listener);
         let listing = hub.listing()?;
-        let disk = |path: &Path, source| RemoteError::Disk { path: path.into(), source };
         let find = |name: &str| listing.siblings.iter().find(|sibling| sibling.rfilename == name);
         for name in FILES {
             match find(name) {
@@ -107,12 +133,60 @@ impl Remote {
         for sibling in weights {
             hub.bring(sibling, &cache, &listing.sha)?;
         }
-        if !self.pinned() {
-            // Written last: a reference never points to a snapshot that is not whole.
-            cache.create_ref(&listing.sha).map_err(|source| disk(&access.cache, source))?;
-        }
+        // Written last: a reference never points to a snapshot that is not whole.
+        self.remember(&cache, access, &listing.sha)?;
         let folder = cache.pointer_path(&listing.sha);
         Ok((folder, listing.sha))
+    }
+
+    /// The folder with the model's files, where the cache has all of them; no request is made.
+    ///
+    /// # Errors
+    /// When a file of the cache is damaged.
+    pub fn at_hand(&self, access: &Access) -> Result<Option<PathBuf>, Failure> {
+        let access = Access { offline: true, ..access.clone() };
+        Ok(self.cached(&self.cache(&access), &access)?.map(|(folder, _)| folder))
+    }
+
+    /// One file of the repository, downloaded where it is not in the cache.
+    ///
+    /// # Errors
+    /// When it cannot be had, or is not what the hub lists.
+    pub fn file(&self, name: &str, access: &Access, listener: Listener<'_>) -> Result<PathBuf, Failure> {
+        let cache = self.cache(access);
+        if let Some(commit) = self.known_commit(access) {
+            let path = cache.pointer_path(&commit).join(name);
+            if self.sound(&path, name, access)? {
+                return Ok(path);
+            }
+        }
+        self.may_ask(access)?;
+        let hub = Hub::new(self, access, listener);
+        let listing = hub.listing()?;
+        let sibling = listing.siblings.iter().find(|sibling| sibling.rfilename == name).ok_or_else(|| self.missing(name))?;
+        let path = hub.bring(sibling, &cache, &listing.sha)?;
+        self.remember(&cache, access, &listing.sha)?;
+        Ok(path)
+    }
+
+    fn cache(&self, access: &Access) -> CacheRepo {
+        Cache::new(access.cache.clone()).repo(Repo::with_revision(self.repo.clone(), self.kind.repo_type(), self.revision.clone()))
+    }
+
+    fn may_ask(&self, access: &Access) -> Result<(), RemoteError> {
+        if access.offline {
+            let (repo, revision) = (self.repo.clone(), self.revision.clone());
+            return Err(RemoteError::Offline { repo, revision, cache: access.cache.clone() });
+        }
+        Ok(())
+    }
+
+    /// Where a branch or tag points, for later runs offline.
+    fn remember(&self, cache: &CacheRepo, access: &Access, commit: &str) -> Result<(), RemoteError> {
+        if self.pinned() {
+            return Ok(());
+        }
+        cache.create_ref(commit).map_err(|source| RemoteError::Disk { path: access.cache.clone(), source })
     }
 
     fn missing(&self, what: &str) -> RemoteError {

@@ -9,7 +9,7 @@ use hf_hub::CacheRepo;
 use serde::Deserialize;
 
 use super::cache::{content_hash, is_commit};
-use super::{Access, Remote, RemoteError};
+use super::{Access, Kind, Remote, RemoteError};
 use crate::artifact::write::create_folder;
 use crate::event::{Event, Listener};
 
@@ -78,10 +78,12 @@ impl<'a> Hub<'a> {
     /// What the repository holds at the revision.
     pub(super) fn listing(&self) -> Result<Listing, RemoteError> {
         let revision = self.remote.revision.replace('/', "%2F");
-        let url = format!("{}/api/models/{}/revision/{revision}?blobs=true", self.access.endpoint, self.remote.repo);
+        let url = format!("{}/api/{}/{}/revision/{revision}?blobs=true", self.access.endpoint, self.remote.kind.plural(), self.remote.repo);
         let text = self.again(&url, || {
             let mut text = String::new();
-            let mut response = self.get(&url, 0, "model of this name and revision")?;
+            let what =
+                if self.remote.kind == Kind::Model { "model of this name and revision" } else { "data set of this name and revision" };
+            let mut response = self.get(&url, 0, what)?;
             let read = response.body_mut().as_reader().take(LARGEST_TEXT).read_to_string(&mut text);
             read.map_err(|error| Trouble::Passing { problem: error.to_string(), wait: None })?;
             Ok(text)
@@ -97,7 +99,8 @@ impl<'a> Hub<'a> {
     /// One file: in the cache with the listed size and hash, linked into the snapshot.
     pub(super) fn bring(&self, sibling: &Sibling, cache: &CacheRepo, commit: &str) -> Result<PathBuf, RemoteError> {
         let name = &sibling.rfilename;
-        let url = format!("{}/{}/resolve/{commit}/{name}", self.access.endpoint, self.remote.repo);
+        let prefix = if self.remote.kind == Kind::Dataset { "datasets/" } else { "" };
+        let url = format!("{}/{prefix}{}/resolve/{commit}/{name}", self.access.endpoint, self.remote.repo);
         let (hash, size) = match (&sibling.lfs, &sibling.blob_id, sibling.size) {
             (Some(lfs), _, _) => (lfs.sha256.clone(), lfs.size),
             (None, Some(blob), Some(size)) => (blob.clone(), size),
@@ -136,7 +139,7 @@ impl<'a> Hub<'a> {
         if !pointer.exists() {
             let _ = fs::remove_file(&pointer);
             #[cfg(unix)]
-            let made = std::os::unix::fs::symlink(Path::new("../../blobs").join(&hash), &pointer);
+            let made = std::os::unix::fs::symlink(format!("{}../../blobs/{hash}", "../".repeat(name.matches('/').count())), &pointer);
             #[cfg(not(unix))]
             let made = fs::copy(&blob, &pointer).map(|_| ());
             match made {
@@ -259,6 +262,21 @@ impl<'a> Hub<'a> {
             }
         }
     }
+}
+
+/// Whether the hub answers at all; asked once, briefly.
+///
+/// # Errors
+/// Why not.
+pub fn reachable(access: &Access) -> Result<(), String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(10)))
+        .build()
+        .into();
+    agent.get(format!("{}/api/models?limit=1", access.endpoint)).call().map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Scheme, host and port of a URL.

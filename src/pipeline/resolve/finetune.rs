@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use super::folder_name;
-use super::training::{trainer, training};
+use super::training::{calibration, trainer, training};
 use crate::pipeline::data::sources;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, text};
-use crate::pipeline::settings::{Arm, ArmTicket, Finetune, Ticket, Train, Training};
+use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Finetune, Ticket, Train, Training};
 
-/// How LoTTO finds its own weights where an arm does not say.
-const CALIBRATION_STEPS: u64 = 12;
-const CALIBRATION_LEARNING_RATE: f64 = 3e-5;
+/// More random tickets than anybody needs.
+const MOST_DRAWS: u64 = 100;
 
 const TRAIN: [(&str, Train); 6] = [
     ("all", Train::All),
@@ -51,6 +50,14 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], findings:
         }
         arms.extend(arm(node, name, &path, &arms, &names, &defaults, tickets, findings));
     }
+    for (_, arm) in arms.iter().enumerate().filter(|(i, arm)| arms[..*i].iter().any(|other| other.name == arm.name)) {
+        findings.problem(
+            place,
+            "finetune.arms",
+            format!("two arms are named {:?}: draws are named after their arm", arm.name),
+            Some("rename one of them".into()),
+        );
+    }
     Some(Finetune { data, arms })
 }
 
@@ -64,7 +71,7 @@ fn arm(
     defaults: &Training,
     tickets: &[Ticket],
     findings: &mut Findings,
-) -> Option<Arm> {
+) -> Vec<Arm> {
     let mut section = Section::new(node, path, findings);
     let like = match section.get("like") {
         None => None,
@@ -104,7 +111,7 @@ fn arm(
                 );
                 None
             }
-            "random" => first.clone().map(|like| ArmTicket::Random { like }),
+            "random" => first.clone().map(|like| ArmTicket::Random { like, draw: 0 }),
             named if tickets.iter().any(|ticket| ticket.name == named) => Some(ArmTicket::Named(named.to_owned())),
             other => {
                 let have: Vec<&str> = tickets.iter().map(|ticket| ticket.name.as_str()).chain(["random"]).collect();
@@ -121,12 +128,8 @@ fn arm(
             .and_then(|like| like.ticket.clone())
             .or_else(|| if matches!(train, Train::Complement | Train::Ticket) { first.map(ArmTicket::Named) } else { None }),
     };
-    let calibration_steps =
-        section.whole("calibration_steps", 1, findings).or(like.map(|like| like.calibration_steps)).unwrap_or(CALIBRATION_STEPS);
-    let calibration_learning_rate = section
-        .number("calibration_learning_rate", "a number above 0", |rate| rate > 0.0, findings)
-        .or(like.map(|like| like.calibration_learning_rate))
-        .unwrap_or(CALIBRATION_LEARNING_RATE);
+    let calibration = calibration(&mut section, like.map_or_else(Calibration::default, |like| like.calibration), findings);
+    let draws = section.get("draws").map(|node| (node.place, section.whole("draws", 1, findings).unwrap_or(1)));
     let place = section.place;
     section.finish(findings);
     if matches!(train, Train::Complement | Train::Ticket) && ticket.is_none() {
@@ -148,5 +151,24 @@ fn arm(
     if train == Train::Random && density.is_none() {
         findings.problem(place, path, format!("{path} trains a random share, and names none"), Some("write density: 0.10".into()));
     }
-    Some(Arm { name: name.into(), train, density, ticket, calibration_steps, calibration_learning_rate, training })
+    let arm = Arm { name: name.into(), train, density, ticket, calibration, training };
+    match (draws, &arm.ticket) {
+        (None, _) => vec![arm],
+        (Some((_, draws)), Some(ArmTicket::Random { like, .. })) => (0..draws.min(MOST_DRAWS) as u32)
+            .map(|draw| Arm {
+                name: if draw == 0 { name.to_owned() } else { format!("{name}-{}", draw + 1) },
+                ticket: Some(ArmTicket::Random { like: like.clone(), draw }),
+                ..arm.clone()
+            })
+            .collect(),
+        (Some((place, _)), _) => {
+            findings.problem(
+                place,
+                &format!("{path}.draws"),
+                format!("{path} has draws, and no random ticket to draw"),
+                Some("write ticket: random, or remove draws".into()),
+            );
+            vec![arm]
+        }
+    }
 }

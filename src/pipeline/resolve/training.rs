@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::pipeline::data::sources;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section};
-use crate::pipeline::settings::{Align, Scheduler, Train, Training};
+use crate::pipeline::settings::{Align, Calibration, Scheduler, Train, Training};
 
 /// Hyperparameters, with those of the enclosing section as defaults.
 pub(super) fn training(section: &mut Section<'_>, outer: &Training, findings: &mut Findings) -> Training {
@@ -41,6 +41,16 @@ pub(super) fn training(section: &mut Section<'_>, outer: &Training, findings: &m
     }
 }
 
+/// `calibration_steps` and `calibration_learning_rate`.
+pub(super) fn calibration(section: &mut Section<'_>, outer: Calibration, findings: &mut Findings) -> Calibration {
+    Calibration {
+        steps: section.whole("calibration_steps", 1, findings).unwrap_or(outer.steps),
+        learning_rate: section
+            .number("calibration_learning_rate", "a number above 0", |rate| rate > 0.0, findings)
+            .unwrap_or(outer.learning_rate),
+    }
+}
+
 /// The Trainer's defaults where it has one.
 pub(super) fn trainer() -> Training {
     Training {
@@ -64,9 +74,20 @@ pub(super) fn align(node: &Node, folder: &Path, findings: &mut Findings) -> Opti
     let mut section = Section::new(node, "align", findings);
     let data = section.get("data").map(|node| sources(node, "align.data", folder, findings)).unwrap_or_default();
     let training = training(&mut section, &trainer(), findings);
-    let train = section.choice("train", &[("all", Train::All), ("maskable", Train::Maskable)], findings).unwrap_or(Train::All);
+    let choices = [("all", Train::All), ("maskable", Train::Maskable), ("ticket", Train::Ticket)];
+    let train = section.choice("train", &choices, findings).unwrap_or(Train::All);
+    let density = section.number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings);
+    let calibration = calibration(&mut section, Calibration::default(), findings);
     let place = section.place;
     section.finish(findings);
+    if (train == Train::Ticket) != density.is_some() {
+        let (problem, remedy) = if density.is_some() {
+            ("align has a density, and does not train a ticket", "write train: ticket, or remove density")
+        } else {
+            ("align trains a ticket, and does not say how large", "write density: 0.10")
+        };
+        findings.problem(place, "align.density", problem, Some(remedy.into()));
+    }
     if data.is_empty() {
         findings.problem(
             place,
@@ -76,5 +97,5 @@ pub(super) fn align(node: &Node, folder: &Path, findings: &mut Findings) -> Opti
         );
         return None;
     }
-    Some(Align { data, training, train })
+    Some(Align { data, training, train, density, calibration })
 }

@@ -1,0 +1,79 @@
+//! Calibration: how far a short dense training moves each weight, after which the model is as before.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Explain, Failure};
+use crate::model::backend::Backend;
+use crate::model::batch::Example;
+use crate::model::decoder::{Decoder, Trained};
+use crate::model::inventory::TensorSpec;
+use crate::pipeline::settings::Scope;
+use crate::ticket::TicketError;
+use crate::ticket::mask_set::{MaskSet, maskable};
+use crate::ticket::score::{Scores, task_vector};
+use crate::ticket::select::{select, tied_share};
+use crate::train::TrainError;
+use crate::train::fit::{Plan, fit};
+use crate::train::may_move;
+
+use super::Context;
+use super::evaluate::backend_failed;
+use super::train::{rewind, snapshot};
+
+/// A single adaptive step moves every weight alike, so that |Δ| says nothing: more ties than this are an error.
+const MOST_TIED: f64 = 0.01;
+
+/// What a calibration found, or why it cannot tell.
+pub(super) enum Choice {
+    /// The weights that moved most.
+    Chosen(MaskSet),
+    /// With a remedy.
+    CannotTell(String),
+}
+
+impl From<TicketError> for Choice {
+    fn from(error: TicketError) -> Self {
+        let remedy = error.remedy().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+        Self::CannotTell(format!("its calibration cannot choose weights: {error}{remedy}"))
+    }
+}
+
+/// Trains the weights `inside` for a few steps, rewinds, and takes the `density` of all maskable weights that moved most.
+///
+/// # Errors
+/// When the backend fails or there are no rows.
+pub(super) fn calibrate<B: Backend>(
+    context: &Context<'_>,
+    what: &str,
+    decoder: &mut Decoder<B>,
+    sources: &[Vec<Example>],
+    inside: &MaskSet,
+    plan: &Plan,
+    (specs, density, scope): (&[TensorSpec], f64, Scope),
+) -> Result<Choice, Failure> {
+    let trained: Trained = may_move::only(inside);
+    let before = snapshot(decoder, &trained)?;
+    let calibrated = fit::<_, TrainError>(decoder, sources, &trained, plan, None, &mut |step, _| {
+        context.progress(what, step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
+        Ok(())
+    })?;
+    if let Some(error) = calibrated.stopped {
+        rewind(decoder, &before)?;
+        return Ok(Choice::CannotTell(format!("its calibration stopped: {error}")));
+    }
+    let mut after = BTreeMap::new();
+    for spec in maskable(specs) {
+        after.insert(spec.name.as_str(), decoder.values(&spec.name).map_err(backend_failed)?);
+    }
+    rewind(decoder, &before)?;
+    let moved = maskable(specs).map(|spec| {
+        let after = &after[spec.name.as_str()];
+        Scores::new(&spec.name, task_vector(before.get(&spec.name).unwrap_or(after), after))
+    });
+    let chosen = moved.collect::<Result<Vec<_>, _>>().and_then(|scores| {
+        let chosen = select(&scores, density, scope, Some(inside))?;
+        let share = tied_share(&scores, &chosen);
+        if share > MOST_TIED { Err(TicketError::Tied { share }) } else { Ok(chosen) }
+    });
+    Ok(chosen.map_or_else(Choice::from, Choice::Chosen))
+}

@@ -1,0 +1,170 @@
+//! forecast: how long a pipeline will take, and how much memory and disk, from a short measured probe of its own model.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::hub::Source;
+use crate::model::batch::Example;
+use crate::model::generate::generate;
+use crate::model::inventory::inventory;
+use crate::pipeline::settings::{Pipeline, Score, Train, Training};
+use crate::ticket::mask_set::MaskSet;
+use crate::train::TrainError;
+use crate::train::fit::{Plan, fit};
+use crate::train::may_move;
+
+use super::Context;
+use super::evaluate::{Questions, asked_tokens, backend_failed, greedy};
+use super::fetch::{Model, fetch};
+use super::rows::{load_rows, training_rows};
+use super::train::plan;
+
+/// What a run will need. Stages that are already in the store are counted too.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Wall time, in seconds.
+    pub seconds: f64,
+    /// The same by what takes it.
+    pub parts: Vec<(String, f64)>,
+    /// The largest resident memory, in bytes; 0 where the system does not tell.
+    pub memory_bytes: u64,
+    /// What is written below the folder for runs, in bytes.
+    pub disk_bytes: u64,
+}
+
+/// Steps of the measured training; the first one warms up, and is not counted.
+const STEPS: u64 = 3;
+
+/// What a forward pass costs of a training step on the same tokens.
+const FORWARD: f64 = 1.0 / 3.0;
+
+/// Bytes that are saved, hashed, compared and read again in a second.
+const SAVING: f64 = 150e6;
+
+/// Forecasts; none where the model is not at hand, since a forecast downloads nothing.
+///
+/// # Errors
+/// When the model or the data cannot be used.
+pub fn forecast(
+    context: &Context<'_>,
+    pipeline: &Pipeline,
+    asked: &[Questions],
+    peak_memory_bytes: fn() -> u64,
+) -> Result<Option<Forecast>, Failure> {
+    let Some(source) = pipeline.model.aligned.as_ref().or(pipeline.model.base.as_ref()) else { return Ok(None) };
+    let model = match Source::parse(source)? {
+        Source::Hub(remote) => match remote.at_hand(&context.access)? {
+            Some(folder) => Model::open(&folder, &pipeline.model)?,
+            None => return Ok(None),
+        },
+        _ => fetch(context, "model", source, &pipeline.model)?.0,
+    };
+    let mut parts: Vec<(String, f64)> = Vec::new();
+    let specs = inventory(&model.config);
+    let weights: usize = specs.iter().map(|spec| spec.len()).sum();
+    let stored = pipeline.model.dtype.wanted().map_or(2, |dtype| dtype.bytes()) * weights;
+    let saving = stored as f64 / SAVING;
+    let (mut models, mut saved) = (1, 0);
+
+    let mut decoder = context.compute.load(&model)?;
+    let everything = may_move::all(&specs);
+    let maskable = may_move::only(&MaskSet::full(&specs));
+    let dense = pipeline.align.is_some() || pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).any(|arm| arm.train == Train::All);
+    let trained = if dense { &everything } else { &maskable };
+    let mut per_step = |what: &str, training: &Training, sources: &[Vec<Example>]| -> Result<(f64, f64), Failure> {
+        let plan = Plan { steps: STEPS, save_every: 0, warmup_steps: 0, learning_rate: 1e-9, ..plan(training, 0) };
+        let mut marks = vec![Instant::now()];
+        let fitted = fit::<_, TrainError>(&mut decoder, sources, trained, &plan, None, &mut |step, _| {
+            context.progress(&format!("forecast {what}"), step.number as usize, STEPS as usize, "steps");
+            marks.push(Instant::now());
+            Ok(())
+        })?;
+        let seconds = marks[1..].windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).sum::<f64>() / (STEPS - 1) as f64;
+        let tokens = fitted.progress.tokens as f64 / STEPS as f64;
+        // The rows of the run are those of the whole sources, not of the first steps.
+        let rows: Vec<f64> =
+            sources.iter().map(|rows| rows.iter().map(|row| row.tokens.len() as f64).sum::<f64>() / rows.len().max(1) as f64).collect();
+        let usual = rows.iter().sum::<f64>() / rows.len().max(1) as f64
+            * (training.per_device_train_batch_size * training.gradient_accumulation_steps) as f64;
+        Ok((seconds / tokens.max(1.0) * usual, seconds / tokens.max(1.0)))
+    };
+
+    let mut per_token = None;
+    if let Some(align) = &pipeline.align {
+        let rows = training_rows(context, "align", &align.data, &model, align.training.max_length)?;
+        let (step, token) = per_step("align", &align.training, &rows.sources)?;
+        parts.push(("align".into(), step * align.training.max_steps as f64 + saving));
+        per_token = Some(token);
+        saved += 1;
+    }
+    if let Some(finetune) = &pipeline.finetune {
+        let longest = finetune.arms.iter().map(|arm| arm.training.max_length).max().unwrap_or(512);
+        let rows = training_rows(context, "finetune", &finetune.data, &model, longest)?;
+        let (_, token) = match finetune.arms.first() {
+            Some(arm) => per_step("finetune", &arm.training, &rows.sources)?,
+            None => (0.0, 0.0),
+        };
+        let row = rows.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>()
+            / rows.sources.iter().flatten().count().max(1) as f64;
+        let probes = probe_tokens(context, pipeline, asked, &model)?;
+        for arm in &finetune.arms {
+            let rows_a_step = (arm.training.per_device_train_batch_size * arm.training.gradient_accumulation_steps) as f64;
+            let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
+            let steps = if arm.train == Train::None { 0 } else { arm.training.max_steps };
+            let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
+            let one = (steps + calibrating) as f64 * rows_a_step * row * token + probing as f64 * probes * token * FORWARD + saving;
+            parts.push((format!("finetune {}", arm.name), one * pipeline.seeds.len() as f64));
+            models += pipeline.seeds.len();
+            saved += pipeline.seeds.len();
+        }
+        per_token = per_token.or(Some(token));
+    }
+    if let Some(token) = per_token {
+        for ticket in pipeline.tickets.iter().filter(|ticket| ticket.file.is_none()) {
+            let Some(spec) = &ticket.data else { continue };
+            let rows = training_rows(context, "ticket", std::slice::from_ref(spec), &model, ticket.max_length)?;
+            let tokens = rows.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
+            let share = if ticket.score == Score::Calibrate {
+                (ticket.calibration.steps * 8) as f64 / rows.sources.iter().flatten().count().max(1) as f64
+            } else {
+                1.0
+            };
+            parts.push((format!("extract {}", ticket.name), tokens * share * token));
+        }
+    }
+    for questions in asked {
+        let batch = pipeline.evaluate.batch_size.min(questions.rows.len());
+        let prompts = questions.rows[..batch].iter().map(|row| asked_tokens(&model, row.question())).collect::<Result<Vec<_>, _>>()?;
+        let start = Instant::now();
+        generate(&mut decoder, &prompts, &greedy(&model, questions.suite.max_new_tokens), batch, &mut |_, _| {}).map_err(backend_failed)?;
+        let seconds = start.elapsed().as_secs_f64() * questions.rows.len() as f64 / batch.max(1) as f64;
+        parts.push((format!("evaluate {}, {models} models", questions.suite.name), seconds * models as f64));
+    }
+    Ok(Some(Forecast {
+        seconds: parts.iter().map(|(_, seconds)| seconds).sum(),
+        parts,
+        memory_bytes: peak_memory_bytes(),
+        disk_bytes: (saved * stored) as u64,
+    }))
+}
+
+/// Tokens of one measure of the probes.
+fn probe_tokens(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions], model: &Model) -> Result<f64, Failure> {
+    let Some(probes) = &pipeline.evaluate.probes else { return Ok(0.0) };
+    let mut tokens = 0;
+    for row in load_rows(context, "probes.harmful", &probes.harmful)?.rows {
+        tokens += asked_tokens(model, row.question())?.len() + probes.tokens;
+    }
+    let of_suite = asked.iter().find(|questions| questions.suite.expect == crate::record::Expect::ExactMatch);
+    let task = match (&probes.task, of_suite) {
+        (Some(spec), _) => load_rows(context, "probes.task", spec)?.rows,
+        (None, Some(questions)) => questions.rows.clone(),
+        (None, None) => Vec::new(),
+    };
+    for row in &task {
+        tokens += model.text.encode(&model.text.render(&row.messages, false)?)?.len();
+    }
+    Ok(tokens as f64)
+}
