@@ -167,10 +167,11 @@ fn decide_rate(record: &Record, rule: &Rule, measured: &Arm, suite: &str, metric
                 None => reason.push_str(&format!(" over {} seeds", mine.0.len())),
             }
             if decision == Decision::Inconclusive {
-                reason.push_str(&needed.map_or_else(
-                    || "; no number of prompts near this one would decide it at these rates".into(),
-                    |n| format!("; about {n} prompts would decide"),
-                ));
+                reason.push_str(&match needed {
+                    Some(n) => format!("; about {n} prompts would decide"),
+                    None if p.is_none() => "; more seeds or more prompts may decide".into(),
+                    None => "; no number of prompts near this one would decide it at these rates".into(),
+                });
             }
             RuleOutcome {
                 value: Some(difference),
