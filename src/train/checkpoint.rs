@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::optimizer::Optimizer;
-use crate::artifact::ArtifactError;
 use crate::artifact::write::write_whole;
 use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Trained};
@@ -78,7 +77,7 @@ pub fn save<B: Backend>(
     });
     match broken {
         Some(error) => Err(error),
-        None => written.map_err(|error: ArtifactError| failed(error.to_string())),
+        None => Ok(written?),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod schedule;
 
 use std::path::PathBuf;
 
+use crate::artifact::ArtifactError;
 use crate::error::Explain;
 use crate::model::backend::BackendError;
 
@@ -36,6 +37,9 @@ pub enum TrainError {
         /// What is wrong.
         problem: String,
     },
+    /// A checkpoint cannot be written.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -47,6 +51,7 @@ impl Explain for TrainError {
             Self::NotFinite { .. } => "loss-not-finite",
             Self::NoRows => "empty-data",
             Self::Checkpoint { .. } => "damaged-checkpoint",
+            Self::Artifact(error) => error.code(),
             Self::Backend(_) => "backend",
         }
     }
@@ -54,6 +59,7 @@ impl Explain for TrainError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::NotFinite { .. } => Some("lower learning_rate, or set max_grad_norm: 1.0 and warmup_steps".into()),
+            Self::Artifact(error) => error.remedy(),
             Self::Checkpoint { path, .. } => Some(format!("remove it and train from the start: rm {}", path.display())),
             _ => None,
         }
