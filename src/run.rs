@@ -11,11 +11,11 @@ use crate::eval::{gate, judge};
 use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Decision, JudgeInfo, ModelOrigin, RECORD_VERSION, Record};
 use crate::report;
-use crate::stage::align::teach;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::finetune::{Frame, Tuned, finetune};
 use crate::stage::initialise::initialise;
+use crate::stage::teach::teach;
 use crate::stage::{Context, extract, nothing_to_preserve, rows};
 
 /// What enters a run from outside: clock and place, as values.

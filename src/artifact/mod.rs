@@ -22,6 +22,12 @@ pub enum ArtifactError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A run uses the store.
+    #[error("a run is at work in {}", store.display())]
+    AtWork {
+        /// The store.
+        store: PathBuf,
+    },
     /// A file that the program wrote does not hold what it wrote.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
@@ -45,6 +51,7 @@ impl Explain for ArtifactError {
         match self {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk-full",
             Self::Io { .. } => "file",
+            Self::AtWork { .. } => "at-work",
             Self::Damaged { .. } => "damaged-artifact",
         }
     }
@@ -67,6 +74,7 @@ impl Explain for ArtifactError {
                 }
                 _ => None,
             },
+            Self::AtWork { .. } => Some("wait until it has ended, then clean again".into()),
             Self::Damaged { path, .. } => Some(format!("remove it and run again: rm -r {}", path.display())),
         }
     }

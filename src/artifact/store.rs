@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +14,18 @@ use super::write::{create_folder, sync_folder, write_bytes};
 /// The file that says what an entry holds; written last.
 const MANIFEST: &str = "manifest.json";
 
+/// Locked by everybody who uses the store, together, and by a sweep alone.
+const AT_WORK: &str = "at-work.lock";
+
+/// The ending of what a sweep is removing.
+const GOING: &str = "going";
+
 /// Where finished stages live: `runs/.store`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Held from the first stage on, so that no sweep takes what this run has not told of yet.
+    at_work: OnceLock<File>,
 }
 
 /// A finished stage's files.
@@ -63,7 +72,7 @@ struct FileFacts {
 impl Store {
     /// The store in this folder, which is made when it is first written to.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), at_work: OnceLock::new() }
     }
 
     /// The folder of the store.
@@ -76,6 +85,17 @@ impl Store {
         self.root.join(name)
     }
 
+    /// Tells sweeps that somebody is at work; waits while one sweeps.
+    fn work(&self) -> Result<(), ArtifactError> {
+        if self.at_work.get().is_none() {
+            let path = self.root.join(AT_WORK);
+            let lock = File::create(&path).map_err(ArtifactError::io("cannot create", &path))?;
+            lock.lock_shared().map_err(ArtifactError::io("cannot lock", &path))?;
+            let _ = self.at_work.set(lock);
+        }
+        Ok(())
+    }
+
     /// The finished result of a key, or the place to make it in. Waits while another process makes it.
     /// An entry whose files were changed or are missing is removed and made again.
     ///
@@ -83,6 +103,7 @@ impl Store {
     /// When the store cannot be written.
     pub fn open(&self, key: &Key) -> Result<Place, ArtifactError> {
         create_folder(&self.root)?;
+        self.work()?;
         let target = self.root.join(key.to_string());
         if let Some(entry) = finished(&target)? {
             return Ok(Place::Finished(entry));
@@ -101,30 +122,34 @@ impl Store {
         create_folder(&folder)?;
         Ok(Place::Open(Workplace { folder, target, _lock: lock }))
     }
-}
 
-impl Store {
-    /// Removes the entries that are not in `used`, and with `unfinished` the workplaces too; those that another process works in
-    /// stay. Returns how many and their bytes; with `dry` nothing is removed.
+    /// Removes the entries that are not in `used`, and with `unfinished` the workplaces too. Returns how many and their bytes; with
+    /// `dry` nothing is removed.
     ///
     /// # Errors
-    /// When the store cannot be read or an entry cannot be removed.
+    /// When a run is at work, whose stages no record names yet, or an entry cannot be read or removed.
     pub fn sweep(&self, used: &BTreeSet<String>, unfinished: bool, dry: bool) -> Result<(usize, u64), ArtifactError> {
         let (mut entries, mut bytes) = (0, 0);
         if !self.root.is_dir() {
             return Ok((0, 0));
         }
+        let at_work = self.root.join(AT_WORK);
+        let lock = File::create(&at_work).map_err(ArtifactError::io("cannot create", &at_work))?;
+        if lock.try_lock().is_err() {
+            return Err(ArtifactError::AtWork { store: self.root.clone() });
+        }
         for entry in fs::read_dir(&self.root).map_err(ArtifactError::io("cannot read", &self.root))? {
             let path = entry.map_err(ArtifactError::io("cannot read", &self.root))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let (key, open) = name.strip_suffix(".open").map_or((name.as_str(), false), |key| (key, true));
+            let (key, state) = name.split_once('.').unwrap_or((name.as_str(), ""));
             let is_key = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if !path.is_dir() || !is_key || if open { !unfinished } else { used.contains(key) } {
-                continue;
-            }
-            let lock_path = self.root.join(format!("{key}.lock"));
-            let lock = File::create(&lock_path).map_err(ArtifactError::io("cannot create", &lock_path))?;
-            if lock.try_lock().is_err() {
+            let goes = match state {
+                "" => !used.contains(key),
+                "open" => unfinished,
+                // An earlier sweep was killed.
+                _ => state == GOING,
+            };
+            if !path.is_dir() || !is_key || !goes {
                 continue;
             }
             for file in files_below(&path)? {
@@ -133,8 +158,10 @@ impl Store {
             entries += 1;
             if !dry {
                 // Out of sight first: an entry that is half removed is none.
-                let going = self.root.join(format!("{key}.going"));
-                fs::rename(&path, &going).map_err(ArtifactError::io("cannot remove", &path))?;
+                let going = self.root.join(format!("{key}.{GOING}"));
+                if path != going {
+                    fs::rename(&path, &going).map_err(ArtifactError::io("cannot remove", &path))?;
+                }
                 fs::remove_dir_all(&going).map_err(ArtifactError::io("cannot remove", &going))?;
             }
         }

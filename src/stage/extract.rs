@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::artifact::write::write_whole;
-use crate::error::Failure;
+use crate::error::{Failure, Within};
 use crate::model::batch::Packed;
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::pipeline::settings::{self, Pipeline, Score};
@@ -106,8 +106,9 @@ pub fn summarise(ticket: &Ticket) -> TicketSummary {
 fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Model>, aligned: &Model, seed: u64) -> Result<Ticket, Failure> {
     let specs = inventory(&aligned.config);
     if let Some(file) = &settings.file {
-        let ticket = Ticket::read(file)?;
-        ticket.bind(&specs, &aligned.digest)?;
+        let named = || format!("ticket {}", settings.name);
+        let ticket = Ticket::read(file).within(named)?;
+        ticket.bind(&specs, &aligned.digest).within(named)?;
         return Ok(ticket);
     }
     let rows = match &settings.data {

@@ -64,7 +64,8 @@ pub fn forecast(
     let mut parts: Vec<(String, f64)> = Vec::new();
     let specs = inventory(&model.config);
     let weights: usize = specs.iter().map(|spec| spec.len()).sum();
-    let stored = pipeline.model.dtype.wanted().map_or(2, |dtype| dtype.bytes()) * weights;
+    let own = specs.first().and_then(|spec| model.weights.dtype(&spec.name)).map_or(4, |dtype| dtype.bytes());
+    let stored = pipeline.model.dtype.wanted().map_or(own, |dtype| dtype.bytes()) * weights;
     let saving = stored as f64 / SAVING;
     let (mut models, mut saved) = (1, 0);
 

@@ -1,6 +1,5 @@
 //! The stages of a run: one public function each, typed in and out, each remembered in the store under its key.
 
-pub mod align;
 mod calibrate;
 pub mod engine;
 pub mod evaluate;
@@ -12,6 +11,7 @@ pub mod initialise;
 pub mod probe;
 pub mod rows;
 mod selection;
+pub mod teach;
 pub mod train;
 
 use std::cell::RefCell;
@@ -102,8 +102,8 @@ pub fn versions() -> [(&'static str, u32); 9] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
-        ("pretrain", align::VERSION),
-        ("align", align::VERSION),
+        ("pretrain", teach::VERSION),
+        ("align", teach::VERSION),
         ("extract", extract::VERSION),
         ("reference", probe::VERSION),
         ("measure", finetune::MEASURE_VERSION),

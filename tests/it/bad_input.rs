@@ -144,6 +144,11 @@ fn bad_input_is_an_error_that_says_what_to_do() {
             &["finetune.arms.dense has draws", "ticket: random"],
         ),
         (
+            "too many draws",
+            |h| h.pipeline("control: {like: protected, ticket: random}", "control: {like: protected, ticket: random, draws: 500}"),
+            &["control.draws is 500", "at most 100"],
+        ),
+        (
             "an alignment by ticket without a size",
             |h| h.pipeline("  max_steps: 6\n", "  max_steps: 6\n  train: ticket\n"),
             &["align trains a ticket", "density: 0.10"],

@@ -137,8 +137,17 @@ fn clean_frees_what_no_run_uses() {
     }
     let (text, code) = told(&home.run(&["clean", "--dry-run"]));
     assert!(code == 0 && text.contains("would free") && entries() == all, "{text}");
+    // While a run is at work, whose stages no record names yet, nothing goes.
+    let at_work = std::fs::File::open(home.path("runs/.store/at-work.lock")).unwrap();
+    at_work.lock_shared().unwrap();
+    let (text, code) = told(&home.run(&["clean"]));
+    assert!(code == 2 && text.contains("at-work") && entries() == all, "{text}");
+    drop(at_work);
+    // What a killed sweep left goes too.
+    let going = home.path("runs/.store").join(format!("{}.going", "a".repeat(64)));
+    std::fs::create_dir(&going).unwrap();
     assert_eq!(told(&home.run(&["clean"])).1, 0);
-    assert!(entries() < all);
+    assert!(entries() < all && !going.exists());
     let left = entries();
     let (text, code) = told(&home.run(&["run", "p.yaml", "--set", "finetune.max_steps=2", "--format", "json"]));
     assert!(code != 2 && entries() == left && !text.contains("\"stage_started\""), "every stage is still there: {text}");

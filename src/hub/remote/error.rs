@@ -95,14 +95,14 @@ impl Explain for RemoteError {
     fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::Offline { .. } => {
-                "run once without --offline (and without HF_HUB_OFFLINE), or give a folder: --set model.base=FOLDER".into()
+                "run once without --offline (and without HF_HUB_OFFLINE), or give what you have: --set model.base=FOLDER, --set finetune.data=FILE".into()
             }
             Self::Denied { repo, .. } => {
                 format!("accept its terms on https://huggingface.co/{repo}, then export HF_TOKEN=<a token of yours that may read it>")
             }
-            Self::Missing { .. } => "check owner, name and commit: hf://OWNER/NAME@COMMIT".into(),
+            Self::Missing { .. } => "check owner, name, commit and file: hf://OWNER/NAME@COMMIT, hf://datasets/OWNER/NAME@COMMIT/FILE".into(),
             Self::Failed { .. } | Self::Answer { .. } => {
-                "run it again: what has come is kept; or give a folder: --set model.base=FOLDER".into()
+                "run it again: what has come is kept; or give what you have: --set model.base=FOLDER, --set finetune.data=FILE".into()
             }
             Self::Mismatch { .. } => {
                 "run it again: the file that came was thrown away; if it happens twice, do not trust this server".into()

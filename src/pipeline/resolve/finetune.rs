@@ -154,7 +154,12 @@ fn arm(
     let arm = Arm { name: name.into(), train, density, ticket, calibration, training };
     match (draws, &arm.ticket) {
         (None, _) => vec![arm],
-        (Some((_, draws)), Some(ArmTicket::Random { like, .. })) => (0..draws.min(MOST_DRAWS) as u32)
+        (Some((place, draws)), _) if draws > MOST_DRAWS => {
+            let message = format!("{path}.draws is {draws}, expected at most {MOST_DRAWS}");
+            findings.problem(place, &format!("{path}.draws"), message, Some("write draws: 3".into()));
+            vec![arm]
+        }
+        (Some((_, draws)), Some(ArmTicket::Random { like, .. })) => (0..draws as u32)
             .map(|draw| Arm {
                 name: if draw == 0 { name.to_owned() } else { format!("{name}-{}", draw + 1) },
                 ticket: Some(ArmTicket::Random { like: like.clone(), draw }),

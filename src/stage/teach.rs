@@ -1,4 +1,4 @@
-//! pretrain, align: a model that learnt nothing becomes the base, the base the aligned model.
+//! teach (the stages pretrain and align): a model that learnt nothing becomes the base, the base the aligned model.
 
 use serde::{Deserialize, Serialize};
 
