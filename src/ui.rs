@@ -99,6 +99,11 @@ impl Ui {
         }
     }
 
+    /// Prints one of several results for machines, on a line of its own.
+    pub fn line(&self, value: &serde_json::Value) {
+        put(&value.to_string());
+    }
+
     /// Shows a failure with its code, place and remedy.
     pub fn failure(&self, failure: &Failure) {
         self.close_bar();

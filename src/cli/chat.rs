@@ -8,7 +8,6 @@ use clap::Args;
 use super::Machine;
 use super::run::context;
 use crate::data::rows::Message;
-use crate::data::template::DATE;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::model::backend::cpu::Cpu;
@@ -34,13 +33,13 @@ pub struct Chat {
     #[arg(long, value_name = "FILE")]
     chat_template: Option<PathBuf>,
     /// The most tokens of a reply.
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    max_new_tokens: usize,
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    max_new_tokens: u32,
     /// 0 takes the likeliest token each time.
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
     temperature: f64,
     /// Keeps the likeliest tokens whose probabilities reach this share.
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = share)]
     top_p: f64,
     /// Seed of the sampler.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -64,14 +63,8 @@ impl Chat {
         let context = context(&self.runs, &listener, machine);
         let mut speakers = Vec::new();
         for name in std::iter::once(&self.model).chain(&self.compare) {
-            let settings = settings::Model {
-                base: None,
-                aligned: Some(name.clone()),
-                chat_template: self.chat_template.clone(),
-                system: self.system.clone(),
-                date: DATE,
-                dtype: settings::Dtype::Source,
-            };
+            let settings =
+                settings::Model { chat_template: self.chat_template.clone(), system: self.system.clone(), ..settings::Model::of(name) };
             let (model, _) = fetch(&context, "model", name, &settings)?;
             let decoder = context.compute.load(&model)?;
             speakers.push(Speaker { name: name.clone(), model, decoder, messages: Vec::new() });
@@ -84,7 +77,11 @@ impl Chat {
             let several = speakers.len() > 1;
             for speaker in &mut speakers {
                 let reply = self.reply(speaker, &line)?;
-                ui.result(&if several { format!("[{}] {reply}", speaker.name) } else { reply });
+                if ui.json() {
+                    ui.line(&serde_json::json!({"model": speaker.name, "message": line, "reply": reply}));
+                } else {
+                    ui.result(&if several { format!("[{}] {reply}", speaker.name) } else { reply });
+                }
             }
         }
         Ok(Exit::Passed)
@@ -94,7 +91,7 @@ impl Chat {
         speaker.messages.push(Message { role: "user".into(), content: line.into() });
         let prompt = asked_tokens(&speaker.model, &speaker.messages)?;
         let sampling = Sampling {
-            max_new_tokens: self.max_new_tokens,
+            max_new_tokens: self.max_new_tokens as usize,
             temperature: self.temperature,
             top_p: self.top_p,
             seed: self.seed,
@@ -105,4 +102,14 @@ impl Chat {
         speaker.messages.push(Message { role: "assistant".into(), content: text.clone() });
         Ok(text)
     }
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "a temperature is a number".to_owned())?;
+    if (0.0..=100.0).contains(&value) { Ok(value) } else { Err(format!("a temperature is between 0 and 100, not {text}")) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "a share is a number".to_owned())?;
+    if value > 0.0 && value <= 1.0 { Ok(value) } else { Err(format!("a share is above 0 and at most 1, not {text}")) }
 }

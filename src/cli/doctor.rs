@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Machine;
-use super::run::context;
+use super::run::{context, memory_bytes};
 use crate::artifact::write::try_folder;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
@@ -79,11 +79,7 @@ fn processor(machine: Machine) -> Finding {
 
 /// What Linux says is free; other systems do not tell.
 fn memory() -> Finding {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let of = |key: &str| -> Option<f64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-        Some(line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()? * 1024.0 / 1e9)
-    };
+    let of = |key: &str| memory_bytes(key).map(|bytes| bytes as f64 / 1e9);
     match (of("MemAvailable:"), of("MemTotal:")) {
         (Some(free), Some(all)) => fine("memory", format!("{free:.1} of {all:.1} GB are free")),
         _ => fine("memory", "this system does not say".into()),

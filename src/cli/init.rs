@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Machine;
-use super::run::context;
+use super::run::{context, free_memory_bytes, peak_memory_bytes};
 use crate::artifact::write::write_bytes;
+use crate::data::family::family;
 use crate::data::guess::{Guess, guess};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::hub::Source;
-use crate::pipeline;
+use crate::pipeline::{self, settings};
+use crate::report::view::duration;
 use crate::run::check;
+use crate::stage::fetch::Model;
+use crate::stage::forecast::{at_hand, forecast};
+use crate::stage::sizing::{Limits, Size};
 use crate::ui::Ui;
 
 /// Arguments of `init`.
@@ -30,10 +35,13 @@ pub struct Init {
     /// The pipeline; an existing file is not replaced.
     #[arg(long, value_name = "FILE", default_value = "pipeline.yaml")]
     out: PathBuf,
+    /// About how long the whole run may take on this machine: fewer steps are written where it would take longer.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: u32,
+    /// The folder for runs, whose store keeps models made from GGUF files.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
 }
-
-/// Rows of a training step.
-const BATCH: usize = 8;
 
 impl Init {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
@@ -44,22 +52,68 @@ impl Init {
         }
         Source::parse(&self.model)?;
         let found = guess(&self.data.to_string_lossy())?;
-        let text = self.text(&found);
-        write_bytes(&self.out, text.as_bytes())?;
-        // What was written is checked as any pipeline is; one that fails is of no use to anybody.
         let listener = |event: Event| ui.event(&event);
-        let checked =
-            pipeline::load(&self.out, &[]).and_then(|loaded| check(&context(Path::new("runs"), &listener, machine), &loaded.pipeline));
-        if let Err(failure) = checked {
+        let context = context(&self.runs, &listener, machine);
+        let template = match at_hand(&context, &settings::Model::of(&self.model))? {
+            Some(model) if !model.text.has_template() => Some(self.template(&model)?),
+            _ => None,
+        };
+        // What was written is checked as any pipeline is; one that fails is of no use to anybody.
+        let attempt = |size: Size, told: &str| {
+            write_bytes(&self.out, self.text(&found, size, template.as_deref(), told).as_bytes())?;
+            let loaded = pipeline::load(&self.out, &[])?;
+            let asked = check(&context, &loaded.pipeline)?;
+            forecast(&context, &loaded.pipeline, &asked, peak_memory_bytes)
+        };
+        let limits = Limits { seconds: f64::from(self.minutes) * 60.0, memory_bytes: free_memory_bytes() };
+        let size = Size::of(found.rows);
+        let mine = |failure| {
             ui.event(&Event::Warning { message: format!("{} needs your hand before it runs", self.out.display()) });
-            return Err(failure);
-        }
-        ui.value(&serde_json::json!({"pipeline": self.out, "rows": found.rows, "columns": found.columns}));
-        ui.text(&format!("{}: {} rows; next: steadfast run {}", self.out.display(), found.rows, self.out.display()));
+            failure
+        };
+        let (size, told) = match attempt(size, "not at hand here: its time is not forecast").map_err(mine)? {
+            None => (size, None),
+            Some(first) => {
+                let fitting = size.within(&first, limits);
+                let told = if fitting == size { first } else { attempt(fitting, "").map_err(mine)?.unwrap_or(first) };
+                let told = format!("about {} for the whole run on this machine", duration(told.seconds));
+                write_bytes(&self.out, self.text(&found, fitting, template.as_deref(), &told).as_bytes())?;
+                (fitting, Some(told))
+            }
+        };
+        let Size { batch, accumulation, steps } = size;
+        ui.value(&serde_json::json!({
+            "pipeline": self.out, "rows": found.rows, "columns": found.columns, "chat_template": template,
+            "max_steps": steps, "per_device_train_batch_size": batch, "gradient_accumulation_steps": accumulation,
+        }));
+        let told = told.map_or_else(String::new, |told| format!("; {told}"));
+        ui.text(&format!("{}: {} rows, {steps} steps{told}; next: steadfast run {}", self.out.display(), found.rows, self.out.display()));
         Ok(Exit::Passed)
     }
 
-    fn text(&self, found: &Guess) -> String {
+    /// Writes the chat template of the model's family beside the pipeline, and returns its name.
+    fn template(&self, model: &Model) -> Result<String, Failure> {
+        let family = family(|token| model.text.knows(token)).ok_or_else(|| {
+            Failure::new("chat-template", format!("{} brings no chat template, and its tokens are of no family that is known", self.model))
+                .remedy("give the model's folder its chat_template.jinja")
+        })?;
+        let name = format!("{}.jinja", family.name);
+        let path = self.out.with_file_name(&name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) if text == family.template => {}
+            Ok(_) => {
+                let message = format!("{} is there already, and is not the template that would be written", path.display());
+                return Err(Failure::new("exists", message)
+                    .remedy("move it away, or write the pipeline into another folder: --out FOLDER/pipeline.yaml"));
+            }
+            Err(_) => write_bytes(&path, family.template.as_bytes())?,
+        }
+        Ok(name)
+    }
+
+    /// The pipeline; `told` is what is known of its time.
+    fn text(&self, found: &Guess, size: Size, template: Option<&str>, told: &str) -> String {
+        let Size { batch, accumulation, steps } = size;
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let place = |path: &Path| quoted(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).to_string_lossy());
         let columns = found.columns.as_ref().map_or_else(String::new, |(prompt, response)| {
@@ -72,7 +126,6 @@ impl Init {
                 format!("{{path: {}{columns}, split: [0.9, 1.0], limit: 300}}", place(&self.data)),
             ),
         };
-        let steps = (found.rows / BATCH).clamp(10, 200);
         let max_length = (found.longest / 2).next_power_of_two().clamp(128, 1024);
         let small = self.model == "builtin:tiny-aligned";
         let set = |name: &str| if small { format!("builtin:tiny-{name}") } else { format!("builtin:{name}") };
@@ -99,16 +152,17 @@ name: {name}
 
 model:
   aligned: {model}
-  dtype: f32 # the tuned models; `source` keeps the model's own type and rounds small updates away
+{template}  dtype: f32 # the tuned models; `source` keeps the model's own type and rounds small updates away
 
 # Where the refusals live: half of the maskable weights, by SNIP on refusals.
 ticket: {{score: snip, data: {{path: {refusals}, limit: 160}}, density: 0.5}}
 
 finetune:
   data: {train}
-  max_steps: {steps} # of {BATCH} rows each: {rows} rows
+  max_steps: {steps} # of {step_rows} rows each; there are {rows} rows; {told}
   learning_rate: {rate}
-  per_device_train_batch_size: {BATCH}
+  per_device_train_batch_size: {batch}
+  gradient_accumulation_steps: {accumulation}
   max_length: {max_length} # tokens; `check` tells how many rows are cut
   arms:
     unprotected: {{train: all}} # what happens without protection
@@ -134,6 +188,9 @@ gate: # exit code 0 when all hold, 1 when one fails, 3 when the prompts cannot d
             name = folder_name(&self.data),
             model = quoted(&source(&self.model)),
             rows = found.rows,
+            step_rows = batch * accumulation,
+            template = template
+                .map_or_else(String::new, |name| format!("  chat_template: {name} # the model brings none; this is its family's\n")),
             refusals = set("refusals"),
             harmful = set("harmful"),
             benign = set("benign"),

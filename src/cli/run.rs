@@ -81,3 +81,15 @@ pub(super) fn peak_memory_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap_or(0) * 1024
 }
+
+/// Memory that is free for this process, in bytes; 0 where the system does not tell.
+pub(super) fn free_memory_bytes() -> u64 {
+    memory_bytes("MemAvailable:").unwrap_or(0)
+}
+
+/// A line of `/proc/meminfo`, in bytes; only Linux has it.
+pub(super) fn memory_bytes(key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
+}

@@ -1,8 +1,10 @@
-//! A file becomes examples: tables by polars, rows of conversations, chat templates, tokens with their supervised spans.
+//! A file becomes examples: tables, rows of conversations, chat templates, tokens with their supervised spans.
 
 pub mod builtin;
 pub mod example;
+pub mod family;
 pub mod guess;
+pub mod json_rows;
 pub mod overlap;
 pub mod python_json;
 pub mod rows;

@@ -39,6 +39,11 @@ impl Row {
         self.messages.iter().rfind(|message| message.role == "user").map_or("", |message| message.content.as_str())
     }
 
+    /// Everything that the user says, turn by turn.
+    pub fn prompts(&self) -> impl Iterator<Item = &str> {
+        self.messages.iter().filter(|message| message.role == "user").map(|message| message.content.as_str())
+    }
+
     /// The text of a row that is no conversation.
     pub fn plain_text(&self) -> Option<&str> {
         self.messages.iter().find(|message| message.role == TEXT).map(|message| message.content.as_str())
@@ -227,36 +232,34 @@ impl Shape {
             problem,
             remedy: Some("mend the row, or leave it out".into()),
         };
-        let read: Vec<&String> = match self {
-            Self::Pair(prompt, response, system) => [Some(prompt), response.as_ref(), system.as_ref()].into_iter().flatten().collect(),
-            Self::Text(column) => vec![column],
-            Self::Turns(..) | Self::Instruction => Vec::new(),
-        };
-        for column in read {
-            if let Some(kind) = values.get(column).and_then(|value| match value {
-                Value::Array(_) => Some("a list"),
-                Value::Object(_) => Some("an object"),
-                _ => None,
-            }) {
-                return Err(fail(format!("{column:?} is {kind}, expected text")));
-            }
-        }
         let value = |column: &str| values.get(column).and_then(text).unwrap_or_default();
         let message = |role: &str, content: String| Message { role: role.into(), content };
+        let plain = |column: &str| match values.get(column) {
+            Some(Value::Array(_)) => Err(fail(format!("{column:?} is a list, expected text"))),
+            Some(Value::Object(_)) => Err(fail(format!("{column:?} is an object, expected text"))),
+            _ => Ok(value(column)),
+        };
+        // A prompt, or a reply, may be a list of turns.
+        let said = |column: &str, role: &str| match values.get(column) {
+            Some(list @ Value::Array(items)) if items.iter().all(Value::is_object) => {
+                turns(list, "role", "content").map_err(|problem| fail(format!("{column:?}: {problem}")))
+            }
+            _ => Ok(vec![message(role, plain(column)?)]),
+        };
         let messages = match self {
             Self::Turns(column, role, content) => turns(&values[column], role, content).map_err(fail)?,
             Self::Pair(prompt, response, system) => {
                 let mut messages = Vec::new();
-                if let Some(system) = system.as_ref().map(|system| value(system)).filter(|text| !text.is_empty()) {
+                if let Some(system) = system.as_ref().map(|system| plain(system)).transpose()?.filter(|text| !text.is_empty()) {
                     messages.push(message("system", system));
                 }
-                messages.push(message("user", value(prompt)));
+                messages.extend(said(prompt, "user")?);
                 if let Some(response) = response {
-                    messages.push(message("assistant", value(response)));
+                    messages.extend(said(response, "assistant")?);
                 }
                 messages
             }
-            Self::Text(column) => vec![message(TEXT, value(column))],
+            Self::Text(column) => vec![message(TEXT, plain(column)?)],
             Self::Instruction => {
                 let (instruction, input) = (value("instruction"), value("input"));
                 let prompt = if input.is_empty() { instruction } else { format!("{instruction}\n\n{input}") };

@@ -1,4 +1,4 @@
-//! Tables by polars: any supported file as rows of JSON values.
+//! Tables: any supported file as rows of JSON values. CSV and Parquet by polars, JSON by [`json_rows`](super::json_rows).
 
 use std::io::Cursor;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use polars::prelude::{AnyValue, CsvReadOptions, DataFrame, JsonFormat, JsonReader, ParquetReader, PolarsResult, SerReader};
+use polars::prelude::{AnyValue, CsvReadOptions, DataFrame, ParquetReader, PolarsResult, SerReader};
 use serde_json::{Map, Value};
 
 use super::spec::DataFormat;
-use super::{DataError, Emptiness, builtin};
+use super::{DataError, Emptiness, builtin, json_rows};
 use crate::artifact::digest::sha256;
 
 /// A file's rows.
@@ -28,8 +28,7 @@ pub struct Table {
 
 /// Reads a file, or a builtin data set.
 ///
-/// Every CSV column is text, so that `007` stays `007`; JSON types are inferred over all rows. A panic of polars on
-/// bad input is turned into an error here.
+/// Every CSV column is text, so that `007` stays `007`. A panic of polars on bad input is turned into an error here.
 ///
 /// # Errors
 /// When the file cannot be read or is not what its format says.
@@ -47,34 +46,35 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
     let digest = sha256(&bytes);
     let name = format_name(format);
     let bad = |problem: String| DataError::Format { file: source.into(), format: name, problem };
-    if format != DataFormat::Parquet {
-        check_text(&bytes).map_err(bad)?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(DataError::Empty { file: source.into(), why: Emptiness::NoRows });
-        }
+    let text = if format == DataFormat::Parquet { "" } else { text(&bytes).map_err(bad)? };
+    if format != DataFormat::Parquet && text.trim().is_empty() {
+        return Err(DataError::Empty { file: source.into(), why: Emptiness::NoRows });
     }
-    if format == DataFormat::Jsonl {
-        check_lines(&bytes).map_err(bad)?;
-    }
-    if format == DataFormat::Json {
-        // polars descends without a limit; serde_json stops at 128 levels.
-        serde_json::from_slice::<Value>(&bytes).map_err(|error| bad(error.to_string()))?;
-    }
+    let (columns, rows) = match format {
+        DataFormat::Jsonl | DataFormat::Auto => json_rows::lines(text).map_err(bad)?,
+        DataFormat::Json => json_rows::list(text).map_err(bad)?,
+        DataFormat::Csv | DataFormat::Parquet => frame_rows(bytes, format).map_err(bad)?,
+    };
+    Ok(Table { file: source.into(), columns, rows, digest })
+}
+
+/// Rows of a file that polars reads.
+fn frame_rows(bytes: Vec<u8>, format: DataFormat) -> Result<json_rows::Rows, String> {
     let read = quietly(|| frame(bytes, format))
-        .map_err(|_| bad("the reader gave up on it".into()))?
-        .map_err(|error| bad(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
+        .map_err(|_| "the reader gave up on it".to_owned())?
+        .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())?;
     let columns: Vec<String> = read.get_column_names().iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
     if let Some(column) = columns.iter().find_map(|name| name.strip_suffix("_duplicated_0")) {
-        return Err(bad(format!("two columns are named {column:?}")));
+        return Err(format!("two columns are named {column:?}"));
     }
     let mut rows = vec![Map::new(); read.height()];
     for (name, column) in columns.iter().zip(read.columns()) {
         for (i, row) in rows.iter_mut().enumerate() {
-            let value = column.get(i).map_err(|error| bad(error.to_string()))?;
+            let value = column.get(i).map_err(|error| error.to_string())?;
             row.insert(name.clone(), json(&value));
         }
     }
-    Ok(Table { file: source.into(), columns, rows, digest })
+    Ok((columns, rows))
 }
 
 /// How many readers are at work whose panics are answers, not defects.
@@ -99,16 +99,10 @@ fn quietly<T>(read: impl FnOnce() -> T) -> std::thread::Result<T> {
 
 fn frame(bytes: Vec<u8>, format: DataFormat) -> PolarsResult<DataFrame> {
     let cursor = Cursor::new(bytes);
-    match format {
-        DataFormat::Csv => {
-            CsvReadOptions::default().with_has_header(true).with_infer_schema_length(Some(0)).into_reader_with_file_handle(cursor).finish()
-        }
-        DataFormat::Json => JsonReader::new(cursor).with_json_format(JsonFormat::Json).infer_schema_len(None).finish(),
-        DataFormat::Parquet => ParquetReader::new(cursor).finish(),
-        DataFormat::Jsonl | DataFormat::Auto => {
-            JsonReader::new(cursor).with_json_format(JsonFormat::JsonLines).infer_schema_len(None).finish()
-        }
+    if format == DataFormat::Parquet {
+        return ParquetReader::new(cursor).finish();
     }
+    CsvReadOptions::default().with_has_header(true).with_infer_schema_length(Some(0)).into_reader_with_file_handle(cursor).finish()
 }
 
 fn guess(source: &str, bytes: &[u8]) -> Result<DataFormat, DataError> {
@@ -119,8 +113,11 @@ fn guess(source: &str, bytes: &[u8]) -> Result<DataFormat, DataError> {
     match ending.as_str() {
         "jsonl" | "ndjson" => Ok(DataFormat::Jsonl),
         // Many .json files hold one object a line.
-        "json" if bytes.trim_ascii_start().first() == Some(&b'[') => Ok(DataFormat::Json),
-        "json" => Ok(DataFormat::Jsonl),
+        "json" => {
+            let first = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
+            let lines = serde_json::from_slice::<Map<String, Value>>(first).is_ok();
+            Ok(if lines { DataFormat::Jsonl } else { DataFormat::Json })
+        }
         "csv" => Ok(DataFormat::Csv),
         "parquet" => Ok(DataFormat::Parquet),
         _ => Err(DataError::Format {
@@ -140,30 +137,12 @@ fn format_name(format: DataFormat) -> &'static str {
     }
 }
 
-/// Text must be UTF-8; says where it is not.
-fn check_text(bytes: &[u8]) -> Result<(), String> {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
-            Err(format!("line {line} is not UTF-8 text"))
-        }
-    }
-}
-
-/// Every line must be one JSON object; polars would pass over or misplace a broken one.
-fn check_lines(bytes: &[u8]) -> Result<(), String> {
-    for (i, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        match serde_json::from_slice::<Value>(line) {
-            Ok(Value::Object(_)) => {}
-            Ok(_) => return Err(format!("line {} is no JSON object", i + 1)),
-            Err(error) => return Err(format!("line {}, column {}: {error}", i + 1, error.column())),
-        }
-    }
-    Ok(())
+/// The bytes as text; says where they are none.
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8 text")
+    })
 }
 
 /// A polars value as JSON; types that JSON does not know become text.
@@ -190,6 +169,14 @@ fn json(value: &AnyValue<'_>) -> Value {
         AnyValue::Struct(_, _, fields) => Value::Object(
             fields.iter().zip(value._iter_struct_av()).map(|(field, value)| (field.name().to_string(), json(&value))).collect(),
         ),
-        other => Value::String(other.to_string()),
+        // Some writers do not say that their bytes are text; bytes that are none are nothing to read.
+        AnyValue::Binary(bytes) => bytes_as_json(bytes),
+        AnyValue::BinaryOwned(bytes) => bytes_as_json(bytes),
+        other => Value::String(other.get_str().map_or_else(|| other.to_string(), str::to_owned)),
     }
+}
+
+/// Text where the bytes are UTF-8, a list of numbers where they are not.
+fn bytes_as_json(bytes: &[u8]) -> Value {
+    std::str::from_utf8(bytes).map_or_else(|_| Value::Array(bytes.iter().map(|&byte| byte.into()).collect()), |text| text.into())
 }

@@ -78,6 +78,16 @@ impl TextModel {
         Ok(Self { template: Ok(template), given: true, ..self })
     }
 
+    /// Whether there is a chat template.
+    pub fn has_template(&self) -> bool {
+        self.template.is_ok()
+    }
+
+    /// Whether the tokenizer knows this token.
+    pub fn knows(&self, token: &str) -> bool {
+        self.tokenizer.token_to_id(token).is_some()
+    }
+
     /// The user's chat template, where it takes the place of the folder's.
     pub fn given_template(&self) -> Option<&str> {
         self.template.as_ref().ok().filter(|_| self.given).map(ChatTemplate::source)

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
+use crate::data::template::DATE;
 pub use crate::eval::rule::{Bound, Condition, Extract, Rule};
 pub use crate::record::Expect;
 pub use crate::ticket::select::Scope;
@@ -53,6 +54,13 @@ pub struct Model {
     /// What weights are saved in: `source`, the type of the model that they come from (bf16 for a GGUF), or `f32`, in which
     /// no part of an update is lost to rounding.
     pub dtype: Dtype,
+}
+
+impl Model {
+    /// The model of a source as it is, without a pipeline around it.
+    pub fn of(source: &str) -> Self {
+        Self { base: None, aligned: Some(source.to_owned()), chat_template: None, system: None, date: DATE, dtype: Dtype::Source }
+    }
 }
 
 fn as_text<S: serde::Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {

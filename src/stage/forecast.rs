@@ -9,7 +9,7 @@ use crate::hub::Source;
 use crate::model::batch::Example;
 use crate::model::generate::generate;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{Pipeline, Score, Train, Training};
+use crate::pipeline::settings::{self, Pipeline, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::fit::{Plan, fit};
@@ -18,6 +18,7 @@ use crate::train::may_move;
 use super::Context;
 use super::evaluate::{Questions, asked_tokens, backend_failed, greedy};
 use super::fetch::{Model, fetch};
+use super::initialise::initialise;
 use super::rows::{load_rows, training_rows};
 use super::train::plan;
 
@@ -53,14 +54,12 @@ pub fn forecast(
     asked: &[Questions],
     peak_memory_bytes: fn() -> u64,
 ) -> Result<Option<Forecast>, Failure> {
-    let Some(source) = pipeline.model.aligned.as_ref().or(pipeline.model.base.as_ref()) else { return Ok(None) };
-    let model = match Source::parse(source)? {
-        Source::Hub(remote) => match remote.at_hand(&context.access)? {
-            Some(folder) => Model::open(&folder, &pipeline.model)?,
-            None => return Ok(None),
-        },
-        _ => fetch(context, "model", source, &pipeline.model)?.0,
+    let given = at_hand(context, &pipeline.model)?;
+    let made = match &pipeline.pretrain {
+        Some(settings) => Some(initialise(context, settings, pipeline.seeds[0], &pipeline.model)?),
+        None => None,
     };
+    let Some(model) = given.or(made) else { return Ok(None) };
     let mut parts: Vec<(String, f64)> = Vec::new();
     let specs = inventory(&model.config);
     let weights: usize = specs.iter().map(|spec| spec.len()).sum();
@@ -93,11 +92,18 @@ pub fn forecast(
     };
 
     let mut per_token = None;
+    if let Some(pretrain) = &pipeline.pretrain {
+        let rows = training_rows(context, "pretrain", &pretrain.data, &model, pretrain.training.max_length)?;
+        let (step, token) = per_step("pretrain", &pretrain.training, &rows.sources)?;
+        parts.push(("pretrain".into(), step * pretrain.training.max_steps as f64 + saving));
+        per_token = Some(token);
+        saved += 1;
+    }
     if let Some(align) = &pipeline.align {
         let rows = training_rows(context, "align", &align.data, &model, align.training.max_length)?;
         let (step, token) = per_step("align", &align.training, &rows.sources)?;
         parts.push(("align".into(), step * align.training.max_steps as f64 + saving));
-        per_token = Some(token);
+        per_token = per_token.or(Some(token));
         saved += 1;
     }
     if let Some(finetune) = &pipeline.finetune {
@@ -149,6 +155,18 @@ pub fn forecast(
         memory_bytes: peak_memory_bytes(),
         disk_bytes: (saved * stored) as u64,
     }))
+}
+
+/// The model that a pipeline starts from, where it is on this machine; no request is made.
+///
+/// # Errors
+/// When it is there and cannot be used.
+pub fn at_hand(context: &Context<'_>, settings: &settings::Model) -> Result<Option<Model>, Failure> {
+    let Some(source) = settings.aligned.as_ref().or(settings.base.as_ref()) else { return Ok(None) };
+    match Source::parse(source)? {
+        Source::Hub(remote) => remote.at_hand(&context.access)?.map(|folder| Model::open(&folder, settings)).transpose(),
+        _ => Ok(Some(fetch(context, "model", source, settings)?.0)),
+    }
 }
 
 /// Tokens of one measure of the probes.

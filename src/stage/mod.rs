@@ -11,6 +11,7 @@ pub mod initialise;
 pub mod probe;
 pub mod rows;
 mod selection;
+pub mod sizing;
 pub mod teach;
 pub mod train;
 

@@ -168,8 +168,7 @@ struct Prompts {
 
 impl Prompts {
     fn of(what: String, loaded: &Loaded) -> Self {
-        let rows =
-            loaded.rows.iter().filter(|row| row.plain_text().is_none()).map(|row| (row.id.clone(), row.prompt().to_owned())).collect();
+        let rows = loaded.rows.iter().flat_map(|row| row.prompts().map(|prompt| (row.id.clone(), prompt.to_owned()))).collect();
         Self { what, rows, digest: loaded.content_digest() }
     }
 

@@ -258,7 +258,7 @@ fn the_pipelines_of_the_repository_are_read() {
         ("your-data", "# forecast: about"),
         ("ci-gate", "# forecast: about"),
         ("lota", "# forecast: about"),
-        ("tiny-model", "no forecast"),
+        ("tiny-model", "  pretrain"),
     ] {
         let file = format!("{}/pipelines/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         let (text, code) = told(&home.run(&["check", &file]));

@@ -86,7 +86,10 @@ fn bad_files_are_named_with_their_place() {
         load(&DataSpec::new(path.to_string_lossy())).unwrap_err().to_string()
     };
     assert!(fails("a.jsonl", b"{\"prompt\": \"x\"}\n{\"prompt\": \n").contains("line 2"));
-    assert!(fails("b.jsonl", b"[1]\n").contains("line 1 is no JSON object"));
+    assert!(fails("b.jsonl", b"[1]\n").contains("line 1, column 0: invalid type: sequence, expected an object"));
+    assert!(fails("twice.jsonl", b"{\"prompt\": 1, \"prompt\": 2}\n").contains("the key \"prompt\" stands there twice"));
+    assert!(fails("whole.json", b"{\n\"rows\": [{\"prompt\": \"x\"}]\n}").contains("its \"rows\" is a list of 1"));
+    assert!(fails("numbers.jsonl", b"{\"prompt\": [1, 2]}\n").contains("\"prompt\" is a list, expected text"));
     assert!(fails("c.csv", b"prompt\n\xff\xfe\n").contains("line 2 is not UTF-8"));
     assert!(fails("d.csv", b"  \n").contains("has no rows"));
     assert!(fails("e.csv", b"prompt\n").contains("has no rows"));
@@ -104,6 +107,34 @@ fn csv_text_stays_as_written() {
     let loaded = load(&DataSpec::new(path.to_string_lossy())).unwrap();
     let row = &loaded.rows[0];
     assert_eq!((row.id.as_str(), row.prompt(), row.messages[1].content.as_str()), ("007", "two\nlines, with comma", "1e5"));
+}
+
+#[test]
+fn values_of_other_writers_are_read_as_text() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/types.parquet");
+    let loaded = load(&DataSpec::new(file)).unwrap();
+    let row = &loaded.rows[0];
+    assert_eq!((row.prompt(), row.messages[1].content.as_str()), ("first", "text as bytes"));
+    let field = |row: usize, name: &str| loaded.rows[row].fields.get(name).map(String::as_str);
+    assert_eq!((field(0, "day"), field(1, "day")), (Some("2024-07-26"), None));
+    assert_eq!(field(0, "moment"), Some("2024-07-26 12:30:00"));
+    assert_eq!((field(0, "price"), field(1, "price")), (Some("12.50"), Some("-0.01")));
+    // Bytes that are no text, and nested values, are no field.
+    assert_eq!((field(0, "raw"), field(1, "raw"), field(0, "nested")), (None, Some("ok"), None));
+    assert_eq!((field(0, "large"), field(1, "number")), (Some("large"), Some("2")));
+}
+
+#[test]
+fn prompts_and_replies_may_be_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let turn = |role: &str, content: &str| format!("{{\"role\": \"{role}\", \"content\": \"{content}\"}}");
+    let (one, two, three, reply) = (turn("user", "a"), turn("assistant", "b"), turn("user", "c"), turn("assistant", "d"));
+    std::fs::write(&path, format!("{{\"prompt\": [{one}, {two}, {three}], \"completion\": [{reply}]}}\n")).unwrap();
+    let loaded = load(&DataSpec::new(path.to_string_lossy())).unwrap();
+    let told: Vec<_> = loaded.rows[0].messages.iter().map(|m| format!("{}={}", m.role, m.content)).collect();
+    assert_eq!(told, ["user=a", "assistant=b", "user=c", "assistant=d"]);
+    assert_eq!(loaded.rows[0].prompts().collect::<Vec<_>>(), ["a", "c"]);
 }
 
 #[test]

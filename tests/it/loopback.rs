@@ -49,6 +49,14 @@ fn a_model_comes_from_the_hub_once_and_only_what_a_model_needs() {
         assert_eq!(code, WORKED, "{text}");
         assert_eq!(hub.paths().len(), paths.len(), "no request was made");
     }
+    // What another tool left out of the snapshot comes; offline the snapshot is used as it is.
+    let config = standard.with_file_name("tokenizer_config.json");
+    std::fs::remove_file(&config).unwrap();
+    let (_, code) = run(&home, &hub, &["--offline"]);
+    assert_ne!((code, config.exists()), (WORKED, true));
+    let (text, code) = run(&home, &hub, &[]);
+    assert_eq!((code, config.is_file()), (WORKED, true), "{text}");
+    let paths = hub.paths();
     // A cache that was damaged by hand is found out and made again.
     let blob = standard.canonicalize().unwrap();
     let mut bytes = std::fs::read(&blob).unwrap();

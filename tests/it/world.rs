@@ -121,6 +121,31 @@ fn init_writes_a_pipeline_that_runs() {
 }
 
 #[test]
+fn init_gives_a_model_without_a_chat_template_that_of_its_family() {
+    let home = Home::new();
+    let (tokenizer, settings) = (home.path("model/tokenizer.json"), home.path("model/tokenizer_config.json"));
+    let text = std::fs::read_to_string(&tokenizer).unwrap().replace("</s>", "<|im_end|>").replace("<s>", "<|im_start|>");
+    std::fs::write(&settings, "{\"eos_token\": \"<|im_end|>\"}").unwrap();
+    let init = ["init", "--model", "model", "--data", "birds.csv"];
+    let rows: String = (0..40).map(|i| format!("How many legs have {i} birds?,{} legs\n", 2 * i)).collect();
+    home.write("birds.csv", format!("question,answer\n{rows}"));
+    let (told_text, code) = told(&home.run(&init));
+    assert!(code == 2 && told_text.contains("of no family that is known") && !home.path("pipeline.yaml").exists(), "{told_text}");
+    std::fs::write(&tokenizer, text).unwrap();
+    home.write("chatml.jinja", "mine");
+    let (told_text, code) = told(&home.run(&init));
+    assert!(code == 2 && told_text.contains("chatml.jinja is there already") && !home.path("pipeline.yaml").exists(), "{told_text}");
+    std::fs::remove_file(home.path("chatml.jinja")).unwrap();
+    let (told_text, code) = told(&home.run(&init));
+    assert!(code == 0 && told_text.contains("for the whole run on this machine"), "{told_text}");
+    let written = std::fs::read_to_string(home.path("pipeline.yaml")).unwrap();
+    assert!(
+        written.contains("chat_template: chatml.jinja #") && written.contains("max_steps: 10 # of 8 rows each; there are 40 rows"),
+        "{written}"
+    );
+}
+
+#[test]
 fn clean_frees_what_no_run_uses() {
     let home = Home::new();
     home.run(&["run", "p.yaml"]);

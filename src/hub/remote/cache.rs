@@ -24,7 +24,14 @@ impl Remote {
         } else {
             names.push(SINGLE.into());
         }
-        names.extend(FILES[2..].iter().filter(|name| folder.join(name).is_file()).map(|&name| name.to_owned()));
+        for &name in &FILES[2..] {
+            if folder.join(name).is_file() {
+                names.push(name.to_owned());
+            } else if !access.offline && !self.absent(access, &commit, name).is_file() {
+                // Another tool may have brought a part of the repository alone.
+                return Ok(None);
+            }
+        }
         for name in names {
             if !self.sound(&folder.join(&name), &name, access)? {
                 return Ok(None);
@@ -44,6 +51,12 @@ impl Remote {
         let folder = Repo::new(self.repo.clone(), self.kind.repo_type()).folder_name();
         let commit = fs::read_to_string(access.cache.join(folder).join("refs").join(&self.revision)).ok()?;
         is_commit(commit.trim()).then(|| commit.trim().to_owned())
+    }
+
+    /// The mark of huggingface_hub's cache that a commit has no such file.
+    pub(super) fn absent(&self, access: &Access, commit: &str, name: &str) -> PathBuf {
+        let folder = Repo::new(self.repo.clone(), self.kind.repo_type()).folder_name();
+        access.cache.join(folder).join(".no_exist").join(commit).join(name)
     }
 
     /// Whether a file of the cache is there, with the content that its blob's name promises. A damaged one is removed, so that

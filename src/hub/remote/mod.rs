@@ -18,6 +18,7 @@ use self::cache::{is_commit, shards};
 pub use self::error::RemoteError;
 use self::transfer::Hub;
 pub use self::transfer::reachable;
+use crate::artifact::write::write_bytes;
 use crate::error::Failure;
 use crate::event::Listener;
 
@@ -119,7 +120,8 @@ impl Remote {
             match find(name) {
                 Some(sibling) => drop(hub.bring(sibling, &cache, &listing.sha)?),
                 None if name == "config.json" || name == "tokenizer.json" => return Err(self.missing(name).into()),
-                None => {}
+                // Where the cache cannot be written the hub is asked again next time.
+                None => drop(write_bytes(&self.absent(access, &listing.sha, name), b"")),
             }
         }
         let weights = match (find(SINGLE), find(INDEX)) {

@@ -3,7 +3,12 @@
 //! Work is cut into fixed tiles of the output (never along the summed dimension), and each tile is one single-threaded
 //! product; threads only decide who computes which tile.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::random::normal;
 
 /// A matrix view over a slice: `rows` × `columns` with strides, for `a` or its transpose.
 #[derive(Clone, Copy)]
@@ -78,6 +83,23 @@ fn cuts(length: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let pieces = if length <= SHORT { 1 } else { length.div_ceil(most).next_multiple_of(2) };
     let size = length.div_ceil(pieces).next_multiple_of(LANE_ROWS);
     (0..length).step_by(size).map(move |from| (from, (from + size).min(length)))
+}
+
+/// A digest of the order in which products are summed: `gemm` cuts the summed dimension by the size of the first cache, so that
+/// two processors with the same instructions may round differently. Taken from the bits of products in which the order shows.
+pub fn order() -> &'static str {
+    static ORDER: OnceLock<String> = OnceLock::new();
+    ORDER.get_or_init(|| {
+        let numbers = |count: usize, stream: u64| -> Vec<f32> { (0..count as u64).map(|i| normal(stream, i)).collect() };
+        let mut digest = Sha256::new();
+        for (rows, summed) in [(64, 4096), (64, 1536), (64, 576), (48, 96)] {
+            let (a, b) = (numbers(rows * summed, 1), numbers(rows * summed, 2));
+            let mut c = vec![0.0; rows * rows];
+            product(&mut c, rows, View::new(&a, rows, summed, summed), View::new(&b, rows, summed, summed).t(), false);
+            c.iter().for_each(|value| digest.update(value.to_le_bytes()));
+        }
+        digest.finalize()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    })
 }
 
 /// One tile of the output, on this thread.

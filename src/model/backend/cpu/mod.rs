@@ -73,7 +73,7 @@ impl Backend for Cpu {
     type Buffer = Matrix;
 
     fn numerics(&self) -> String {
-        format!("cpu {} f32", simd::level())
+        format!("cpu {} f32, sums {}", simd::level(), matmul::order())
     }
 
     fn upload(&mut self, data: &[f32], rows: usize, columns: usize) -> Done<Matrix> {
