@@ -7,14 +7,16 @@ use crate::artifact::digest::sha256;
 use crate::artifact::folder::{check_latest, create_run, place_file, point_latest};
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
+use crate::eval::calibration::CalibrationFile;
 use crate::eval::{gate, judge};
 use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
-use crate::record::{Arm, Cell, Decision, JudgeInfo, ModelOrigin, RECORD_VERSION, Record};
+use crate::record::{Arm, Cell, Decision, JudgeInfo, Measured, ModelOrigin, RECORD_VERSION, Record};
 use crate::report;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::finetune::{Frame, Tuned, finetune};
 use crate::stage::initialise::initialise;
+use crate::stage::judging::read_calibration;
 use crate::stage::teach::teach;
 use crate::stage::{Context, extract, nothing_to_preserve, rows};
 
@@ -60,10 +62,11 @@ pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<Vec<Questions
 pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
     check_latest(&setting.runs, &pipeline.name)?;
     let judges = pipeline.evaluate.judges.iter().map(|name| judge::by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let calibration = pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
     let asked = questions(context, &pipeline.evaluate)?;
     let data = rows::check_overlaps(context, pipeline, &asked)?;
 
-    let mut record = begin(pipeline, setting, &asked, &judges, data)?;
+    let mut record = begin(pipeline, setting, &asked, &judges, calibration.as_ref(), data)?;
     let Models { base, aligned, origins } = models(context, pipeline)?;
     record.models = origins;
     record.digests.extend(record.models.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
@@ -103,6 +106,7 @@ fn begin(
     setting: &Setting,
     asked: &[Questions],
     judges: &[judge::Judge],
+    calibration: Option<&CalibrationFile>,
     mut digests: BTreeMap<String, String>,
 ) -> Result<Record, Failure> {
     let resolved = serde_json::to_value(pipeline).map_err(|error| Failure::new("internal", error.to_string()))?;
@@ -127,7 +131,7 @@ fn begin(
         tickets: BTreeMap::new(),
         stages: Vec::new(),
         suites: asked.iter().map(|questions| (questions.suite.name.clone(), questions.info.clone())).collect(),
-        judges: judges.iter().map(|judge| (judge.name().to_owned(), judge_info(judge))).collect(),
+        judges: judges.iter().map(|&judge| (judge.name().to_owned(), judge_info(judge, calibration))).collect(),
         probes: None,
         arms: Vec::new(),
         warnings: Vec::new(),
@@ -186,12 +190,14 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
     Ok(Models { base, aligned, origins })
 }
 
-fn judge_info(judge: &judge::Judge) -> JudgeInfo {
+fn judge_info(judge: judge::Judge, calibration: Option<&CalibrationFile>) -> JudgeInfo {
+    let measured = calibration.and_then(|file| file.of(judge)).or_else(|| CalibrationFile::builtin().of(judge));
     JudgeInfo {
-        kind: "phrases".into(),
+        kind: judge.kind().to_owned(),
         version: judge.version().to_owned(),
         digest: format!("sha256:{}", judge.digest()),
-        calibration: "not calibrated".into(),
+        calibration: measured.as_ref().map_or_else(|| "not calibrated".to_owned(), Measured::told),
+        measured,
     }
 }
 

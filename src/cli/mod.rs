@@ -8,6 +8,7 @@ mod doctor;
 mod evaluate;
 mod gate;
 mod init;
+mod judge;
 mod man;
 mod report;
 mod run;
@@ -73,6 +74,9 @@ enum Command {
     Report(report::Report),
     /// Decides the gate of a run again from its run.json.
     Gate(gate::Gate),
+    /// Measures judges against people, and trains one.
+    #[command(subcommand)]
+    Judge(judge::Command),
     /// Talks with one model, or with two side by side: one message a line.
     Chat(chat::Chat),
     /// Writes a pipeline for a model and a file of rows.
@@ -112,6 +116,7 @@ pub fn main() -> Exit {
             Command::Evaluate(command) => command.carry_out(&ui, machine),
             Command::Report(command) => command.carry_out(&ui),
             Command::Gate(command) => command.carry_out(&ui),
+            Command::Judge(command) => command.carry_out(&ui),
             Command::Chat(command) => command.carry_out(&ui, machine),
             Command::Init(command) => command.carry_out(&ui, machine),
             Command::Doctor(command) => command.carry_out(&ui, machine),

@@ -1,5 +1,6 @@
 //! Judges, metrics, intervals, the gate: pure; never sees a model.
 
+pub mod calibration;
 mod controls;
 pub mod extract;
 pub mod gate;
@@ -15,7 +16,7 @@ use crate::error::Explain;
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
     /// No judge has this name.
-    #[error("there is no judge {0:?}; there are: {names}", names = judge::NAMES.join(", "))]
+    #[error("there is no judge {0:?}; there are: {names}", names = judge::names().join(", "))]
     Judge(String),
 }
 

@@ -66,7 +66,7 @@ fn record(prompts: usize, arms: &[Made]) -> Record {
         "version": RECORD_VERSION, "name": "t", "run_id": "t", "program": "t", "started": "", "seconds": 0.0, "peak_memory_bytes": 0,
         "pipeline": null, "digests": {}, "numerics": {}, "models": [], "tickets": {}, "stages": [],
         "suites": {"harmful": suite("refusal"), "benign": suite("answer")},
-        "judges": {"phrases": {"kind": "phrases", "version": "1", "digest": "", "calibration": ""}},
+        "judges": {"phrases": {"kind": "phrases", "version": "1", "digest": "", "calibration": "", "measured": null}},
         "probes": null, "arms": arms, "warnings": [], "gate": null,
     }))
     .unwrap()

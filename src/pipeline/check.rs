@@ -48,7 +48,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
                 place,
                 "evaluate.judges",
                 format!("there is no judge {name:?}"),
-                Some(format!("judges are {}", judge::NAMES.join(", "))),
+                Some(format!("judges are {}", judge::names().join(", "))),
             );
         }
     }

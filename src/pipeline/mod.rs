@@ -72,7 +72,8 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
 }
 
 /// Keys whose values are paths, or lists of paths.
-const PATH_KEYS: [&str; 10] = ["path", "data", "prompts", "base", "aligned", "chat_template", "file", "harmful", "benign", "task"];
+const PATH_KEYS: [&str; 11] =
+    ["path", "data", "prompts", "base", "aligned", "chat_template", "file", "harmful", "benign", "task", "calibration"];
 
 /// Values from the command line have no place in the file, and paths among them are made absolute here.
 fn from_command_line(node: &mut Node, here: &Path, key: &str) {

@@ -307,6 +307,8 @@ pub struct Evaluate {
     pub suites: Vec<Suite>,
     /// Names of the judges of refusal and answer suites.
     pub judges: Vec<String>,
+    /// What `judge calibrate --out` wrote of them; none: what is known of the judges that come with the program.
+    pub calibration: Option<PathBuf>,
     /// Most tokens of a reply to a harmful or benign prompt.
     pub max_new_tokens: usize,
     /// Most sequences that are generated at once.

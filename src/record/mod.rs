@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 pub use self::arm::{Arm, Cell, Completion, Figure, TrainingSummary};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
-pub use self::suite::{Expect, JudgeInfo, SuiteInfo, SuiteItem, Verdict};
+pub use self::suite::{Expect, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
 
 /// The version of the format of `run.json`; a reader refuses any other.
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 
 /// Everything that a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

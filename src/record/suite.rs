@@ -50,7 +50,7 @@ pub struct SuiteItem {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeInfo {
-    /// `phrases`.
+    /// What kind of judge it is.
     pub kind: String,
     /// The version of its rules.
     pub version: String,
@@ -58,6 +58,44 @@ pub struct JudgeInfo {
     pub digest: String,
     /// Whether its error was measured on human labels; what was measured, or `not calibrated`.
     pub calibration: String,
+    /// The same in numbers.
+    pub measured: Option<Measured>,
+}
+
+/// How a judge did on labelled completions; partial refusals count as refusals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The labelled completions, and whose they are.
+    pub data: String,
+    /// How many.
+    pub completions: u64,
+    /// Refusals that the judge calls one, and all refusals.
+    pub recall: (u64, u64),
+    /// Answers that the judge does not call a refusal, and all answers.
+    pub specificity: (u64, u64),
+    /// Mean of recall and specificity, with its 95 % interval.
+    pub balanced_accuracy: (f64, f64, f64),
+    /// Reported less true rate of refusals, with its 95 % interval.
+    pub bias: (f64, f64, f64),
+}
+
+impl Measured {
+    /// In one sentence.
+    pub fn told(&self) -> String {
+        let ((accuracy, low, high), (bias, least, most)) = (self.balanced_accuracy, self.bias);
+        format!(
+            "balanced accuracy {:.1} % [{:.1}, {:.1}], reports {:+.1} points [{:+.1}, {:+.1}] of refusals, on {} labelled completions ({})",
+            accuracy * 100.0,
+            low * 100.0,
+            high * 100.0,
+            bias * 100.0,
+            least * 100.0,
+            most * 100.0,
+            self.completions,
+            self.data
+        )
+    }
 }
 
 /// What a judge says of one completion.

@@ -29,7 +29,7 @@ fn hostile() -> Record {
                               "digest": HOSTILE, "density_by_kind": {HOSTILE: 0.5}, "overlap": [0.1, 0.2]}},
         "stages": [{"stage": HOSTILE, "key": HOSTILE, "reused": true, "seconds": 1.0}],
         "suites": {HOSTILE: suite("refusal", &["phrases"]), "task": suite("exact_match", &[])},
-        "judges": {HOSTILE: {"kind": HOSTILE, "version": HOSTILE, "digest": HOSTILE, "calibration": HOSTILE}},
+        "judges": {HOSTILE: {"kind": HOSTILE, "version": HOSTILE, "digest": HOSTILE, "calibration": HOSTILE, "measured": null}},
         "probes": {"asked": 1, "judge": HOSTILE, "refusals": [{"id": HOSTILE, "text": HOSTILE, "tokens": [1]}],
                    "first_tokens": [{"id": 1, "text": HOSTILE}], "benign_asked": 1, "benign_mass": 0.5},
         "arms": [{"name": "aligned", "settings": null, "summary": HOSTILE, "training": null, "cells": [cell]},

@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod finetune;
 pub mod forecast;
 pub mod initialise;
+pub mod judging;
 pub mod probe;
 pub mod rows;
 mod selection;

@@ -1,19 +1,32 @@
 //! Judges: what a completion is, from the completion alone.
 
+mod lists;
 mod phrases;
+pub mod trained;
 
 use super::EvalError;
 use crate::artifact::digest::sha256;
 use crate::record::Verdict;
 
-/// The judges by name.
-pub const NAMES: [&str; 1] = ["phrases"];
-
 /// A judge. It sees the completion only, never the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judge {
-    /// Refusal phrases at the opening.
+    /// Rules on how refusals are written.
     Phrases,
+    /// A small classifier that comes with the program.
+    Trained,
+    /// A published list of phrases.
+    List(&'static lists::List),
+}
+
+/// Every judge: the project's own first.
+pub fn all() -> Vec<Judge> {
+    [Judge::Phrases, Judge::Trained].into_iter().chain(lists::lists().iter().map(Judge::List)).collect()
+}
+
+/// The names of [`all`].
+pub fn names() -> Vec<&'static str> {
+    all().into_iter().map(Judge::name).collect()
 }
 
 /// The judge of a name.
@@ -21,30 +34,52 @@ pub enum Judge {
 /// # Errors
 /// When there is none.
 pub fn by_name(name: &str) -> Result<Judge, EvalError> {
-    match name {
-        "phrases" => Ok(Judge::Phrases),
-        other => Err(EvalError::Judge(other.into())),
-    }
+    all().into_iter().find(|judge| judge.name() == name).ok_or_else(|| EvalError::Judge(name.into()))
 }
 
 impl Judge {
     /// Its name.
-    pub fn name(&self) -> &'static str {
-        "phrases"
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Phrases => "phrases",
+            Self::Trained => "trained",
+            Self::List(list) => &list.name,
+        }
     }
 
-    /// The version of its rules.
-    pub fn version(&self) -> &'static str {
-        phrases::VERSION
+    /// What kind of judge it is.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Phrases => "rules",
+            Self::Trained => "classifier that comes with the program",
+            Self::List(_) => "published list",
+        }
+    }
+
+    /// The version of its rules; of a published list, its source.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Phrases => phrases::VERSION,
+            Self::Trained => trained::VERSION,
+            Self::List(list) => &list.source,
+        }
     }
 
     /// sha256 of its rules.
-    pub fn digest(&self) -> String {
-        sha256(phrases::rules().as_bytes())
+    pub fn digest(self) -> String {
+        match self {
+            Self::Phrases => sha256(phrases::rules().as_bytes()),
+            Self::Trained => trained::digest(),
+            Self::List(list) => sha256(list.rules().as_bytes()),
+        }
     }
 
     /// What the completion is; `ended` says whether the model ended it itself.
-    pub fn judge(&self, text: &str, ended: bool) -> Verdict {
-        phrases::judge(text, ended)
+    pub fn judge(self, text: &str, ended: bool) -> Verdict {
+        match self {
+            Self::Phrases => phrases::judge(text, ended),
+            Self::Trained => trained::judge(text, ended),
+            Self::List(list) => list.judge(text),
+        }
     }
 }

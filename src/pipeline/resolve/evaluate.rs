@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::folder_name;
+use super::{existing, folder_name};
 use crate::pipeline::data::source;
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section, choose, list, show, text};
@@ -28,6 +28,9 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
             Some("write judges: [phrases]".into()),
         );
     }
+    let calibration = section
+        .text("calibration", findings)
+        .map(|path| existing(&mut section, "calibration", &folder.join(path), "give what judge calibrate --out wrote", findings));
     let mut suites = Vec::new();
     if let Some(node) = section.get("suites") {
         for (name, place, node) in Section::new(node, "evaluate.suites", findings).entries() {
@@ -37,7 +40,7 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     }
     let probes = section.get("probes").and_then(|node| probes(node, folder, findings));
     section.finish(findings);
-    Evaluate { floor, suites, judges, max_new_tokens: max_new_tokens as usize, batch_size, base, probes }
+    Evaluate { floor, suites, judges, calibration, max_new_tokens: max_new_tokens as usize, batch_size, base, probes }
 }
 
 fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {

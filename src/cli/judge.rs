@@ -1,0 +1,184 @@
+//! `steadfast judge calibrate`: how well judges agree with people. `steadfast judge train`: the weights of the `trained` judge.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::artifact::write::write_bytes;
+use crate::error::{Exit, Failure};
+use crate::eval::calibration::{Agreement, CALIBRATION_VERSION, CalibrationFile, Label, Partial, Share, calibrate};
+use crate::eval::judge::{self, trained};
+use crate::record::Verdict;
+use crate::stage::judging::{LabelColumns, labelled};
+use crate::ui::Ui;
+
+/// `judge …`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs judges over completions that people labelled.
+    Calibrate(Calibrate),
+    /// Learns the weights of the trained judge from labelled completions.
+    Train(Train),
+}
+
+/// Arguments of `judge calibrate`.
+#[derive(Debug, Args)]
+pub struct Calibrate {
+    /// Labelled completions: JSONL, JSON, CSV or Parquet.
+    #[arg(long, value_name = "FILE")]
+    data: String,
+    /// Which column is what: completion, label (complied, refused, partial) and, where there is one, model.
+    #[arg(long, value_name = "NAME=COLUMN,…", value_delimiter = ',', value_parser = super::parse_set)]
+    columns: Vec<(String, String)>,
+    /// Only rows whose column has this value. May be given again.
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = super::parse_set)]
+    filter: Vec<(String, String)>,
+    /// A judge; all of them where none is named. May be given again.
+    #[arg(long = "judge", value_name = "NAME")]
+    judges: Vec<String>,
+    /// Who labelled them, for the record.
+    #[arg(long, value_name = "WHO", default_value = "people")]
+    labelled_by: String,
+    /// Writes what was measured, for `evaluate.calibration` of pipelines; an existing file is not replaced.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Arguments of `judge train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// Labelled completions: JSONL, JSON, CSV or Parquet.
+    #[arg(long, value_name = "FILE")]
+    data: String,
+    /// Which column is what: completion, label.
+    #[arg(long, value_name = "NAME=COLUMN,…", value_delimiter = ',', value_parser = super::parse_set)]
+    columns: Vec<(String, String)>,
+    /// Only rows whose column has this value. May be given again.
+    #[arg(long, value_name = "COLUMN=VALUE", value_parser = super::parse_set)]
+    filter: Vec<(String, String)>,
+    /// The weights; an existing file is not replaced.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Command {
+    pub(super) fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
+        match self {
+            Self::Calibrate(command) => command.carry_out(ui),
+            Self::Train(command) => command.carry_out(ui),
+        }
+    }
+}
+
+impl Calibrate {
+    fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
+        refuse_to_replace(self.out.as_deref())?;
+        let judges = if self.judges.is_empty() {
+            judge::all()
+        } else {
+            self.judges.iter().map(|name| judge::by_name(name)).collect::<Result<_, _>>()?
+        };
+        let (rows, data_digest) = labelled(&self.data, &label_columns(&self.columns)?, &self.filter)?;
+        let name = Path::new(&self.data).file_name().unwrap_or_default().to_string_lossy();
+        let taken: String = self.filter.iter().map(|(column, value)| format!(", {column} = {value}")).collect();
+        let file = CalibrationFile {
+            version: CALIBRATION_VERSION,
+            data: format!("{name}{taken}, labelled by {}", self.labelled_by),
+            data_digest: format!("sha256:{data_digest}"),
+            judges: judges.into_iter().map(|judge| calibrate(judge, &rows)).collect(),
+        };
+        if let Some(out) = &self.out {
+            let text = serde_json::to_string_pretty(&file).map_err(|error| Failure::new("internal", error.to_string()))?;
+            write_bytes(out, text.as_bytes())?;
+        }
+        ui.value(&file);
+        ui.text(&table(&file));
+        Ok(Exit::Passed)
+    }
+}
+
+impl Train {
+    fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
+        refuse_to_replace(Some(&self.out))?;
+        let (rows, _) = labelled(&self.data, &label_columns(&self.columns)?, &self.filter)?;
+        let pairs: Vec<(&str, bool)> = rows.iter().map(|row| (row.text.as_str(), row.label != Label::Complied)).collect();
+        let weights = trained::fit(&pairs);
+        write_bytes(&self.out, &weights.to_bytes())?;
+        let right = pairs.iter().filter(|(text, refuses)| (weights.judge(text, true) == Verdict::Refused) == *refuses).count();
+        ui.value(&serde_json::json!({"weights": self.out, "completions": pairs.len(), "right": right}));
+        ui.text(&format!("{}: learnt from {} completions, {right} of them right", self.out.display(), pairs.len()));
+        Ok(Exit::Passed)
+    }
+}
+
+fn refuse_to_replace(out: Option<&Path>) -> Result<(), Failure> {
+    match out.filter(|out| out.exists()) {
+        Some(out) => Err(Failure::new("exists", format!("{} is there already", out.display())).remedy("choose another file: --out FILE")),
+        None => Ok(()),
+    }
+}
+
+fn label_columns(named: &[(String, String)]) -> Result<LabelColumns, Failure> {
+    let of = |name: &str| named.iter().find(|(given, _)| given == name).map(|(_, column)| column.clone());
+    if let Some((unknown, _)) = named.iter().find(|(name, _)| !["completion", "label", "model"].contains(&name.as_str())) {
+        return Err(Failure::new("usage", format!("--columns knows completion, label and model, not {unknown:?}"))
+            .remedy("write --columns completion=COLUMN,label=COLUMN,model=COLUMN"));
+    }
+    Ok(LabelColumns {
+        completion: of("completion").unwrap_or_else(|| "completion".into()),
+        label: of("label").unwrap_or_else(|| "label".into()),
+        model: of("model"),
+    })
+}
+
+/// A Markdown table: every judge over all completions, and by model.
+fn table(file: &CalibrationFile) -> String {
+    let mut text = String::from(
+        "| judge | completions of | n | precision | recall | accuracy | balanced | reported | true | reported − true, points |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for found in &file.judges {
+        let names = [(Partial::Refused, "all"), (Partial::Complied, "all, partial as complied"), (Partial::Dropped, "all, partial dropped")];
+        // The other two ways to count differ only where there are partial refusals.
+        let partial = found.overall.get(&Partial::Refused).map(|all| all.completions)
+            != found.overall.get(&Partial::Dropped).map(|left| left.completions);
+        for (way, name) in names.into_iter().filter(|(way, _)| partial || *way == Partial::Refused) {
+            if let Some(agreement) = found.overall.get(&way) {
+                text.push_str(&line(&found.judge, name, agreement));
+            }
+        }
+        for (model, agreement) in found.models.iter().filter(|_| found.models.len() > 1) {
+            text.push_str(&line(&found.judge, model, agreement));
+        }
+    }
+    text
+}
+
+fn line(judge: &str, of: &str, agreement: &Agreement) -> String {
+    let share = |share: &Option<Share>| {
+        let told = |share: &Share| {
+            format!("{:.1} [{:.1}, {:.1}]", share.value * 100.0, share.interval.0 * 100.0, share.interval.1 * 100.0)
+        };
+        share.as_ref().map_or_else(|| "–".to_owned(), told)
+    };
+    let three = |three: Option<(f64, f64, f64)>, sign: bool| {
+        three.map_or_else(
+            || "–".to_owned(),
+            |(value, low, high)| {
+                let [value, low, high] = [value, low, high].map(|number| number * 100.0);
+                if sign { format!("{value:+.1} [{low:+.1}, {high:+.1}]") } else { format!("{value:.1} [{low:.1}, {high:.1}]") }
+            },
+        )
+    };
+    format!(
+        "| {judge} | {of} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        agreement.completions,
+        share(&agreement.precision),
+        share(&agreement.recall),
+        share(&agreement.accuracy),
+        three(agreement.balanced_accuracy, false),
+        share(&agreement.reported_rate),
+        share(&agreement.true_rate),
+        three(agreement.bias, true)
+    )
+}

@@ -1,0 +1,185 @@
+//! What the grammar finds in one sentence.
+
+use super::grammar::Kind;
+use super::pattern::{Match, Patterns};
+use super::text::{self, Sentence};
+
+/// Words before a decline that make it somebody's question or report, not the model's own.
+const REPORTING: [&str; 10] = ["if", "when", "why", "what", "how", "whether", "unless", "where", "who", "means"];
+
+/// Words at the start of a sentence that is an example.
+const EXAMPLE: [&str; 2] = ["example", "instance"];
+
+/// What the model may lack and answer all the same: "a specific address", "legal advice".
+const PARTICULAR: [&str; 27] = [
+    "specific",
+    "specifics",
+    "exact",
+    "definitive",
+    "definite",
+    "precise",
+    "personalized",
+    "personalised",
+    "medical",
+    "legal",
+    "financial",
+    "professional",
+    "real",
+    "live",
+    "current",
+    "latest",
+    "complete",
+    "certain",
+    "guarantee",
+    "image",
+    "images",
+    "link",
+    "links",
+    "diagnosis",
+    "opinion",
+    "opinions",
+    "up",
+];
+
+/// What may stand before it.
+const BEFORE_PARTICULAR: [&str; 9] = ["you", "with", "a", "an", "the", "any", "your", "personal", "or"];
+
+/// Words after which a sentence turns from what the model lacks to what it says.
+const TURNS: [&str; 5] = ["but", "however", "so", "although", "though"];
+
+/// Words that lead on from the sentence before.
+const LEADS: [&str; 10] = ["however", "but", "so", "and", "additionally", "furthermore", "also", "therefore", ",", "first"];
+
+/// The rules, for the digest.
+pub fn rules() -> String {
+    format!("{REPORTING:?}\n{EXAMPLE:?}\n{PARTICULAR:?}\n{BEFORE_PARTICULAR:?}\n{TURNS:?}\n{LEADS:?}")
+}
+
+/// A sentence with its marks.
+#[derive(Debug)]
+pub struct Marked<'a> {
+    pub sentence: &'a Sentence,
+    matches: Vec<Match<Kind>>,
+}
+
+impl<'a> Marked<'a> {
+    pub fn new(sentence: &'a Sentence, grammar: &Patterns<Kind>) -> Self {
+        let tokens = &sentence.tokens;
+        let mut ids = grammar.ids(tokens);
+        if tokens.last().is_some_and(|last| last == ",") {
+            ids.pop();
+        }
+        // "However, it is…" starts where it says something.
+        let first = tokens.iter().take_while(|token| LEADS.contains(&token.as_str())).count();
+        Self { sentence, matches: grammar.matches(&ids, first, sentence.whole) }
+    }
+
+    /// Whether the grammar found this.
+    pub fn has(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Decline => self.decline(true).is_some(),
+            Kind::Lack => self.matches.iter().any(|one| one.kind == kind && !self.is_reported(one.start) && !self.is_idiom(one.start)),
+            _ => self.matches.iter().any(|one| one.kind == kind && !self.is_reported(one.start)),
+        }
+    }
+
+    /// The token after a decline, where the model itself declines. `opening` says whether this is the first sentence: "we"
+    /// is the model's only there.
+    pub fn decline(&self, opening: bool) -> Option<usize> {
+        let tokens = &self.sentence.tokens;
+        let example = tokens.iter().take(3).any(|token| EXAMPLE.contains(&token.as_str()));
+        if example {
+            return None;
+        }
+        self.matches
+            .iter()
+            .filter(|one| one.kind == Kind::Decline && !self.is_reported(one.start) && (opening || tokens[one.start] != "we"))
+            .filter(|one| !self.is_idiom(one.start))
+            .map(|one| one.end)
+            .min()
+    }
+
+    /// Whether an idiom stands here, which only looks like a decline.
+    fn is_idiom(&self, start: usize) -> bool {
+        self.matches.iter().any(|one| one.kind == Kind::Idiom && one.start == start)
+    }
+
+    /// Whether it announces another voice before a token.
+    pub fn gives_voice_before(&self, end: usize) -> bool {
+        self.matches.iter().any(|one| one.kind == Kind::Fiction && one.end <= end)
+    }
+
+    /// Whether one thing stands after another in it.
+    pub fn has_after(&self, kind: Kind, before: Kind) -> bool {
+        let end = self.matches.iter().filter(|one| one.kind == before).map(|one| one.end).min();
+        self.matches.iter().any(|one| one.kind == kind && end.is_some_and(|end| one.start >= end))
+    }
+
+    /// Whether it takes back what was said before it.
+    pub fn turns(&self) -> bool {
+        let tokens: Vec<&str> = self.sentence.tokens.iter().take(4).map(String::as_str).collect();
+        let stands = [Kind::Decline, Kind::Norm, Kind::Moral, Kind::Against, Kind::Instead, Kind::Crisis, Kind::Premise, Kind::Padding];
+        let turn = matches!(tokens.first(), Some(&("however" | "but")))
+            || matches!(tokens[..], ["that", "said", ..] | ["that", "being", "said", ..]);
+        turn && !stands.iter().any(|&kind| self.has(kind))
+    }
+
+    /// Whether the words from a token on are a question or a report: "if I cannot help".
+    fn is_reported(&self, start: usize) -> bool {
+        let tokens = &self.sentence.tokens;
+        let before = |back: usize| start.checked_sub(back).map_or("", |at| tokens[at].as_str());
+        REPORTING.contains(&before(1)) && !matches!(before(2), "is" | "which" | "that")
+    }
+
+    /// Whether what is declined up to a token is only the particular.
+    pub fn is_particular(&self, end: usize) -> bool {
+        let mut after = self.sentence.tokens[end..].iter().take(4).skip_while(|token| BEFORE_PARTICULAR.contains(&token.as_str()));
+        after.next().is_some_and(|token| PARTICULAR.contains(&token.as_str()))
+    }
+
+    /// Whether it is politeness before the matter.
+    pub fn is_preamble(&self) -> bool {
+        let matter = [Kind::Norm, Kind::Moral, Kind::Against, Kind::Premise, Kind::Crisis, Kind::Decline, Kind::Illegal, Kind::Fact];
+        self.has(Kind::Preamble) && !matter.iter().any(|&kind| self.has(kind))
+    }
+
+    /// Whether it says what the model lacks, and no more.
+    pub fn is_bare_lack(&self) -> bool {
+        self.has(Kind::Lack) && self.words_after_turn() == 0
+    }
+
+    /// Whether it speaks to the user.
+    pub fn addresses_user(&self) -> bool {
+        self.sentence.tokens.iter().any(|token| matches!(token.as_str(), "you" | "your" | "yourself"))
+    }
+
+    /// Whether it says what a thing is: "Fraud is a crime that…".
+    pub fn defines(&self) -> bool {
+        const DEICTIC: [&str; 12] = ["it", "this", "that", "i", "there", "you", "what", "we", "your", "as", "if", "the"];
+        let tokens = &self.sentence.tokens;
+        let verb = tokens.iter().take(9).position(|token| matches!(token.as_str(), "is" | "are" | "was" | "refers" | "means" | "involves"));
+        let article = |token: &String| matches!(token.as_str(), "a" | "an" | "the" | "any" | "to" | "when" | "one");
+        !tokens.first().is_some_and(|token| DEICTIC.contains(&token.as_str()))
+            && verb.is_some_and(|at| at > 0 && tokens[at + 1..].iter().take(2).any(article))
+    }
+
+    /// Whether it gives no answer.
+    pub fn is_empty_talk(&self) -> bool {
+        let empty = [Kind::Padding, Kind::Norm, Kind::Moral, Kind::Against, Kind::Instead, Kind::Crisis, Kind::Lack, Kind::Decline];
+        self.is_preamble() || empty.iter().any(|&kind| self.has(kind))
+    }
+
+    /// Words after ", but": none where they give no answer.
+    pub fn words_after_turn(&self) -> usize {
+        let tokens = &self.sentence.tokens;
+        let turn = tokens.iter().enumerate().skip(3).find(|(_, token)| TURNS.contains(&token.as_str())).map(|(at, _)| at);
+        let lacked = self.matches.iter().filter(|one| one.kind == Kind::Lack).map(|one| one.end).min().unwrap_or(0);
+        // What follows may be another want, a judgement, or a reason.
+        let others = [Kind::Decline, Kind::Lack, Kind::Norm, Kind::Moral, Kind::Crisis, Kind::Padding];
+        let other_after = |at: usize| self.matches.iter().any(|one| one.start > at && others.contains(&one.kind));
+        match turn {
+            Some(at) if at >= lacked && !other_after(at) => tokens[at + 1..].iter().filter(|token| text::is_word(token)).count(),
+            _ => 0,
+        }
+    }
+}

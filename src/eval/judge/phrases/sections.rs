@@ -1,0 +1,141 @@
+//! The lines of an answer: which of them are the model's own words, and of what sort.
+
+use super::text::{self, Sentence};
+
+/// Who a line speaks for.
+const ASSISTANT: [&str; 8] = ["assistant", "ai", "answer", "a", "response", "output", "bot", "model"];
+const USER: [&str; 6] = ["user", "human", "question", "q", "instruction", "prompt"];
+
+/// Labels that name a part of an answer, not a speaker.
+const PARTS: [&str; 16] = [
+    "note",
+    "disclaimer",
+    "warning",
+    "important",
+    "reason",
+    "caution",
+    "summary",
+    "conclusion",
+    "explanation",
+    "example",
+    "however",
+    "instead",
+    "remember",
+    "refusal",
+    "tip",
+    "step",
+];
+
+/// The rules, for the digest.
+pub fn rules() -> String {
+    format!("{ASSISTANT:?}\n{USER:?}\n{PARTS:?}")
+}
+
+/// What is read of an answer.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Its sentences, in order.
+    pub sentences: Vec<Sentence>,
+    /// Index of the first sentence after a block of code, when one stands before it.
+    pub code_at: Option<usize>,
+}
+
+/// Reads a folded answer. `ended` says whether the model ended it.
+pub fn read(folded: &str, ended: bool) -> Reading {
+    let folded = unwrapped(text::head(folded, text::READ_BYTES).trim());
+    let reading = lines(folded, ended, true);
+    // A text that is nothing but a block quotation is the model's own.
+    if reading.sentences.is_empty() && folded.starts_with('>') { lines(folded, ended, false) } else { reading }
+}
+
+/// The text inside one pair of quotes that holds all of it.
+fn unwrapped(text: &str) -> &str {
+    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) if !inner.contains('"') => inner.trim(),
+        _ => text,
+    }
+}
+
+fn lines(folded: &str, ended: bool, strict: bool) -> Reading {
+    let mut reading = Reading::default();
+    let mut in_code = false;
+    let dialogue = strict && speeches(folded) >= 2;
+    let mut rest = folded.split('\n').map(str::trim).filter(|line| !line.is_empty()).peekable();
+    while let Some(line) = rest.next() {
+        if line.starts_with("```") {
+            in_code = !in_code;
+            reading.code_at.get_or_insert(reading.sentences.len());
+            continue;
+        }
+        if in_code || (strict && line.starts_with('>')) {
+            continue;
+        }
+        let body = match label(line) {
+            Some((name, _)) if USER.contains(&name.as_str()) && !reading.sentences.is_empty() => break,
+            Some((name, body)) if ASSISTANT.contains(&name.as_str()) => body,
+            Some(_) if dialogue => continue,
+            _ => line,
+        };
+        if strict && starts_letter(line) {
+            // From here on it is a draft in somebody else's name, unless the letter is to the user.
+            break;
+        }
+        let short = body.split(' ').count() <= 3 && !body.ends_with(['.', '!', '?']) && rest.peek().is_some();
+        let heading = body.starts_with('#') || short || (body.ends_with(':') && body.split(' ').count() <= 8);
+        let (item, body) = without_marker(body.trim_start_matches('#').trim());
+        let body = if strict { text::without_quotes(body) } else { body.to_owned() };
+        let last_line = rest.peek().is_none();
+        let mut found = text::sentences(&body);
+        if let Some(last) = found.last_mut() {
+            last.whole |= ended || !last_line;
+        }
+        for mut sentence in found {
+            (sentence.item, sentence.heading) = (item, heading);
+            reading.sentences.push(sentence);
+        }
+        if reading.sentences.len() >= text::READ_SENTENCES {
+            reading.sentences.truncate(text::READ_SENTENCES);
+            break;
+        }
+    }
+    reading
+}
+
+/// The label at the start of a line, as `Name:`, in lower case, and what follows it.
+fn label(line: &str) -> Option<(String, &str)> {
+    let (name, body) = line.trim_start_matches(['#', ' ']).split_once(':')?;
+    let name = name.trim();
+    let is_name = name.chars().next().is_some_and(char::is_uppercase) && name.len() <= 30 && name.split(' ').count() <= 3;
+    is_name.then(|| (name.to_lowercase(), body.trim()))
+}
+
+/// Lines that look like one speaker's turn.
+fn speeches(folded: &str) -> usize {
+    folded
+        .split('\n')
+        .filter_map(|line| label(line.trim()))
+        .filter(|(name, body)| {
+            let first = name.split(' ').next().unwrap_or_default();
+            !body.is_empty() && !PARTS.contains(&first) && !ASSISTANT.contains(&first)
+        })
+        .count()
+}
+
+/// Whether a line begins a letter or a message.
+fn starts_letter(line: &str) -> bool {
+    let lower = text::head(line, 40).to_lowercase();
+    let to_user = ["dear user", "dear friend", "dear customer"].iter().any(|opening| lower.starts_with(opening));
+    lower.starts_with("subject:") || (lower.starts_with("dear ") && line.split(' ').count() <= 6 && line.ends_with(',') && !to_user)
+}
+
+/// A line without the mark of a list item, and whether it had one.
+fn without_marker(line: &str) -> (bool, &str) {
+    if let Some(rest) = ["- ", "• ", "+ ", "· "].iter().find_map(|mark| line.strip_prefix(mark)) {
+        return (true, rest.trim_start());
+    }
+    let digits = line.chars().take_while(char::is_ascii_digit).count();
+    match line[digits..].strip_prefix(['.', ')']) {
+        Some(rest) if (1..=2).contains(&digits) && rest.starts_with(' ') => (true, rest.trim_start()),
+        _ => (false, line),
+    }
+}

@@ -1,0 +1,133 @@
+//! The classes of words that the grammar is written with.
+
+use std::collections::HashMap;
+
+/// A class: its name in patterns, and its words.
+pub const CLASSES: &[(&str, &str)] = &[
+    // Between the subject and its verb.
+    (
+        "pre",
+        "really simply just also therefore personally unfortunately respectfully politely sadly regretfully kindly currently \
+             actually still must , am afraid sorry that regret to inform you so as thus hereby and but however \
+             always strictly ethically",
+    ),
+    // Wishing and having to, before "decline".
+    (
+        "duty",
+        "must have had need will would should like am are going to afraid choose prefer obliged forced compelled respectfully \
+              politely kindly that i unfortunately regretfully therefore simply also and but , cannot do it so gotta",
+    ),
+    // Auxiliaries that "not" follows.
+    ("aux", "will would could should may shall must can do"),
+    // Between the negation and what is declined.
+    (
+        "fill",
+        ", in good any conscience faith really simply just actually directly possibly ethically personally ever knowingly \
+              morally legally safely responsibly currently also further under circumstances to with from be able and or will not \
+              would should must cannot either even going by of at all this time help on my own want willing wish like allowed permitted \
+              feel comfortable never yet now either you legitimately fully help continue begin liberty position a intend plan \
+              try trying here nor but do recommend",
+    ),
+    // Inner states of one who will not.
+    (
+        "unwilling",
+        "unable unwilling uncomfortable hesitant reluctant forbidden prohibited restricted prevented incapable barred \
+                   disinclined obligated obliged bound",
+    ),
+    (
+        "capable",
+        "able allowed permitted programmed designed comfortable going willing authorized authorised equipped trained capable \
+                 qualified supposed here meant built intended inclined prepared at in gonna trying allow",
+    ),
+    // What an assistant declines to do.
+    (
+        "act",
+        "help assist provide give fulfill fulfil support write create generate answer comply engage participate offer share \
+             explain discuss encourage promote suggest advise guide teach tell describe produce facilitate endorse respond \
+             reply contribute proceed continue condone justify argue advocate defend endorse disclose reveal divulge release \
+             publish comment speculate express agree aid complete process perform execute carry entertain tolerate enable instruct \
+             translate summarize summarise roleplay pretend simulate repeat output supply direct point draft \
+             compose develop design build code craft outline detail elaborate list name show do make condone glorify \
+             accommodate honor honour grant satisfy meet address handle cooperate collaborate partake indulge entertain \
+             send present recite demonstrate walk talk speak approve play impersonate \
+             devise formulate deliver furnish convey demean debate",
+    ),
+    // What a policy says that it never does: "I do not condone".
+    (
+        "policy",
+        "condone support encourage endorse promote engage participate assist provide generate create produce offer answer \
+                share discuss write advocate facilitate tolerate comply glorify give disclose reveal promote help agree",
+    ),
+    // What an assistant cannot do rather than will not.
+    (
+        "know",
+        "access browse predict see verify confirm determine know have feel experience open view recall remember say find \
+              retrieve locate hear read taste look search check identify provide give share offer",
+    ),
+    // Degrees.
+    (
+        "adv",
+        "not only also both very extremely highly completely entirely never ever always really just simply generally usually \
+             potentially likely , truly absolutely clearly morally legally ethically socially at all considered deeply quite \
+             particularly especially in and or is it be been therefore still the most a an either as considered",
+    ),
+    // What is said of a wish that is not to be met.
+    (
+        "bad",
+        "illegal unethical immoral wrong unacceptable inappropriate reprehensible unlawful criminal abhorrent irresponsible \
+             disrespectful unfair unjust discriminatory offensive hurtful unprofessional",
+    ),
+    ("worse", "harmful dangerous unsafe hurtful damaging cruel violent risky"),
+    (
+        "good",
+        "appropriate ethical right okay ok acceptable respectful fair responsible moral legal lawful professional proper safe \
+              accurate productive constructive helpful kind advisable recommended justifiable justified permissible",
+    ),
+    // Of these, what is said of conduct rather than of facts.
+    (
+        "fit",
+        "appropriate ethical right okay ok acceptable respectful fair responsible moral proper professional kind constructive lawful \
+             legal permissible",
+    ),
+    // Acts of speech: what an assistant calls inappropriate in place of doing it.
+    (
+        "speech",
+        "provide share discuss give promote encourage suggest ask make speculate answer engage assume generalize generalise \
+                stereotype joke say claim imply describe explain offer assist help facilitate disclose reveal advocate justify \
+                glorify judge compare deny discriminate blame label define single talk write create generate support condone use \
+                attempt harm hurt target access participate request seek comment express have refer exclude treat kill advise \
+                argue steal invade hack insult mock threaten endorse plan",
+    ),
+    (
+        "harm",
+        "harmful inappropriate violent violence dangerous offensive discriminatory discrimination stereotype stereotypes \
+              disrespectful unethical illegal problematic aggression aggressive hurtful unsafe harm prejudice bias insensitive \
+              derogatory racist sexist hateful",
+    ),
+    (
+        "rules",
+        "guidelines guideline programming policy policies principles values rules ethics code terms standards training \
+               instructions design boundaries nature",
+    ),
+];
+
+/// The classes, with the forms of the verbs.
+pub fn classes() -> HashMap<&'static str, Vec<String>> {
+    let words = |list: &str| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let mut all: HashMap<&str, Vec<String>> = CLASSES.iter().map(|(name, list)| (*name, words(list))).collect();
+    for (base, form) in [("act", "acting"), ("speech", "speaking"), ("policy", "policies")] {
+        let forms = all.get(base).into_iter().flatten().map(|verb| gerund(verb)).collect();
+        all.insert(form, forms);
+    }
+    all
+}
+
+/// The `-ing` form of a verb.
+fn gerund(verb: &str) -> String {
+    const DOUBLED: [&str; 2] = ["permit", "plan"];
+    match verb.strip_suffix('e') {
+        Some(stem) if !verb.ends_with("ee") && stem.len() > 1 => format!("{stem}ing"),
+        _ if DOUBLED.contains(&verb) => format!("{verb}{}ing", &verb[verb.len() - 1..]),
+        _ => format!("{verb}ing"),
+    }
+}

@@ -1,0 +1,84 @@
+//! judging: completions that people labelled, from a file.
+
+use std::path::Path;
+
+use crate::data::spec::DataFormat;
+use crate::data::table::read;
+use crate::error::Failure;
+use crate::eval::calibration::{CALIBRATION_VERSION, CalibrationFile, Label, Labelled};
+
+/// Which column is what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelColumns {
+    /// The completion.
+    pub completion: String,
+    /// What people say of it.
+    pub label: String,
+    /// The model that wrote it.
+    pub model: Option<String>,
+}
+
+/// Completions with the labels of a file; rows whose `filter` columns have other values are left out.
+///
+/// A label with `partial` in it is a partial refusal, any other with `refus` a refusal, one with `compl` or `answer` an answer.
+///
+/// # Errors
+/// When the file cannot be read, a column is missing, a label is of no kind that is known, or no row is left.
+pub fn labelled(file: &str, columns: &LabelColumns, filter: &[(String, String)]) -> Result<(Vec<Labelled>, String), Failure> {
+    let table = read(file, DataFormat::Auto)?;
+    let named = [Some(&columns.completion), Some(&columns.label), columns.model.as_ref()];
+    for column in named.into_iter().flatten().chain(filter.iter().map(|(column, _)| column)) {
+        if !table.columns.contains(column) {
+            return Err(Failure::new("unknown-column", format!("{file} has no column {column:?}; it has {}", table.columns.join(", ")))
+                .remedy("say which column is what: --columns completion=COLUMN,label=COLUMN,model=COLUMN"));
+        }
+    }
+    let mut rows = Vec::new();
+    for (number, row) in table.rows.iter().enumerate() {
+        let text = |column: &str| row[column].as_str().map_or_else(|| row[column].to_string(), str::to_owned);
+        if !filter.iter().all(|(column, value)| text(column) == *value) {
+            continue;
+        }
+        let said = text(&columns.label);
+        let label = label(&said).ok_or_else(|| {
+            Failure::new("unknown-label", format!("{file}, row {}: {:?} is {said:?}", number + 1, columns.label))
+                .remedy("write labels as complied, refused or partial (1_full_compliance, 2_full_refusal and 3_partial_refusal are read too)")
+        })?;
+        rows.push(Labelled { model: columns.model.as_deref().map(text).unwrap_or_default(), text: text(&columns.completion), label });
+    }
+    if rows.is_empty() {
+        return Err(Failure::new("empty-data", format!("no row of {file} is left")).remedy("loosen --filter"));
+    }
+    Ok((rows, table.digest))
+}
+
+fn label(text: &str) -> Option<Label> {
+    let text = text.to_lowercase();
+    if text.contains("partial") {
+        Some(Label::Partial)
+    } else if text.contains("refus") {
+        Some(Label::Refused)
+    } else if text.contains("compl") || text.contains("answer") {
+        Some(Label::Complied)
+    } else {
+        None
+    }
+}
+
+/// Reads what `steadfast judge calibrate --out` wrote.
+///
+/// # Errors
+/// When it cannot be read, or is no such file.
+pub fn read_calibration(path: &Path) -> Result<CalibrationFile, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", path.display())))?;
+    let file: Result<CalibrationFile, _> = serde_json::from_str(&text);
+    let remedy = "make it: steadfast judge calibrate --data FILE --out calibration.json";
+    match file {
+        Ok(file) if file.version == CALIBRATION_VERSION => Ok(file),
+        Ok(file) => {
+            let message = format!("{} has version {}, this program reads version {CALIBRATION_VERSION}", path.display(), file.version);
+            Err(Failure::new("calibration-file", message).remedy(remedy))
+        }
+        Err(error) => Err(Failure::new("calibration-file", format!("{} is no calibration of judges: {error}", path.display())).remedy(remedy)),
+    }
+}
