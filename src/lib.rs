@@ -89,7 +89,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let record: Record = serde_json::from_str(&std::fs::read_to_string("runs/keep-refusals/latest/run.json")?)?;
 //! let rules: Vec<Rule> = serde_json::from_value(record.pipeline["gate"].clone())?;
-//! let outcome = decide(&record, &rules);
+//! let outcome = decide(&record, &rules, None);
 //! assert_eq!(Some(&outcome), record.gate.as_ref());
 //! println!("{:?}: {}", outcome.decision, outcome.headline);
 //! let page = html::render(&record)?;

@@ -71,6 +71,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     record.models = origins;
     record.digests.extend(record.models.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
     record.digests.insert("text.aligned".into(), format!("sha256:{}", aligned.text_digest));
+    record.digests.insert("template.aligned".into(), format!("sha256:{}", aligned.text.digest()));
     if let (true, Some(base)) = (pipeline.evaluate.base, &base) {
         record.arms.push(reference_arm(context, "base", base, pipeline, &asked, &judges)?);
     }
@@ -96,7 +97,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
             record.digests.extend(digests);
         }
     }
-    record.gate = Some(gate::decide(&record, &pipeline.gate));
+    record.gate = Some(gate::decide(&record, &pipeline.gate, None));
     conclude(context, pipeline, setting, record)
 }
 

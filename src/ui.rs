@@ -173,7 +173,9 @@ fn put(text: &str) {
     }
 }
 
-/// Text from outside without control characters, so that it cannot steer the terminal.
+/// Text from outside without control characters and marks of direction, so that it cannot steer the terminal or show its words in
+/// another order.
 pub fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || *c == '\n' || *c == '\t').collect()
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|&c| (!c.is_control() && !turns(c)) || c == '\n' || c == '\t').collect()
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::baseline::read_baseline;
 use super::read_record;
 use crate::error::{Exit, Failure};
 use crate::eval::gate::decide;
@@ -16,6 +17,9 @@ use crate::ui::Ui;
 pub struct Gate {
     /// The run's folder, or its run.json.
     run: PathBuf,
+    /// What drops and rises are measured from, instead of the run's aligned model: what `baseline update` wrote.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
 }
 
 impl Gate {
@@ -23,7 +27,8 @@ impl Gate {
         let (record, _) = read_record(&self.run)?;
         let rules: Vec<Rule> = serde_json::from_value(record.pipeline["gate"].clone())
             .map_err(|error| Failure::new("damaged-record", format!("the record's rules: {error}")))?;
-        let outcome = decide(&record, &rules);
+        let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
+        let outcome = decide(&record, &rules, baseline.as_ref());
         ui.value(&outcome);
         for rule in &outcome.rules {
             ui.text(&format!("{:?}: {}: {}", rule.decision, rule.rule, rule.reason));

@@ -138,7 +138,8 @@ fn table(file: &CalibrationFile) -> String {
          |---|---|---|---|---|---|---|---|---|---|\n",
     );
     for found in &file.judges {
-        let names = [(Partial::Refused, "all"), (Partial::Complied, "all, partial as complied"), (Partial::Dropped, "all, partial dropped")];
+        let names =
+            [(Partial::Refused, "all"), (Partial::Complied, "all, partial as complied"), (Partial::Dropped, "all, partial dropped")];
         // The other two ways to count differ only where there are partial refusals.
         let partial = found.overall.get(&Partial::Refused).map(|all| all.completions)
             != found.overall.get(&Partial::Dropped).map(|left| left.completions);
@@ -156,9 +157,7 @@ fn table(file: &CalibrationFile) -> String {
 
 fn line(judge: &str, of: &str, agreement: &Agreement) -> String {
     let share = |share: &Option<Share>| {
-        let told = |share: &Share| {
-            format!("{:.1} [{:.1}, {:.1}]", share.value * 100.0, share.interval.0 * 100.0, share.interval.1 * 100.0)
-        };
+        let told = |share: &Share| format!("{:.1} [{:.1}, {:.1}]", share.value * 100.0, share.interval.0 * 100.0, share.interval.1 * 100.0);
         share.as_ref().map_or_else(|| "–".to_owned(), told)
     };
     let three = |three: Option<(f64, f64, f64)>, sign: bool| {

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod baseline;
 mod chat;
 mod check;
 mod clean;
@@ -13,6 +14,7 @@ mod man;
 mod report;
 mod run;
 mod schema;
+mod suites;
 mod ticket;
 mod verify;
 
@@ -74,6 +76,9 @@ enum Command {
     Report(report::Report),
     /// Decides the gate of a run again from its run.json.
     Gate(gate::Gate),
+    /// Keeps what an arm did, for later gates to compare with.
+    #[command(subcommand)]
+    Baseline(baseline::Command),
     /// Measures judges against people, and trains one.
     #[command(subcommand)]
     Judge(judge::Command),
@@ -89,6 +94,8 @@ enum Command {
     Completions(completions::Completions),
     /// Prints the manual page.
     Man(man::Man),
+    /// Lists the published suites that a pipeline can name.
+    Suites(suites::Suites),
     /// Prints the JSON schema of pipeline files.
     Schema(schema::Schema),
 }
@@ -116,6 +123,7 @@ pub fn main() -> Exit {
             Command::Evaluate(command) => command.carry_out(&ui, machine),
             Command::Report(command) => command.carry_out(&ui),
             Command::Gate(command) => command.carry_out(&ui),
+            Command::Baseline(command) => command.carry_out(&ui),
             Command::Judge(command) => command.carry_out(&ui),
             Command::Chat(command) => command.carry_out(&ui, machine),
             Command::Init(command) => command.carry_out(&ui, machine),
@@ -123,6 +131,7 @@ pub fn main() -> Exit {
             Command::Clean(command) => command.carry_out(&ui),
             Command::Completions(command) => command.carry_out(&ui),
             Command::Man(command) => command.carry_out(&ui),
+            Command::Suites(command) => command.carry_out(&ui),
             Command::Schema(command) => command.carry_out(&ui),
         };
         done.unwrap_or_else(|failure| {

@@ -1,6 +1,7 @@
 //! A file becomes examples: tables, rows of conversations, chat templates, tokens with their supervised spans.
 
 pub mod builtin;
+pub mod catalogue;
 pub mod example;
 pub mod family;
 pub mod guess;
@@ -57,6 +58,16 @@ pub enum DataError {
         file: String,
         /// The columns that are there.
         have: Vec<String>,
+    },
+    /// The columns are those of no known copy of a published suite.
+    #[error("{file} has the columns {}; known copies of this suite have {}", have.join(", "), known.join("; or "))]
+    Variants {
+        /// The file.
+        file: String,
+        /// The columns that are there.
+        have: Vec<String>,
+        /// The columns of each known copy.
+        known: Vec<String>,
     },
     /// One row cannot be used.
     #[error("{file}, row {row}: {problem}")]
@@ -116,7 +127,7 @@ impl Explain for DataError {
             Self::Io { .. } => "file",
             Self::Format { .. } => "bad-data-file",
             Self::Column { .. } => "unknown-column",
-            Self::Shape { .. } => "unknown-columns",
+            Self::Shape { .. } | Self::Variants { .. } => "unknown-columns",
             Self::Row { .. } => "bad-row",
             Self::Empty { .. } => "empty-data",
             Self::Builtin(_) => "unknown-builtin",
@@ -140,6 +151,7 @@ impl Explain for DataError {
                 let last = have.last().map_or("answer", String::as_str);
                 Some(format!("say which column is what: columns: {{prompt: {first}, response: {last}}}"))
             }
+            Self::Variants { .. } => Some("say which column is what: prompts: {path: FILE, columns: {prompt: COLUMN}}".into()),
             Self::Row { remedy, .. } => remedy.clone(),
             Self::Io { .. } => Some("paths are relative to the pipeline file; check the name and who may read it".into()),
             Self::Format { format, .. } => Some(format!("mend the file, or say what it is: format: jsonl (it was read as {format})")),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::spec::{Columns, DataSpec};
+use super::spec::{Columns, DataSpec, Variant};
 use super::table::{Table, read};
 use super::{DataError, Emptiness};
 use crate::artifact::digest::sha256;
@@ -124,23 +124,24 @@ pub fn load(spec: &DataSpec) -> Result<Loaded, DataError> {
 pub fn load_from(spec: &DataSpec, file: &str) -> Result<Loaded, DataError> {
     let table = Table { file: spec.source.clone(), ..read(file, spec.format)? };
     let total = table.rows.len();
-    for (column, _) in &spec.filter {
-        require(&table, column)?;
-    }
     if total == 0 {
         return Err(DataError::Empty { file: table.file, why: Emptiness::NoRows });
     }
-    let shape = Shape::of(&table, &spec.columns)?;
+    let (columns, filter) = chosen(spec, &table)?;
+    for (column, _) in &filter {
+        require(&table, column)?;
+    }
+    let shape = Shape::of(&table, columns)?;
     let mut loaded = Loaded { rows: Vec::new(), total, empty: 0, file: table.file.clone() };
     for (number, values) in table.rows.iter().enumerate() {
         if spec.limit.is_some_and(|limit| loaded.rows.len() >= limit) {
             break;
         }
         let passes = |(column, wanted): &(String, Vec<String>)| text(&values[column]).is_some_and(|value| wanted.contains(&value));
-        if !spec.filter.iter().all(passes) {
+        if !filter.iter().all(passes) {
             continue;
         }
-        let row = shape.row(&table, &spec.columns, number, values)?;
+        let row = shape.row(&table, columns, number, values)?;
         if let Some((from, to)) = spec.split {
             let place = share(&row.messages);
             if place < from || place >= to {
@@ -166,6 +167,26 @@ pub fn load_from(spec: &DataSpec, file: &str) -> Result<Loaded, DataError> {
         }
     }
     Ok(loaded)
+}
+
+/// The columns and the filter of a source: those of the first variant whose columns are all there, where it has variants.
+fn chosen<'a>(spec: &'a DataSpec, table: &Table) -> Result<(&'a Columns, Vec<(String, Vec<String>)>), DataError> {
+    if spec.variants.is_empty() {
+        return Ok((&spec.columns, spec.filter.clone()));
+    }
+    let needed = |variant: &Variant| -> Vec<String> {
+        let Columns { prompt, response, system, id, category, .. } = &variant.columns;
+        let named = [prompt, response, system, id, category].into_iter().flatten();
+        named.chain(variant.filter.iter().map(|(column, _)| column)).cloned().collect()
+    };
+    let whole = |variant: &&Variant| needed(variant).iter().all(|column| table.columns.contains(column));
+    match spec.variants.iter().find(whole) {
+        Some(variant) => Ok((&variant.columns, variant.filter.iter().chain(&spec.filter).cloned().collect())),
+        None => {
+            let known = spec.variants.iter().map(|variant| needed(variant).join(", ")).collect();
+            Err(DataError::Variants { file: table.file.clone(), have: table.columns.clone(), known })
+        }
+    }
 }
 
 /// Where a row lies in 0..1 by its content, so that a split does not depend on the file's order.

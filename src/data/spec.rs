@@ -11,6 +11,9 @@ pub struct DataSpec {
     pub format: DataFormat,
     /// Which column is what; empty: the shape is recognised.
     pub columns: Columns,
+    /// For copies of a published suite, whose columns have several names: the first of these whose columns are all there is taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
     /// Only rows whose column has one of these values, as text.
     pub filter: Vec<(String, Vec<String>)>,
     /// At most this many rows, from the top, after the filter and the split.
@@ -22,8 +25,25 @@ pub struct DataSpec {
 impl DataSpec {
     /// A source with everything recognised and nothing left out.
     pub fn new(source: impl Into<String>) -> Self {
-        Self { source: source.into(), format: DataFormat::Auto, columns: Columns::default(), filter: Vec::new(), limit: None, split: None }
+        Self {
+            source: source.into(),
+            format: DataFormat::Auto,
+            columns: Columns::default(),
+            variants: Vec::new(),
+            filter: Vec::new(),
+            limit: None,
+            split: None,
+        }
     }
+}
+
+/// One way in which the columns of a file may be named.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Variant {
+    /// Which column is what.
+    pub columns: Columns,
+    /// Added to the filter.
+    pub filter: Vec<(String, Vec<String>)>,
 }
 
 /// A file's format.

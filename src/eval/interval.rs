@@ -121,6 +121,19 @@ pub fn mcnemar_exact(first_only: u64, second_only: u64) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
+/// p-values adjusted for being several (Holm 1979), in the order given: the chance of any false alarm among them stays below the
+/// level that each adjusted one is compared with.
+pub fn holm(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]).then(a.cmp(&b)));
+    let (mut adjusted, mut least) = (vec![0.0; values.len()], 0.0_f64);
+    for (rank, &at) in order.iter().enumerate() {
+        least = least.max((values.len() - rank) as f64 * values[at]).min(1.0);
+        adjusted[at] = least;
+    }
+    adjusted
+}
+
 /// About how many prompts would put the whole interval of a paired difference on one side of `margin`, when the rates stay as
 /// measured; none when no number up to 128 times as many would.
 pub fn needed_prompts(pairs: &[(bool, bool)], margin: f64) -> Option<u64> {
@@ -140,6 +153,15 @@ mod tests {
 
     fn near(found: f64, expected: f64) {
         assert!((found - expected).abs() < 5e-5, "{found}, expected {expected}");
+    }
+
+    /// statsmodels 0.14: `multipletests([0.01, 0.04, 0.03, 0.005, 0.9], method="holm")[1]`.
+    #[test]
+    fn holm_is_statsmodels() {
+        for (found, expected) in holm(&[0.01, 0.04, 0.03, 0.005, 0.9]).into_iter().zip([0.04, 0.09, 0.09, 0.025, 0.9]) {
+            near(found, expected);
+        }
+        assert!(holm(&[]).is_empty());
     }
 
     /// statsmodels 0.14: `proportion_confint(k, n, method="wilson")`.

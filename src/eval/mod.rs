@@ -6,6 +6,7 @@ pub mod extract;
 pub mod gate;
 pub mod interval;
 pub mod judge;
+pub mod judge_error;
 pub mod metric;
 pub mod outcomes;
 pub mod rule;

@@ -43,6 +43,11 @@ impl Outcomes {
         (self.0.iter().flatten().filter(|&&hit| hit).count(), self.0.iter().map(Vec::len).sum())
     }
 
+    /// Prompts of one seed: seeds say little new of the same prompts.
+    pub fn trials(&self) -> f64 {
+        self.0.first().map_or(0.0, |seed| seed.len() as f64)
+    }
+
     /// The share that counts; none of nothing.
     pub fn rate(&self) -> Option<f64> {
         let (hits, all) = self.counts();

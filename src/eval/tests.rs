@@ -48,8 +48,7 @@ fn completions(count: usize, hits: usize, hit: &str, miss: &str) -> Vec<Value> {
 }
 
 fn record(prompts: usize, arms: &[Made]) -> Record {
-    let suite =
-        |expect: &str| json!({"expect": expect, "prompts": prompts, "digest": "", "source": "", "judges": ["phrases"], "items": []});
+    let suite = |expect: &str| json!({"expect": expect, "prompts": prompts, "digest": "", "source": "", "max_new_tokens": 8, "judges": ["phrases"], "items": []});
     let arms: Vec<Value> = arms
         .iter()
         .map(|arm| {
@@ -77,7 +76,7 @@ fn rule(metric: &str, condition: Condition) -> Rule {
 }
 
 fn one(record: &Record, rule: Rule) -> GateOutcome {
-    decide(record, &[rule])
+    decide(record, &[rule], None)
 }
 
 fn drop_at_most(limit: f64) -> Rule {
@@ -143,7 +142,7 @@ fn a_gain_is_kept_or_not_or_was_never_there() {
 #[test]
 fn nothing_passes_on_nothing() {
     let whole = record(PROMPTS, &[ALIGNED, UNPROTECTED, protected(294)]);
-    assert_eq!(decide(&whole, &[]).decision, Decision::Inconclusive, "no rule");
+    assert_eq!(decide(&whole, &[], None).decision, Decision::Inconclusive, "no rule");
     assert_eq!(one(&whole, rule("harmfull.refusal_rate", Condition::AtLeast(0.0))).decision, Decision::Error, "no such suite");
     assert_eq!(one(&whole, rule("harmful.exact_match", Condition::AtLeast(0.0))).decision, Decision::Error, "no such metric");
     assert_eq!(one(&whole, rule("drift", Condition::AtMost(9.0))).decision, Decision::Error, "no such figure");
@@ -161,9 +160,9 @@ fn the_worst_rule_decides() {
     let passing = rule("harmful.refusal_rate", Condition::AtLeast(0.5));
     let failing = rule("harmful.refusal_rate", Condition::AtLeast(0.99));
     let broken = rule("drift", Condition::AtMost(1.0));
-    assert_eq!(decide(&measured, &[passing.clone(), drop_at_most(0.05)]).decision, Decision::Inconclusive);
-    assert_eq!(decide(&measured, &[drop_at_most(0.05), failing.clone(), passing.clone()]).decision, Decision::Fail);
-    assert_eq!(decide(&measured, &[failing, broken, passing]).decision, Decision::Error);
+    assert_eq!(decide(&measured, &[passing.clone(), drop_at_most(0.05)], None).decision, Decision::Inconclusive);
+    assert_eq!(decide(&measured, &[drop_at_most(0.05), failing.clone(), passing.clone()], None).decision, Decision::Fail);
+    assert_eq!(decide(&measured, &[failing, broken, passing], None).decision, Decision::Error);
 }
 
 #[test]
@@ -216,7 +215,7 @@ fn arms_are_compared_by_what_they_do_not_by_their_names() {
         for (arm, name) in measured.arms.iter_mut().zip(["aligned", "careful", "guarded", "plain"]) {
             arm.name = name.into();
         }
-        decide(&measured, rules)
+        decide(&measured, rules, None)
     };
     // Two arms train every weight: the one with the larger rate shows whether anything erodes.
     let outcome = renamed(&[]);

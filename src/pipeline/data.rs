@@ -48,7 +48,7 @@ pub fn source(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -
         return None;
     };
     let source = located(&name, folder, at, path, findings);
-    Some(DataSpec { source, format: format.unwrap_or(DataFormat::Auto), columns, filter, limit, split })
+    Some(DataSpec { source, format: format.unwrap_or(DataFormat::Auto), columns, variants: Vec::new(), filter, limit, split })
 }
 
 /// An absolute path, `builtin:NAME`, or a file of a data set on the hub; a file that is not there is a problem.

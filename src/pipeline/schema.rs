@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use super::node::Node;
 use super::reader::Findings;
 use super::resolve;
+use crate::data::catalogue::entries;
 
 /// A pipeline with every kind of section, so that the reader asks for every key.
 const EVERY_SECTION: &str = "
@@ -42,7 +43,9 @@ pub fn schema() -> Json {
     let arm = section("finetune.arms.NAME");
     let expect = json!({"anyOf": [{"enum": ["refusal", "answer"]},
         {"type": "object", "properties": {"exact_match": {"type": "string"}}, "required": ["exact_match"], "additionalProperties": false}]});
-    let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect)]);
+    let names: Vec<&str> = entries().iter().map(|entry| entry.name.as_str()).collect();
+    let published = json!({"enum": names, "description": "A published suite, which says where its prompts are and what a good answer is."});
+    let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect), ("suite", published)]);
     let probes = with(section("evaluate.probes"), &[("harmful", data.clone()), ("benign", data.clone()), ("task", data.clone())]);
     let texts = json!({"type": "string"});
     let rule =

@@ -50,6 +50,13 @@ pub struct RuleOutcome {
     pub interval: Option<(f64, f64)>,
     /// The limit.
     pub limit: f64,
+    /// Two-sided exact McNemar p-value of a drop or rise, where both sides have one seed.
+    pub p: Option<f64>,
+    /// The same, adjusted for the number of rules (Holm).
+    pub p_holm: Option<f64>,
+    /// The value and its interval behind the judge's measured error (Rogan and Gladen): what drops and rises are decided by, where
+    /// the judge was measured.
+    pub corrected: Option<(f64, f64, f64)>,
     /// Why, in one sentence with the numbers.
     pub reason: String,
     /// For an inconclusive margin: about how many prompts would decide.

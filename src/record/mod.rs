@@ -4,6 +4,7 @@
 //! again from `run.json` alone. Rates are fractions in 0..=1, times in seconds, losses in nats per token.
 
 mod arm;
+mod baseline;
 mod gate;
 mod probes;
 mod suite;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::arm::{Arm, Cell, Completion, Figure, TrainingSummary};
+pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
 pub use self::suite::{Expect, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
@@ -41,7 +43,7 @@ pub struct Record {
     /// The resolved pipeline: every key with its value.
     pub pipeline: serde_json::Value,
     /// Digests (`sha256:…`) by what they are of: `model.base`, `model.aligned`, `model.ARM` (weights, however they are split into
-    /// files), `text.aligned` (tokenizer, template, system message), `data.align.0`, `data.ticket`, `data.finetune.0`,
+    /// files), `text.aligned` (tokenizer, template, system message, configuration), `template.aligned` (the same without the configuration), `data.align.0`, `data.ticket`, `data.finetune.0`,
     /// `data.probes.harmful`, `suite.harmful` (the rows that were chosen, in order), `judge.phrases` (its rules).
     pub digests: BTreeMap<String, String>,
     /// What decides the last bits: backend with kernel path, compute dtype, threads.

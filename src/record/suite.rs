@@ -14,6 +14,8 @@ pub struct SuiteInfo {
     pub digest: String,
     /// As written in the pipeline.
     pub source: String,
+    /// Most tokens of a reply.
+    pub max_new_tokens: usize,
     /// The judges of this suite, by name; the first is the one that is shown first. Empty for task suites.
     pub judges: Vec<String>,
     /// The prompts, in order.

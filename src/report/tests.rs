@@ -10,7 +10,7 @@ const HOSTILE: &str = "a<script>alert(1)</script>|`b`\\|*c*_d_[e](http://f)]]>\"
 
 fn hostile() -> Record {
     let suite = |expect: &str, judges: &[&str]| {
-        json!({"expect": expect, "prompts": 1, "digest": HOSTILE, "source": HOSTILE, "judges": judges,
+        json!({"expect": expect, "prompts": 1, "digest": HOSTILE, "source": HOSTILE, "max_new_tokens": 1, "judges": judges,
                "items": [{"id": HOSTILE, "prompt": HOSTILE, "category": HOSTILE, "reference": HOSTILE}]})
     };
     let completion =
@@ -19,8 +19,8 @@ fn hostile() -> Record {
                       "figures": {"task_nll": {"value": 1.5, "standard_error": 0.1, "count": 3}, HOSTILE: {"value": 2.0, "standard_error": null, "count": 1}}});
     let training = json!({"trained": 1, "trained_share": 0.1, "steps": 1, "tokens": 5, "supervised_tokens": 2, "truncated_rows": 0, "losses": [1.0],
                           "gradient_norms": [1.0], "seconds": 1.0, "update_norm": 1.0, "erased_by_rounding": 0.0, "frozen_changed": 0, "stopped": HOSTILE});
-    let rule = json!({"rule": HOSTILE, "arm": HOSTILE, "metric": HOSTILE, "judge": HOSTILE, "decision": "pass", "value": 0.5, "interval": [0.1, 0.9],
-                      "limit": 0.5, "reason": HOSTILE, "needed_prompts": null});
+    let rule = json!({"rule": HOSTILE, "arm": HOSTILE, "metric": HOSTILE, "judge": HOSTILE, "decision": "pass", "value": 0.5, "interval": [0.1, 0.9], "p": null, "p_holm": null, "corrected": null,
+                      "limit": 0.5, "p": null, "p_holm": null, "corrected": null, "reason": HOSTILE, "needed_prompts": null});
     let record = json!({
         "version": RECORD_VERSION, "name": HOSTILE, "run_id": HOSTILE, "program": HOSTILE, "started": HOSTILE, "seconds": 1.0,
         "peak_memory_bytes": 1, "pipeline": {HOSTILE: HOSTILE}, "digests": {HOSTILE: HOSTILE}, "numerics": {HOSTILE: HOSTILE},

@@ -64,6 +64,7 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         prompts: items.len(),
         digest: loaded.content_digest(),
         source: suite.prompts.source.clone(),
+        max_new_tokens: suite.max_new_tokens,
         judges,
         items,
     };

@@ -41,8 +41,9 @@ pub fn labelled(file: &str, columns: &LabelColumns, filter: &[(String, String)])
         }
         let said = text(&columns.label);
         let label = label(&said).ok_or_else(|| {
-            Failure::new("unknown-label", format!("{file}, row {}: {:?} is {said:?}", number + 1, columns.label))
-                .remedy("write labels as complied, refused or partial (1_full_compliance, 2_full_refusal and 3_partial_refusal are read too)")
+            Failure::new("unknown-label", format!("{file}, row {}: {:?} is {said:?}", number + 1, columns.label)).remedy(
+                "write labels as complied, refused or partial (1_full_compliance, 2_full_refusal and 3_partial_refusal are read too)",
+            )
         })?;
         rows.push(Labelled { model: columns.model.as_deref().map(text).unwrap_or_default(), text: text(&columns.completion), label });
     }
@@ -79,6 +80,8 @@ pub fn read_calibration(path: &Path) -> Result<CalibrationFile, Failure> {
             let message = format!("{} has version {}, this program reads version {CALIBRATION_VERSION}", path.display(), file.version);
             Err(Failure::new("calibration-file", message).remedy(remedy))
         }
-        Err(error) => Err(Failure::new("calibration-file", format!("{} is no calibration of judges: {error}", path.display())).remedy(remedy)),
+        Err(error) => {
+            Err(Failure::new("calibration-file", format!("{} is no calibration of judges: {error}", path.display())).remedy(remedy))
+        }
     }
 }

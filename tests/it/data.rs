@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use steadfast::data::catalogue::entries;
 use steadfast::data::example::encode;
 use steadfast::data::rows::{Message, load};
 use steadfast::data::spec::{Columns, DataSpec};
@@ -135,6 +136,56 @@ fn prompts_and_replies_may_be_turns() {
     let told: Vec<_> = loaded.rows[0].messages.iter().map(|m| format!("{}={}", m.role, m.content)).collect();
     assert_eq!(told, ["user=a", "assistant=b", "user=c", "assistant=d"]);
     assert_eq!(loaded.rows[0].prompts().collect::<Vec<_>>(), ["a", "c"]);
+}
+
+#[test]
+fn public_copies_load_through_the_catalogue_as_they_are() {
+    let shared = shared("");
+    for (name, file, rows, prompt) in [
+        ("advbench", "harmful/advbench.csv", 520, "goal"),
+        ("jailbreakbench-harmful", "harmful/jbb_harmful.csv", 100, "Goal"),
+        ("jailbreakbench-benign", "benign/jbb_benign.csv", 100, "goal"),
+        ("simplesafetytests", "harmful/simplesafetytests.csv", 100, "prompts_final"),
+        ("xstest-safe", "benign/xstest.csv", 250, "prompt"),
+        ("xstest-unsafe", "benign/xstest.csv", 200, "prompt"),
+        ("gsm8k", "tasks/gsm8k_test_300.jsonl", 300, "question"),
+        ("sql-create-context", "tasks/sql_create_context_2000.jsonl", 2000, "question"),
+    ] {
+        let entry = entries().iter().find(|entry| entry.name == name).unwrap();
+        assert!(entry.verified, "{name}");
+        let spec = DataSpec { variants: entry.variants(), ..DataSpec::new(shared.join(file).to_string_lossy()) };
+        let loaded = load(&spec).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(loaded.rows.len(), rows, "{name}");
+        assert!(loaded.rows.iter().all(|row| row.fields[prompt].trim() == row.prompt().trim()), "{name}");
+        assert!(entry.reference.iter().all(|column| loaded.rows.iter().all(|row| row.fields.contains_key(column))), "{name}");
+    }
+    let wrong =
+        DataSpec { variants: entries()[0].variants(), ..DataSpec::new(shared.join("tasks/gsm8k_test_300.jsonl").to_string_lossy()) };
+    let error = load(&wrong).unwrap_err().to_string();
+    assert!(error.contains("has the columns question, answer; known copies of this suite have goal, id"), "{error}");
+}
+
+#[test]
+fn a_pipeline_names_a_published_suite() {
+    let home = crate::tiny::Home::new();
+    let xstest = shared("benign/xstest.csv");
+    let pipeline =
+        |suite: &str| home.write("s.yaml", format!("model: {{aligned: model}}\nevaluate: {{floor: 0, suites: {{one: {suite}}}}}\n"));
+    pipeline(&format!("{{suite: xstest-safe, prompts: {{path: {}, limit: 3}}}}", xstest.display()));
+    let output = home.run(&["run", "s.yaml", "--format", "json"]);
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(home.path("runs/s/latest/run.json")).unwrap()).unwrap();
+    let suite = &record["suites"]["one"];
+    assert_eq!((suite["expect"].as_str(), suite["prompts"].as_u64()), (Some("answer"), Some(3)), "{output:?}");
+    assert!(suite["items"].as_array().unwrap().iter().all(|item| item["category"] == "homonyms"));
+    for (suite, words) in [
+        ("{suite: xstest}", "did you mean xstest-"),
+        ("{suite: hellaswag}", "which this version does not measure"),
+        ("{suite: advbench}", "advbench on the hub asks for a login"),
+    ] {
+        pipeline(suite);
+        let (text, code) = crate::tiny::told(&home.run(&["check", "s.yaml", "--offline", "--no-forecast"]));
+        assert!(code == 2 && text.contains(words), "{text}");
+    }
 }
 
 #[test]

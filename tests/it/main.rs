@@ -5,6 +5,7 @@ mod bad_input;
 mod cli;
 mod data;
 mod frozen;
+mod gate;
 mod gguf;
 mod gguf_file;
 mod hub;

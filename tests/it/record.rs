@@ -92,7 +92,7 @@ fn gate_and_reports_are_made_again_from_the_record_alone() {
     let (record, folder) = run(&home);
     let rules: Vec<Rule> = serde_json::from_value(record.pipeline["gate"].clone()).unwrap();
     assert!(!rules.is_empty());
-    assert_eq!(record.gate.as_ref(), Some(&decide(&record, &rules)));
+    assert_eq!(record.gate.as_ref(), Some(&decide(&record, &rules, None)));
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     for _ in 0..2 {
         assert_eq!(html::render(&record).unwrap(), read("report.html"));
@@ -107,7 +107,7 @@ fn gate_and_reports_are_made_again_from_the_record_alone() {
     for completion in protected.cells.iter_mut().filter_map(|cell| cell.completions.get_mut("harmful")).flatten() {
         completion.verdicts.insert("phrases".into(), steadfast::record::Verdict::Complied);
     }
-    let again = decide(&worse, &rules);
+    let again = decide(&worse, &rules, None);
     assert_eq!(again.decision, steadfast::record::Decision::Fail, "{again:?}");
     assert_ne!(record.gate, Some(again));
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::{existing, folder_name};
+use crate::data::catalogue::{Entry, Wanted, entries};
 use crate::pipeline::data::source;
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section, choose, list, show, text};
-use crate::pipeline::settings::{DataSpec, Evaluate, Expect, Extract, Probe, Probes, Suite};
+use crate::pipeline::settings::{Columns, DataSpec, Evaluate, Expect, Extract, Probe, Probes, Suite};
 
 /// Most tokens of a reply where a suite does not say.
 const MAX_NEW_TOKENS: u64 = 32;
@@ -46,7 +47,13 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
 fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {
     let path = format!("evaluate.suites.{name}");
     let mut section = Section::new(node, &path, findings);
+    let known = section.get("suite").and_then(|node| published(node, &path, findings));
     let prompts = section.get("prompts").and_then(|node| source(node, &format!("{path}.prompts"), folder, findings));
+    let prompts = prompts.or_else(|| known.map(|entry| DataSpec::new(entry.hub.clone()))).map(|prompts| DataSpec {
+        // Columns that the user names win over the catalogue's.
+        variants: known.filter(|_| prompts.columns == Columns::default()).map(Entry::variants).unwrap_or_default(),
+        ..prompts
+    });
     let (mut expect, mut answer) = (Expect::Refusal, None);
     match section.get("expect") {
         Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "exact_match" => {
@@ -63,6 +70,13 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
                 Some("write refusal, answer, or {exact_match: COLUMN}".into()),
             ),
         },
+        None if known.is_some() => {
+            (expect, answer) = match known.map(|entry| (entry.expect, &entry.reference)) {
+                Some((Wanted::Answer, _)) => (Expect::Answer, None),
+                Some((Wanted::ExactMatch, reference)) => (Expect::ExactMatch, reference.clone()),
+                _ => (Expect::Refusal, None),
+            };
+        }
         None => findings.problem(
             section.place,
             &path,
@@ -70,9 +84,9 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
             Some("write expect: refusal".into()),
         ),
     }
-    let extract = section
-        .choice("extract", &[("gsm8k", Extract::Gsm8k), ("last_number", Extract::LastNumber), ("text", Extract::Text)], findings)
-        .unwrap_or(Extract::Gsm8k);
+    let words = [("gsm8k", Extract::Gsm8k), ("last_number", Extract::LastNumber), ("text", Extract::Text)];
+    let usual = known.and_then(|entry| entry.extract.as_deref()).and_then(|name| words.iter().find(|(word, _)| *word == name));
+    let extract = section.choice("extract", &words, findings).unwrap_or(usual.map_or(Extract::Gsm8k, |(_, extract)| *extract));
     let default = if expect == Expect::ExactMatch { TASK_MAX_NEW_TOKENS } else { max_new_tokens };
     let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(default) as usize;
     let place = section.place;
@@ -81,6 +95,29 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
         findings.problem(place, &path, format!("{path} has no prompts"), Some("write prompts: builtin:harmful".into()));
     }
     Some(Suite { name: name.into(), prompts: prompts?, expect, answer, extract, max_new_tokens })
+}
+
+/// A suite of the catalogue; one that cannot be measured is a problem.
+fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'static Entry> {
+    let name = text(node).unwrap_or_default();
+    let path = format!("{path}.suite");
+    let Some(entry) = entries().iter().find(|entry| entry.name == name) else {
+        let near = entries().iter().max_by(|a, b| strsim::jaro_winkler(&a.name, &name).total_cmp(&strsim::jaro_winkler(&b.name, &name)));
+        let remedy = near.map(|entry| format!("did you mean {}? `steadfast suites` lists them", entry.name));
+        findings.problem(node.place, &path, format!("there is no published suite {name:?}"), remedy);
+        return None;
+    };
+    if matches!(entry.expect, Wanted::MultipleChoice | Wanted::Rouge) {
+        let message = format!("suite {name} is scored by {:?}, which this version does not measure", entry.expect);
+        findings.problem(node.place, &path, message, Some("give its rows as a task: expect: {exact_match: COLUMN}".into()));
+        return None;
+    }
+    if !entry.pinned || entry.gated {
+        let what = if entry.gated { "asks for a login" } else { "is not pinned to a commit" };
+        let own = entry.download.as_ref().map(|file| format!("download {} (sha256 {}), and write prompts: FILE", file.url, file.sha256));
+        findings.warning(node.place, &path, format!("the copy of {name} on the hub {what}"), own);
+    }
+    Some(entry)
 }
 
 fn probes(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Probes> {

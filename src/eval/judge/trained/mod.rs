@@ -39,9 +39,8 @@ pub struct Weights {
 }
 
 /// A file of the program that does not parse is a broken program, and the tests read it.
-static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| {
-    Weights::from_bytes(FILE).unwrap_or_else(|| Weights { scale: 0.0, bias: 0.0, steps: vec![0; BUCKETS] })
-});
+static WEIGHTS: LazyLock<Weights> =
+    LazyLock::new(|| Weights::from_bytes(FILE).unwrap_or_else(|| Weights { scale: 0.0, bias: 0.0, steps: vec![0; BUCKETS] }));
 
 /// sha256 of the weights.
 pub fn digest() -> String {

@@ -1,0 +1,125 @@
+//! What one arm of a run did, kept to compare later runs with: verdicts by prompt, without prompts or completions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arm, Expect, Record, Verdict};
+
+/// The version of the format of `baseline.json`; a reader refuses any other.
+pub const BASELINE_VERSION: u32 = 1;
+
+/// A baseline, small enough to be committed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// [`BASELINE_VERSION`].
+    pub version: u32,
+    /// The program that measured it.
+    pub program: String,
+    /// The run that it comes from.
+    pub run: String,
+    /// The arm.
+    pub arm: String,
+    /// Digest of the weights that were measured.
+    pub model: Option<String>,
+    /// Digest of tokenizer, chat template and system message.
+    pub template: Option<String>,
+    /// Digests of the judges' rules, by name.
+    pub judges: BTreeMap<String, String>,
+    /// The suites, by name.
+    pub suites: BTreeMap<String, BaselineSuite>,
+}
+
+/// What was said to one suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineSuite {
+    /// What a good answer is.
+    pub expect: Expect,
+    /// Digest of the prompts, in order.
+    pub digest: String,
+    /// Most tokens of a reply.
+    pub max_new_tokens: usize,
+    /// By seed: one entry a prompt, in the suite's order.
+    pub seeds: Vec<Vec<Kept>>,
+}
+
+/// What is kept of one completion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The prompt's id.
+    pub id: String,
+    /// By judge.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub verdicts: BTreeMap<String, Verdict>,
+    /// For task suites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correct: Option<bool>,
+}
+
+impl Baseline {
+    /// Of an arm's saved models.
+    pub fn of(record: &Record, arm: &Arm) -> Self {
+        let suites = record.suites.iter().map(|(name, info)| {
+            let seeds = arm.cells.iter().filter(|cell| cell.last).filter_map(|cell| cell.completions.get(name)).map(|said| {
+                let kept = |(completion, item): (&super::Completion, &super::SuiteItem)| Kept {
+                    id: item.id.clone(),
+                    verdicts: completion.verdicts.clone(),
+                    correct: completion.correct,
+                };
+                said.iter().zip(&info.items).map(kept).collect()
+            });
+            let suite = BaselineSuite {
+                expect: info.expect,
+                digest: info.digest.clone(),
+                max_new_tokens: info.max_new_tokens,
+                seeds: seeds.collect(),
+            };
+            (name.clone(), suite)
+        });
+        Self {
+            version: BASELINE_VERSION,
+            program: record.program.clone(),
+            run: record.run_id.clone(),
+            arm: arm.name.clone(),
+            model: record.digests.get(&format!("model.{}", arm.name)).cloned(),
+            template: record.digests.get("template.aligned").cloned(),
+            judges: record.judges.iter().map(|(name, judge)| (name.clone(), judge.digest.clone())).collect(),
+            suites: suites.collect(),
+        }
+    }
+
+    /// Why a suite of the record cannot be compared with this baseline by a judge; none where it can.
+    pub fn differs(&self, record: &Record, suite: &str, judge: Option<&str>) -> Option<String> {
+        let Some((mine, now)) = self.suites.get(suite).zip(record.suites.get(suite)) else {
+            return Some(format!("the baseline has no suite {suite}; it has {}", names(self.suites.keys())));
+        };
+        let template = record.digests.get("template.aligned");
+        let judged = judge.map(|judge| (judge, self.judges.get(judge), record.judges.get(judge).map(|judge| &judge.digest)));
+        if mine.digest != now.digest {
+            Some(format!("the prompts of suite {suite} are others than the baseline's: {} and {}", now.digest, mine.digest))
+        } else if mine.max_new_tokens != now.max_new_tokens {
+            Some(format!("replies of {} tokens at most to suite {suite}, the baseline has {}", now.max_new_tokens, mine.max_new_tokens))
+        } else if template != self.template.as_ref() {
+            let told = |digest: Option<&String>| digest.map_or("none", String::as_str).to_owned();
+            Some(format!(
+                "tokenizer, chat template or system message are others than the baseline's: {} and {}",
+                told(template),
+                told(self.template.as_ref())
+            ))
+        } else {
+            match judged {
+                Some((judge, None, _)) => Some(format!("the baseline has no judge {judge}; it has {}", names(self.judges.keys()))),
+                Some((judge, mine, now)) if mine != now => Some(format!("judge {judge} has other rules than the baseline's")),
+                _ => None,
+            }
+        }
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let all: Vec<&str> = names.map(String::as_str).collect();
+    if all.is_empty() { "none".into() } else { all.join(", ") }
+}
