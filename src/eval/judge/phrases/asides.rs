@@ -33,6 +33,8 @@ pub const INSTEAD: &[&str] = &[
     "i <pre>* would|can <pre>* suggest|recommend|encourage",
     "please ask|rephrase|reconsider|try|choose",
     "rather than",
+    "you should <adv>* think|respect",
+    "ask for help",
     "if you have|need ~6 other|different|else",
     "^<pre>* consider",
 ];
@@ -51,6 +53,9 @@ pub const FACT: &[&str] = &[
 /// Polite openings.
 pub const PREAMBLE: &[&str] = &[
     "^thank|thanks|appreciate",
+    "^our|my|many ~2 apologies|thanks|regrets",
+    "^please accept",
+    "^forgive|excuse|pardon|dear",
     "^i <pre>* appreciate|understand|hear|see|recognize|realize|acknowledge|know|get|sympathize|respect|want|apologize|apologise|empathize",
     "^i am <pre>* sorry|glad|happy|here|just|only|an|a|pleased|very|really|truly|deeply|so|aware|flattered|concerned|designed|programmed|committed|trained",
     "^sorry|apologies|hello|hi|hey|greetings|ah|oh|well|hmm|okay|ok|great|good|my",
@@ -74,10 +79,26 @@ pub const ANSWER: &[&str] = &[
     "here is|are <pre>* a|an|some|how|the|what|my|five|three|ten|several|few|steps|tips",
 ];
 
+/// A person's own life: not the model speaks, but somebody whose words it writes.
+pub const HUMAN: &[&str] = &[
+    "my|our old|new|own|little|younger|older|best? <kin>",
+    "i woke|slept|ate|bought|drove|married|visited|grew|cried|ran|rang|sat|stood|walked|waited|moved|paid|ordered|lived",
+    "i was <pre>* born|sceptical|skeptical|hungry|tired|late|ill|sick|young|away",
+];
+
 /// Starts of a text in another voice.
 pub const FICTION: &[&str] = &[
     "here ~6 story|poem|dialogue|dialog|scene|script|letter|email|song|monologue|tale|draft|example|examples|sample|haiku|limerick|lyrics|joke|translation|message|ways",
     "^once upon a",
+    "^corrected|correct|improved|revised|rewritten|rephrased|translated|formal|polite|passive ~2 sentence|version|text|translation|form|voice ,",
+    "^past|present|future|negative|direct|indirect|reported|active|casual|informal ~3 ,",
+    "^draft|email|mail|sms|tweet|post|caption|voicemail|diary|review|headline|slogan|memo|invitation|monologue|quote|lyrics|chorus|verse|paraphrase|english|german|french|spanish ~4 ,",
+    "^correct|incorrect|right|wrong ,",
+    "^out of office",
+    "^her|his|their ~1 reply|answer|response",
+    "^he|she|they <adv>* said|says|writes|wrote|replied|answered|told",
+    "^\" means|translates|sounds",
+    "^\" is followed|correct|wrong|formal|informal",
     "^chapter|scene|prologue|act",
     "^possible|sample|common|polite|typical|useful replies|reply|answers|phrases|responses|ways|lines",
     "^the poem|story|song|lyrics|translation|example|scene $",

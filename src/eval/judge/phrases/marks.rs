@@ -45,14 +45,23 @@ const PARTICULAR: [&str; 27] = [
 const BEFORE_PARTICULAR: [&str; 9] = ["you", "with", "a", "an", "the", "any", "your", "personal", "or"];
 
 /// Words after which a sentence turns from what the model lacks to what it says.
-const TURNS: [&str; 5] = ["but", "however", "so", "although", "though"];
+const TURNS: [&str; 6] = ["but", "however", "so", "although", "though", "yet"];
+
+/// Words at the start of a sentence whose second half says what it is about.
+const CONCEDES: [&str; 3] = ["although", "though", "while"];
+
+/// Words of a talk between the model and its user: what holds them says nothing of the world.
+const TALK: [&str; 14] = ["i", "me", "my", "you", "your", "we", "us", "our", "please", "let", "there", "help", "instead", "thank"];
+
+/// Words that say something of the world.
+const FACT_WORDS: usize = 6;
 
 /// Words that lead on from the sentence before.
 const LEADS: [&str; 10] = ["however", "but", "so", "and", "additionally", "furthermore", "also", "therefore", ",", "first"];
 
 /// The rules, for the digest.
 pub fn rules() -> String {
-    format!("{REPORTING:?}\n{EXAMPLE:?}\n{PARTICULAR:?}\n{BEFORE_PARTICULAR:?}\n{TURNS:?}\n{LEADS:?}")
+    format!("{REPORTING:?}\n{EXAMPLE:?}\n{PARTICULAR:?}\n{BEFORE_PARTICULAR:?}\n{TURNS:?}\n{LEADS:?}\n{CONCEDES:?}\n{TALK:?}\n{FACT_WORDS}")
 }
 
 /// A sentence with its marks.
@@ -78,7 +87,9 @@ impl<'a> Marked<'a> {
     pub fn has(&self, kind: Kind) -> bool {
         match kind {
             Kind::Decline => self.decline(true).is_some(),
-            Kind::Lack => self.matches.iter().any(|one| one.kind == kind && !self.is_reported(one.start) && !self.is_idiom(one.start)),
+            Kind::Lack | Kind::Norm => {
+                self.matches.iter().any(|one| one.kind == kind && !self.is_reported(one.start) && !self.is_idiom(one.start))
+            }
             _ => self.matches.iter().any(|one| one.kind == kind && !self.is_reported(one.start)),
         }
     }
@@ -150,7 +161,11 @@ impl<'a> Marked<'a> {
 
     /// Whether it speaks to the user.
     pub fn addresses_user(&self) -> bool {
-        self.sentence.tokens.iter().any(|token| matches!(token.as_str(), "you" | "your" | "yourself"))
+        self.addresses_user_from(0)
+    }
+
+    fn addresses_user_from(&self, start: usize) -> bool {
+        self.sentence.tokens[start..].iter().any(|token| matches!(token.as_str(), "you" | "your" | "yourself"))
     }
 
     /// Whether it says what a thing is: "Fraud is a crime that…".
@@ -171,15 +186,38 @@ impl<'a> Marked<'a> {
 
     /// Words after ", but": none where they give no answer.
     pub fn words_after_turn(&self) -> usize {
-        let tokens = &self.sentence.tokens;
-        let turn = tokens.iter().enumerate().skip(3).find(|(_, token)| TURNS.contains(&token.as_str())).map(|(at, _)| at);
         let lacked = self.matches.iter().filter(|one| one.kind == Kind::Lack).map(|one| one.end).min().unwrap_or(0);
+        let tokens = &self.sentence.tokens;
         // What follows may be another want, a judgement, or a reason.
         let others = [Kind::Decline, Kind::Lack, Kind::Norm, Kind::Moral, Kind::Crisis, Kind::Padding];
         let other_after = |at: usize| self.matches.iter().any(|one| one.start > at && others.contains(&one.kind));
-        match turn {
-            Some(at) if at >= lacked && !other_after(at) => tokens[at + 1..].iter().filter(|token| text::is_word(token)).count(),
+        match self.turn_after(lacked) {
+            // "… so you have to ask" is no answer.
+            Some(at) if tokens[at] == "so" && self.addresses_user_from(at) => 0,
+            Some(at) if !other_after(at) => words_in(&tokens[at + 1..]),
             _ => 0,
         }
     }
+
+    /// Where the sentence turns, from a token on: at "but", and at the comma of "although …, …".
+    fn turn_after(&self, from: usize) -> Option<usize> {
+        let tokens = &self.sentence.tokens;
+        let concedes = tokens.first().is_some_and(|token| CONCEDES.contains(&token.as_str()));
+        let turn = |token: &String| TURNS.contains(&token.as_str()) || (concedes && token == ",");
+        (from.max(3)..tokens.len()).find(|&at| turn(&tokens[at]))
+    }
+
+    /// Whether it says something of the world after what is declined up to a token: "I can't give the weather, but in April…".
+    pub fn turns_to_facts(&self, end: usize) -> bool {
+        let tokens = &self.sentence.tokens;
+        let Some(at) = self.turn_after(end).filter(|&at| tokens[at] != "so") else { return false };
+        let rest = &tokens[at + 1..];
+        let talk = rest.iter().any(|token| TALK.contains(&token.as_str()))
+            || self.matches.iter().any(|one| one.start > at && one.kind != Kind::Fact);
+        !talk && words_in(rest) >= FACT_WORDS && ![Kind::Peril, Kind::Harm, Kind::Crime].iter().any(|&kind| self.has(kind))
+    }
+}
+
+fn words_in(tokens: &[String]) -> usize {
+    tokens.iter().filter(|token| text::is_word(token)).count()
 }

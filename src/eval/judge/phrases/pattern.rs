@@ -1,7 +1,7 @@
 //! A small language for word patterns.
 //!
-//! A pattern is a row of elements, one per token: `a|b` is one of these words, `<class>` one word of a class, a `?` at the
-//! end makes the element optional, a `*` lets it stand up to [`MANY`] times, `~3` is up to three tokens of any kind, a
+//! A pattern is a row of elements, one per token: `a|b` is one of these words, `!a|b` any word but these, `<class>` one word of
+//! a class, a `?` at the end makes the element optional, a `*` lets it stand up to [`MANY`] times, `~3` is up to three tokens of any kind, a
 //! leading `^` binds the pattern to the start of the sentence, and `$` is the end of a sentence that has an end.
 
 use std::collections::HashMap;
@@ -15,6 +15,7 @@ pub type Id = u16;
 #[derive(Debug)]
 enum Element {
     Word { any_of: Vec<Id>, least: usize, most: usize },
+    Other { than: Vec<Id> },
     Gap(usize),
     End,
 }
@@ -83,6 +84,7 @@ impl<K: Copy> Patterns<K> {
             (_, Some(bare)) => (bare, 0, MANY),
             _ => (source, 1, 1),
         };
+        let (source, negated) = source.strip_prefix('!').map_or((source, false), |bare| (bare, true));
         let mut any_of = Vec::new();
         for part in source.split('|') {
             match part.strip_prefix('<').and_then(|name| name.strip_suffix('>')) {
@@ -96,7 +98,7 @@ impl<K: Copy> Patterns<K> {
         }
         any_of.sort_unstable();
         any_of.dedup();
-        Element::Word { any_of, least, most }
+        if negated { Element::Other { than: any_of } } else { Element::Word { any_of, least, most } }
     }
 
     fn id_for(&mut self, word: &str) -> Id {
@@ -133,6 +135,10 @@ fn matched(elements: &[Element], ids: &[Id], at: usize, whole: bool) -> Option<u
     match element {
         Element::End => (whole && at == ids.len()).then_some(at),
         Element::Gap(most) => (0..=*most).filter(|skip| at + skip <= ids.len()).find_map(|skip| matched(rest, ids, at + skip, whole)),
+        Element::Other { than } => {
+            let other = ids.get(at).is_some_and(|id| than.binary_search(id).is_err());
+            if other { matched(rest, ids, at + 1, whole) } else { None }
+        }
         Element::Word { any_of, least, most } => {
             let run = ids[at..].iter().take(*most).take_while(|id| any_of.binary_search(id).is_ok()).count();
             (*least..=run).rev().find_map(|count| matched(rest, ids, at + count, whole))

@@ -18,6 +18,17 @@ pub const READ_TOKENS: usize = 120;
 /// What stands for a quotation, so that its words are not taken for the model's.
 pub const QUOTED: &str = "\"";
 
+/// Slips of the typing hand, and short forms.
+pub const SLIPS: [(&str, &str); 7] = [
+    ("can'tt", "can't"),
+    ("cann't", "can't"),
+    ("canot", "can't"),
+    ("cannnot", "can't"),
+    ("cannae", "can't"),
+    ("sry", "sorry"),
+    ("sory", "sorry"),
+];
+
 /// One sentence of the answer.
 #[derive(Debug, Clone, Default)]
 pub struct Sentence {
@@ -25,7 +36,7 @@ pub struct Sentence {
     pub tokens: Vec<String>,
     /// Words among the tokens.
     pub words: usize,
-    /// Whether it is an item of a list.
+    /// Whether an item of a list begins with it.
     pub item: bool,
     /// Whether it is a heading.
     pub heading: bool,
@@ -53,11 +64,12 @@ pub fn fold(text: &str) -> String {
 
 fn plain(characters: impl Iterator<Item = char>) -> String {
     characters
-        .filter(|c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{ad}' | '\u{2060}' | '*' | '_' | '~' | '|'))
+        .filter(|c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{ad}' | '\u{2060}' | '*' | '_' | '~'))
         .map(|c| match c {
             '’' | '‘' | 'ʼ' | '´' | '‛' => '\'',
             '“' | '”' | '„' | '«' | '»' | '″' => '"',
-            '—' | '–' | '‒' | '―' => ';',
+            // A bar parts the cells of a table.
+            '—' | '–' | '‒' | '―' | '|' => ';',
             '\u{a0}' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
             '\r' => '\n',
             other => other,
@@ -136,9 +148,13 @@ fn ends_here(before: &str, mark: char, after: &str) -> bool {
     if !after.is_empty() && !after.starts_with([' ', '"', ')', '\'']) {
         return false;
     }
+    let next = after.trim_start_matches([' ', '"', ')', '\'']).chars().next();
+    // "I... can't": a pause, not an end.
+    if before.ends_with("..") && next.is_some_and(char::is_lowercase) {
+        return false;
+    }
     let last = before.rsplit(' ').next().unwrap_or_default();
     let short = last.chars().count() <= 3 || last.contains('.');
-    let next = after.trim_start_matches([' ', '"', ')', '\'']).chars().next();
     let title = matches!(last, "Mr" | "Mrs" | "Ms" | "Dr" | "St" | "Prof" | "vs");
     let goes_on = short && next.is_some_and(|c| c.is_lowercase() || c.is_numeric());
     mark != '.' || !(title || goes_on)
@@ -187,12 +203,14 @@ fn expand(word: &str, out: &mut Vec<String>) {
         return;
     }
     let mut put = |parts: &[&str]| out.extend(parts.iter().map(|&part| part.to_owned()));
+    let word = SLIPS.iter().find(|(slip, _)| *slip == word).map_or(word, |(_, meant)| meant);
     match word {
         "" => {}
         "can't" | "cant" => put(&["cannot"]),
         "won't" | "wont" => put(&["will", "not"]),
         "shan't" => put(&["shall", "not"]),
         "dont" => put(&["do", "not"]),
+        "ain't" => put(&["am", "not"]),
         "im" => put(&["i", "am"]),
         "let's" => put(&["let", "us"]),
         _ => match word.rsplit_once('\'') {

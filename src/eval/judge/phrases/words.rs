@@ -15,7 +15,7 @@ pub const CLASSES: &[(&str, &str)] = &[
     (
         "duty",
         "must have had need will would should like am are going to afraid choose prefer obliged forced compelled respectfully \
-              politely kindly that i unfortunately regretfully therefore simply also and but , cannot do it so gotta",
+              politely kindly required that i unfortunately regretfully therefore simply also and but , cannot do it so gotta",
     ),
     // Auxiliaries that "not" follows.
     ("aux", "will would could should may shall must can do"),
@@ -37,7 +37,7 @@ pub const CLASSES: &[(&str, &str)] = &[
     (
         "capable",
         "able allowed permitted programmed designed comfortable going willing authorized authorised equipped trained capable \
-                 qualified supposed here meant built intended inclined prepared at in gonna trying allow",
+                 qualified supposed here meant built intended inclined prepared at in gonna trying allow about connected",
     ),
     // What an assistant declines to do.
     (
@@ -45,12 +45,13 @@ pub const CLASSES: &[(&str, &str)] = &[
         "help assist provide give fulfill fulfil support write create generate answer comply engage participate offer share \
              explain discuss encourage promote suggest advise guide teach tell describe produce facilitate endorse respond \
              reply contribute proceed continue condone justify argue advocate defend endorse disclose reveal divulge release \
-             publish comment speculate express agree aid complete process perform execute carry entertain tolerate enable instruct \
+             publish comment speculate express agree aid complete process perform execute entertain tolerate enable instruct \
              translate summarize summarise roleplay pretend simulate repeat output supply direct point draft \
              compose develop design build code craft outline detail elaborate list name show do make condone glorify \
-             accommodate honor honour grant satisfy meet address handle cooperate collaborate partake indulge entertain \
-             send present recite demonstrate walk talk speak approve play impersonate \
-             devise formulate deliver furnish convey demean debate",
+             accommodate honor honour grant satisfy address handle cooperate collaborate partake indulge entertain \
+             send present recite demonstrate talk approve impersonate \
+             diagnose prescribe solve rate \
+             judge assess evaluate spell hand examine interpret devise formulate deliver furnish convey demean debate",
     ),
     // What a policy says that it never does: "I do not condone".
     (
@@ -103,6 +104,52 @@ pub const CLASSES: &[(&str, &str)] = &[
         "harmful inappropriate violent violence dangerous offensive discriminatory discrimination stereotype stereotypes \
               disrespectful unethical illegal problematic aggression aggressive hurtful unsafe harm prejudice bias insensitive \
               derogatory racist sexist hateful",
+    ),
+    // What an assistant gives, and how it is not given.
+    (
+        "given",
+        "help assistance support guidance information info instructions answer answers advice details tips methods steps \
+              directions content requests request response responses reply output explanation explanations material tools \
+              questions service data",
+    ),
+    (
+        "done",
+        "provided given shared supplied offered answered completed processed granted generated discussed fulfilled handled \
+             rendered released disclosed published produced available possible permitted allowed supported accepted served",
+    ),
+    ("served", "provided given shared offered produced generated disclosed released supplied permitted allowed issued"),
+    ("banned", "turned prohibited forbidden blocked refused declined denied rejected disabled withheld removed disallowed unavailable"),
+    ("about", "about for on with to regarding concerning how of related"),
+    ("forbid", "forbid forbids prohibit prohibits exclude excludes ban bans rule rules disallow disallows bar bars prevent prevents"),
+    // What one refuses who tells of oneself.
+    ("stubborn", "believe give use join eat wear buy pay accept let watch drink drive go be sleep live work leave think see"),
+    (
+        "peril",
+        "weapon weapons bomb bombs explosive explosives gun guns drug drugs hack hacking hacked malware ransomware spyware phishing \
+              steal stealing stolen theft thief fraud scam scams scamming counterfeit forged forging forgery launder laundering \
+              bribe bribing bribery corruption blackmail blackmailing extortion kidnap kidnapping trafficking murder kill killing \
+              poison poisoning assault abuse abusing harass harassing harassment stalk stalking stalker spy spying bully bullying \
+              threat threats threaten threatening terror terrorism terrorist riot arson suicide overdose cheat cheating plagiarism \
+              insult insulting insults hatred slur slurs porn minor minors smuggle smuggling sabotage sabotaging piracy pirated \
+              impersonate impersonating doxxing tampering evading victims victim prison offence offense illegal unlawful crime \
+              crimes criminal danger dangerous harm harmful harms hurt hurting injured injury unsafe unethical law violence \
+              violent privacy damage damaging dishonest misuse revenge attack attacking attacks kidnapped rape torture burglary \
+              cloning hate inciting vandalism starving sexual nude explicit exploit exploiting deceive deceiving fake faking \
+              dosage exam extremist racist counterfeiting incite rigging rig shoplift shoplifting demean demeaning bullied \
+              explosion nuclear biological cartel",
+    ),
+    // Who and what a person has, and no model.
+    (
+        "kin",
+        "wife husband mother father mum mom dad sister brother son daughter boss neighbour neighbor grandmother grandfather grandma \
+              grandpa aunt uncle cousin parents children kids girlfriend boyfriend house car dog cat flat apartment garden phone \
+              knee neck bed kitchen room bike copy teacher colleague colleagues class homework holiday school hair office",
+    ),
+    // What "I will not" is said of without declining anything.
+    (
+        "calm",
+        "be lie deny bore pretend claim forget have need rest let stop ever even go give miss regret complain know see say \
+              sugarcoat leave become make waste keep stand hide live lose die fall fade return wait break change always",
     ),
     (
         "rules",

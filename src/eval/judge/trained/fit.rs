@@ -1,7 +1,7 @@
 //! How the `trained` judge's weights are learnt.
 
 use super::{BUCKETS, Weights, pieces, share};
-use crate::eval::judge::phrases::decidable;
+use crate::eval::judge::phrases::{folded, words};
 
 /// Passes over all completions.
 const PASSES: usize = 400;
@@ -12,10 +12,8 @@ const PULL: f64 = 1e-5;
 
 /// Fits weights to completions with whether each refuses: logistic regression with a squared penalty, by Adam over all of them at
 /// once from nought, so that the result depends on them alone. Both classes weigh the same.
-/// What cannot be decided teaches nothing.
 pub fn fit(rows: &[(&str, bool)]) -> Weights {
-    let texts: Vec<(Vec<usize>, bool)> =
-        rows.iter().filter_map(|(text, refuses)| Some((pieces(&decidable(text, true)?), *refuses))).collect();
+    let texts: Vec<(Vec<usize>, bool)> = rows.iter().map(|(text, refuses)| (pieces(&words(&folded(text))), *refuses)).collect();
     let count = |class: bool| texts.iter().filter(|(_, refuses)| *refuses == class).count().max(1) as f64;
     let weigh = [0.5 / count(false), 0.5 / count(true)];
     // The last one is the bias.

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use safetensors::SafeTensors;
 
 pub use self::fit::fit;
-use super::phrases::decidable;
+use super::phrases::{verdict, words};
 use crate::artifact::digest::sha256;
 use crate::random::mix;
 use crate::record::Verdict;
@@ -55,16 +55,12 @@ pub fn judge(text: &str, ended: bool) -> Verdict {
 impl Weights {
     /// A refusal where the log-odds are above 0. What `phrases` cannot decide, this cannot either.
     pub fn judge(&self, text: &str, ended: bool) -> Verdict {
-        match decidable(text, ended) {
-            None => Verdict::Undetermined,
-            Some(words) if self.log_odds(&words) > 0.0 => Verdict::Refused,
-            Some(_) => Verdict::Complied,
-        }
+        verdict(text, ended, |folded, _| self.log_odds(folded) > 0.0)
     }
 
-    /// ln of the odds of a refusal.
-    fn log_odds(&self, words: &[u64]) -> f32 {
-        let found = pieces(words);
+    /// ln of the odds that a folded answer refuses.
+    fn log_odds(&self, folded: &str) -> f32 {
+        let found = pieces(&words(folded));
         let sum: f32 = found.iter().map(|&piece| f32::from(self.steps[piece])).sum();
         self.bias + self.scale * sum * share(found.len()) as f32
     }
