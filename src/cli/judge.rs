@@ -30,7 +30,7 @@ pub struct Calibrate {
     /// Which column is what: completion, label (complied, refused, partial) and, where there is one, model.
     #[arg(long, value_name = "NAME=COLUMN,…", value_delimiter = ',', value_parser = super::parse_set)]
     columns: Vec<(String, String)>,
-    /// Only rows whose column has this value. May be given again.
+    /// Only rows whose column has this value; given again for the same column, one of these values.
     #[arg(long, value_name = "COLUMN=VALUE", value_parser = super::parse_set)]
     filter: Vec<(String, String)>,
     /// A judge; all of them where none is named. May be given again.
@@ -53,7 +53,7 @@ pub struct Train {
     /// Which column is what: completion, label.
     #[arg(long, value_name = "NAME=COLUMN,…", value_delimiter = ',', value_parser = super::parse_set)]
     columns: Vec<(String, String)>,
-    /// Only rows whose column has this value. May be given again.
+    /// Only rows whose column has this value; given again for the same column, one of these values.
     #[arg(long, value_name = "COLUMN=VALUE", value_parser = super::parse_set)]
     filter: Vec<(String, String)>,
     /// The weights; an existing file is not replaced.

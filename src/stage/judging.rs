@@ -36,7 +36,8 @@ pub fn labelled(file: &str, columns: &LabelColumns, filter: &[(String, String)])
     let mut rows = Vec::new();
     for (number, row) in table.rows.iter().enumerate() {
         let text = |column: &str| row[column].as_str().map_or_else(|| row[column].to_string(), str::to_owned);
-        if !filter.iter().all(|(column, value)| text(column) == *value) {
+        let among = |column: &str| filter.iter().any(|(other, value)| other == column && text(column) == *value);
+        if !filter.iter().all(|(column, _)| among(column)) {
             continue;
         }
         let said = text(&columns.label);

@@ -169,8 +169,9 @@ fn public_copies_load_through_the_catalogue_as_they_are() {
 fn a_pipeline_names_a_published_suite() {
     let home = crate::tiny::Home::new();
     let xstest = shared("benign/xstest.csv");
-    let pipeline =
-        |suite: &str| home.write("s.yaml", format!("model: {{aligned: model}}\nevaluate: {{floor: 0, suites: {{one: {suite}}}}}\n"));
+    let pipeline = |suite: &str| {
+        home.write("s.yaml", format!("name: s\nmodel: {{aligned: model}}\nevaluate: {{floor: 0, suites: {{one: {suite}}}}}\n"))
+    };
     pipeline(&format!("{{suite: xstest-safe, prompts: {{path: {}, limit: 3}}}}", xstest.display()));
     let output = home.run(&["run", "s.yaml", "--format", "json"]);
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(home.path("runs/s/latest/run.json")).unwrap()).unwrap();

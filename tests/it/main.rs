@@ -9,6 +9,7 @@ mod gate;
 mod gguf;
 mod gguf_file;
 mod hub;
+mod judge;
 mod loopback;
 mod ops;
 mod oracle;

@@ -207,10 +207,10 @@ fn reports_are_written_again_and_the_record_is_left_alone() {
 fn a_record_of_another_version_is_refused() {
     let home = Home::new();
     for (content, expected) in [
-        ("{\"version\": 1}", ["version 1", "version 2"]),
-        ("{\"version\": 3}", ["version 3", "version 2"]),
+        ("{\"version\": 1}", ["version 1", "version 3"]),
+        ("{\"version\": 4}", ["version 4", "version 3"]),
         ("{\"name\": \"tiny\"}", ["run.json", "version"]),
-        ("{\"version\": 2}", ["run.json", "missing field"]),
+        ("{\"version\": 3}", ["run.json", "missing field"]),
         ("<html>", ["run.json", "no record"]),
     ] {
         home.write("run.json", content);
