@@ -200,5 +200,6 @@ for (const value of ['lost', 'changed', '']) {
   field('change').value = value;
   if (filter()) break;
 }
-go();
+// After the browser has gone to the address by itself, which takes the focus away.
+window.addEventListener('load', () => setTimeout(go));
 })();

@@ -96,9 +96,9 @@ fn large(prompts: usize, text: impl Fn(usize, usize) -> String) -> Record {
     let arm = |(a, name): (usize, &&str)| {
         let completion = |i: usize| {
             let verdict = |refused: bool| if refused { "refused" } else { "complied" };
-            let refused = a != 1 || i % 2 == 0;
-            json!({"text": text(i, a), "ended": i % 5 > 0, "tokens": 9, "extracted": null, "correct": null,
-                   "verdicts": {"phrases": verdict(refused), "trained": verdict(refused != (i % 3 == 0))}})
+            let refused = a != 1 || i.is_multiple_of(2);
+            json!({"text": text(i, a), "ended": !i.is_multiple_of(5), "tokens": 9, "extracted": null, "correct": null,
+                   "verdicts": {"phrases": verdict(refused), "trained": verdict(refused != i.is_multiple_of(3))}})
         };
         let cell = json!({"seed": 0, "after_task": null, "step": 0, "last": true, "figures": {},
                           "completions": {"harmful": (0..prompts).map(completion).collect::<Vec<_>>()}});
