@@ -321,6 +321,16 @@ pub fn write_reports(record: &Record, folder: &Path, samples: Samples) -> Result
     Ok(())
 }
 
+/// Writes `comparison.html` of several runs, and returns where it is.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_comparison(records: &[Record], folder: &Path) -> Result<PathBuf, Failure> {
+    let file = folder.join("comparison.html");
+    write_bytes(&file, report::html::render_comparison(records)?.as_bytes()).within(|| "writing comparison.html".into())?;
+    Ok(file)
+}
+
 /// The aligned model where the run made it, the tickets and the arms' models, linked from the store.
 fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<(), Failure> {
     for timing in context.timings.borrow().iter() {

@@ -7,13 +7,14 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, context, escape_f
 use crate::record::Record;
 
 use super::csp::policy;
-use super::view::{probes, prompts, view};
+use super::view::{comparison, probes, prompts, view};
 use super::{ReportError, Samples, shown};
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("report/scorecard.html", include_str!("../../templates/report/scorecard.html")),
     ("report/changes.html", include_str!("../../templates/report/changes.html")),
+    ("report/comparison.html", include_str!("../../templates/report/comparison.html")),
     ("report/prompts.html", include_str!("../../templates/report/prompts.html")),
     ("report/sources.html", include_str!("../../templates/report/sources.html")),
 ];
@@ -26,14 +27,7 @@ const SCRIPT: &str = include_str!("../../templates/report.js");
 /// # Errors
 /// When the template fails, which is a defect of the program.
 pub fn render(record: &Record, samples: Samples) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_formatter(escaped);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    for (name, text) in TEMPLATES {
-        environment.add_template(name, text)?;
-    }
-    let page = environment.get_template("report.html")?.render(context! {
+    let page = environment()?.get_template("report.html")?.render(context! {
         view => Value::from(Serde(view(record))),
         prompts => Value::from(Serde(prompts(record, samples))),
         probes => Value::from(Serde(probes(record, samples))),
@@ -42,6 +36,30 @@ pub fn render(record: &Record, samples: Samples) -> Result<String, ReportError> 
         policy => Value::from_safe_string(policy(STYLE, SCRIPT)),
     })?;
     Ok(shown(&page))
+}
+
+/// Several runs beside each other, as a page without prompts and without a script.
+///
+/// # Errors
+/// When the template fails, which is a defect of the program.
+pub fn render_comparison(records: &[Record]) -> Result<String, ReportError> {
+    let page = environment()?.get_template("report/comparison.html")?.render(context! {
+        view => Value::from(Serde(comparison(records))),
+        style => Value::from_safe_string(STYLE.into()),
+        policy => Value::from_safe_string(policy(STYLE, "")),
+    })?;
+    Ok(shown(&page))
+}
+
+fn environment() -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(escaped);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    for (name, text) in TEMPLATES {
+        environment.add_template(name, text)?;
+    }
+    Ok(environment)
 }
 
 /// Writes a value so that it is text in an element and in an attribute in double quotes, the only places where the templates put

@@ -220,3 +220,13 @@ fn junit_is_xml_and_an_arm_that_stopped_is_no_success() {
     let xml = junit::render(&record).unwrap_or_else(|error| panic!("{error}"));
     assert!(xml.contains("tests=\"1\"") && xml.contains("errors=\"1\""), "a run without a gate does not look green: {xml}");
 }
+
+#[test]
+fn runs_stand_beside_each_other() {
+    let (first, second) = (large(9, |i, a| format!("{i} {a}")), large(12, |i, a| format!("secret {i} {a}")));
+    let page = html::render_comparison(&[first, hostile(), second]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!page.contains("<script") && !page.contains("secret") && invisible(&page).is_none(), "{page}");
+    assert_eq!(page.matches("<tr><th scope=\"row\">unprotected</th>").count(), 2, "one row a run");
+    assert!(page.contains("harmful: refused (trained), from run to run."), "{page}");
+    assert!(page.contains(&format!("style-src '{}'", source(between(&page, "<style>", "</style>")))));
+}

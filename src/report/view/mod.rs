@@ -3,6 +3,7 @@
 mod agreement;
 mod answer;
 mod changes;
+mod comparison;
 mod curves;
 mod cut;
 mod facts;
@@ -18,6 +19,7 @@ use self::agreement::agreement;
 pub use self::agreement::{AgreementRow, AgreementView};
 use self::changes::changes;
 pub use self::changes::{ChangeRow, ChangesView};
+pub use self::comparison::{ComparisonRow, ComparisonView, RunView, comparison};
 pub use self::curves::Chart;
 use self::curves::charts;
 use self::facts::facts;
@@ -29,7 +31,7 @@ use self::training::training;
 pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
 use self::words::memory;
 pub use self::words::{duration, percent};
-use crate::record::{Decision, Record, RuleOutcome, StageTiming};
+use crate::record::{Record, RuleOutcome, StageTiming};
 
 /// Everything that is shown, apart from prompts and completions.
 #[derive(Debug, Serialize)]
@@ -99,13 +101,7 @@ pub struct RuleRow {
 
 /// Computes what the reports show.
 pub fn view(record: &Record) -> View {
-    let (verdict, verdict_class) = match record.gate.as_ref().map(|gate| gate.decision) {
-        Some(Decision::Pass) => ("PASS", "pass"),
-        Some(Decision::Fail) => ("FAIL", "fail"),
-        Some(Decision::Inconclusive) => ("INCONCLUSIVE", "inconclusive"),
-        Some(Decision::Error) => ("ERROR", "error"),
-        None => ("NO GATE", "inconclusive"),
-    };
+    let (verdict, verdict_class) = words::verdict(record.gate.as_ref().map(|gate| gate.decision));
     let gate = record.gate.as_ref();
     let gated = |arm: &str| gate.is_some_and(|gate| gate.rules.iter().any(|rule| rule.arm == arm));
     let (columns, arms) = scorecard(record, &gated);
@@ -148,11 +144,6 @@ fn stage_row(stage: &StageTiming) -> [String; 4] {
 }
 
 fn rule_row(rule: &RuleOutcome) -> RuleRow {
-    let class = match rule.decision {
-        Decision::Pass => "pass",
-        Decision::Fail => "fail",
-        Decision::Inconclusive => "inconclusive",
-        Decision::Error => "error",
-    };
+    let (_, class) = words::verdict(Some(rule.decision));
     RuleRow { rule: rule.rule.clone(), judge: rule.judge.clone().unwrap_or_default(), class, reason: rule.reason.clone() }
 }

@@ -48,6 +48,8 @@ pub struct ScoreCell {
     pub trend: &'static str,
     /// The interval as SVG.
     pub bar: String,
+    /// The value as a number, of a rate in percent.
+    pub number: Option<f64>,
 }
 
 /// The suites in the order in which they are read: harmful, benign, tasks.
@@ -137,6 +139,7 @@ fn rate_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, suite, judge }: &
         counts: format!("{hits}/{all}"),
         note: if undetermined > 0 { format!("{undetermined} undetermined") } else { String::new() },
         bar: interval_bar(rate, low, high, before.and_then(|before| before.rate())),
+        number: Some(rate * 100.0),
     }
 }
 
@@ -159,5 +162,5 @@ fn figure_cell(arm: &Arm, figure: &str) -> ScoreCell {
         [only] => only.standard_error.map(|error| format!("± {error:.3}")).unwrap_or_default(),
         _ => String::new(),
     };
-    ScoreCell { value: format!("{mean:.3}"), interval, ..ScoreCell::default() }
+    ScoreCell { value: format!("{mean:.3}"), interval, number: Some(mean), ..ScoreCell::default() }
 }
