@@ -84,7 +84,7 @@
 //! ```no_run
 //! use steadfast::eval::{gate::decide, rule::Rule};
 //! use steadfast::record::Record;
-//! use steadfast::report::html;
+//! use steadfast::report::{Samples, html};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let record: Record = serde_json::from_str(&std::fs::read_to_string("runs/keep-refusals/latest/run.json")?)?;
@@ -92,7 +92,7 @@
 //! let outcome = decide(&record, &rules, None);
 //! assert_eq!(Some(&outcome), record.gate.as_ref());
 //! println!("{:?}: {}", outcome.decision, outcome.headline);
-//! let page = html::render(&record)?;
+//! let page = html::render(&record, Samples::All)?;
 //! # let _ = page;
 //! # Ok(())
 //! # }

@@ -11,7 +11,7 @@ use crate::eval::calibration::CalibrationFile;
 use crate::eval::{gate, judge};
 use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Decision, JudgeInfo, Measured, ModelOrigin, RECORD_VERSION, Record};
-use crate::report;
+use crate::report::{self, Samples};
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::finetune::{Frame, Tuned, finetune};
@@ -32,6 +32,8 @@ pub struct Setting {
     pub peak_memory_bytes: fn() -> u64,
     /// Seconds since the start.
     pub elapsed_s: Box<dyn Fn() -> f64>,
+    /// How much of prompts and completions the report holds.
+    pub samples: Samples,
 }
 
 /// A finished run.
@@ -304,7 +306,7 @@ fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut r
     }
     let json = serde_json::to_string_pretty(&record).map_err(|error| Failure::new("internal", error.to_string()))?;
     write_bytes(&folder.join("run.json"), json.as_bytes())?;
-    write_reports(&record, &folder)?;
+    write_reports(&record, &folder, setting.samples)?;
     place_artifacts(context, &folder)?;
     point_latest(&folder)?;
     let exit = record.gate.as_ref().map_or(Exit::Inconclusive, |gate| exit_of(gate.decision));
@@ -315,15 +317,25 @@ fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut r
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn write_reports(record: &Record, folder: &Path) -> Result<(), Failure> {
+pub fn write_reports(record: &Record, folder: &Path, samples: Samples) -> Result<(), Failure> {
     for (name, text) in [
-        ("report.html", report::html::render(record)?),
+        ("report.html", report::html::render(record, samples)?),
         ("summary.md", report::markdown::render(record)),
         ("junit.xml", report::junit::render(record)?),
     ] {
         write_bytes(&folder.join(name), text.as_bytes()).within(|| format!("writing {name}"))?;
     }
     Ok(())
+}
+
+/// Writes `comparison.html` of several runs, and returns where it is.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_comparison(records: &[Record], folder: &Path) -> Result<PathBuf, Failure> {
+    let file = folder.join("comparison.html");
+    write_bytes(&file, report::html::render_comparison(records)?.as_bytes()).within(|| "writing comparison.html".into())?;
+    Ok(file)
 }
 
 /// The aligned model where the run made it, the tickets and the arms' models, linked from the store.

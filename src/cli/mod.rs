@@ -72,7 +72,7 @@ enum Command {
     Verify(verify::Verify),
     /// Evaluates one model, without training.
     Evaluate(evaluate::Evaluate),
-    /// Writes the reports of a run again from its run.json.
+    /// Writes the reports of a run again from its run.json; of several runs, a comparison.
     Report(report::Report),
     /// Decides the gate of a run again from its run.json.
     Gate(gate::Gate),

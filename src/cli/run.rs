@@ -12,7 +12,7 @@ use crate::error::{Exit, Failure};
 use crate::event::{Event, Listener};
 use crate::hub::remote::Access;
 use crate::pipeline;
-use crate::report::markdown;
+use crate::report::{Samples, markdown};
 use crate::run::{Setting, run};
 use crate::stage::Context;
 use crate::stage::engine::Compute;
@@ -29,6 +29,9 @@ pub struct Run {
     /// The folder for runs and their store.
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     runs: PathBuf,
+    /// How much of prompts and completions report.html holds; run.json has all of it.
+    #[arg(long, value_enum, default_value_t, value_name = "HOW MUCH")]
+    include_samples: Samples,
 }
 
 impl Run {
@@ -42,7 +45,8 @@ impl Run {
         for warning in loaded.warnings {
             context.warn(warning);
         }
-        let outcome = run(&context, &loaded.pipeline, &setting(&self.runs))?;
+        let setting = Setting { samples: self.include_samples, ..setting(&self.runs) };
+        let outcome = run(&context, &loaded.pipeline, &setting)?;
         ui.value(&outcome.record.gate);
         ui.text(&markdown::plain(&outcome.record));
         ui.text(&format!("report: {}", outcome.folder.join("report.html").display()));
@@ -72,6 +76,7 @@ pub(super) fn setting(runs: &std::path::Path) -> Setting {
         stamp: now.strftime("%Y%m%dT%H%M%SZ").to_string(),
         peak_memory_bytes,
         elapsed_s: Box::new(move || start.elapsed().as_secs_f64()),
+        samples: Samples::default(),
     }
 }
 

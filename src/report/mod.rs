@@ -1,14 +1,17 @@
 //! The record, told: HTML for readers, Markdown for job summaries, JUnit for CI.
 
 pub mod chart;
+mod csp;
 pub mod html;
 pub mod junit;
 pub mod markdown;
+mod samples;
 pub mod view;
 
 #[cfg(test)]
 mod tests;
 
+pub use self::samples::Samples;
 use crate::error::Explain;
 
 /// A report could not be made.
@@ -22,12 +25,15 @@ pub enum ReportError {
     Junit(String),
 }
 
-/// Text as a reader may see it: what would be invisible, or turn the text around it, becomes a replacement character.
+/// Text as a reader may see it: what would be invisible, turn the text around it, or be no character at all, becomes a
+/// replacement character.
 fn shown(text: &str) -> String {
     let visible = |character: char| match character {
         '\n' | '\t' => character,
         '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
-        other if other.is_control() => char::REPLACEMENT_CHARACTER,
+        // Tags: letters that nobody sees, and that models read.
+        '\u{E0000}'..='\u{E007F}' | '\u{FDD0}'..='\u{FDEF}' => char::REPLACEMENT_CHARACTER,
+        other if other.is_control() || other as u32 & 0xFFFE == 0xFFFE => char::REPLACEMENT_CHARACTER,
         other => other,
     };
     text.chars().map(visible).collect()

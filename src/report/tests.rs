@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
-use super::{html, junit, markdown};
+use super::csp::source;
+use super::{Samples, html, junit, markdown};
 use crate::record::{RECORD_VERSION, Record};
 
-/// What must not get through: markup of each format, control characters, a bidirectional override.
-const HOSTILE: &str = "a<script>alert(1)</script>|`b`\\|*c*_d_[e](http://f)]]>\"'&amp;\n\u{7}\u{1b}[31m\0\u{202e}g";
+/// What must not get through: markup of each format, control characters, a bidirectional override, a
+/// letter that nobody sees, no character at all.
+const HOSTILE: &str = "a<script>alert(1)</script>|`b`\\|*c*_d_[e](http://f)]]>\"'&amp;\n\u{7}\u{1b}[31m\0\u{202e}\u{e0041}\u{ffff}g";
 
 fn hostile() -> Record {
     let suite = |expect: &str, judges: &[&str]| {
@@ -19,7 +21,7 @@ fn hostile() -> Record {
                       "figures": {"task_nll": {"value": 1.5, "standard_error": 0.1, "count": 3}, HOSTILE: {"value": 2.0, "standard_error": null, "count": 1}}});
     let training = json!({"trained": 1, "trained_share": 0.1, "steps": 1, "tokens": 5, "supervised_tokens": 2, "truncated_rows": 0, "losses": [1.0],
                           "gradient_norms": [1.0], "seconds": 1.0, "update_norm": 1.0, "erased_by_rounding": 0.0, "frozen_changed": 0, "stopped": HOSTILE});
-    let rule = json!({"rule": HOSTILE, "arm": HOSTILE, "metric": HOSTILE, "judge": HOSTILE, "decision": "pass", "value": 0.5, "interval": [0.1, 0.9], "p": null, "p_holm": null, "corrected": null,
+    let rule = json!({"rule": HOSTILE, "arm": HOSTILE, "metric": HOSTILE, "judge": HOSTILE, "decision": "pass", "value": 0.5, "interval": [0.1, 0.9],
                       "limit": 0.5, "p": null, "p_holm": null, "corrected": null, "reason": HOSTILE, "needed_prompts": null});
     let record = json!({
         "version": RECORD_VERSION, "name": HOSTILE, "run_id": HOSTILE, "program": HOSTILE, "started": HOSTILE, "seconds": 1.0,
@@ -40,19 +42,135 @@ fn hostile() -> Record {
     serde_json::from_value(record).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Whether text holds a character that no report may: all controls but line feed and tab, and bidirectional overrides.
+/// What no report may hold: controls but line feed and tab, bidirectional overrides, unseen letters, what is no character.
 fn invisible(text: &str) -> Option<char> {
-    text.chars().find(|c| (c.is_control() && !matches!(c, '\n' | '\t')) || ('\u{202a}'..='\u{202e}').contains(c))
+    let unseen = |c: &char| ('\u{202a}'..='\u{202e}').contains(c) || ('\u{e0000}'..='\u{e007f}').contains(c) || *c == '\u{ffff}';
+    text.chars().find(|c| (c.is_control() && !matches!(c, '\n' | '\t')) || unseen(c))
+}
+
+fn page(record: &Record, samples: Samples) -> String {
+    html::render(record, samples).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What stands between two texts, the first time.
+fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
+    page.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map(|(inside, _)| inside).unwrap_or_else(|| panic!("no {before}"))
 }
 
 #[test]
-fn the_page_runs_nothing_and_shows_everything() {
-    let page = html::render(&hostile()).unwrap_or_else(|error| panic!("{error}"));
-    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "markup of a completion is text");
+fn the_page_runs_its_own_script_alone_and_shows_everything() {
+    let page = page(&hostile(), Samples::All);
+    assert!(page.contains("&lt;script&gt;") && page.matches("<script").count() == 2, "markup of a completion is text");
     assert_eq!(invisible(&page), None);
     // Every attribute that holds text from outside is quoted, and no quote gets through.
     assert!(!page.contains("\"'&amp;amp;"), "a raw quote");
     assert!(page.matches("alert(1)").count() > 30, "names, prompts, completions, reasons");
+    // Data for the script cannot end its element.
+    let data = between(&page, "<script type=\"application/json\" id=\"data\">", "</script>");
+    let data: serde_json::Value = serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"));
+    assert_eq!(data["suites"].as_array().map(Vec::len), Some(2));
+    assert!(data["arms"][1].as_str().is_some_and(|name| name.starts_with("a<script>")), "{data}");
+}
+
+#[test]
+fn the_policy_names_the_script_and_the_style_of_the_page() {
+    let page = page(&hostile(), Samples::All);
+    let policy = between(&page, "http-equiv=\"Content-Security-Policy\" content=\"", "\"");
+    let (style, script) = (between(&page, "<style>", "</style>"), between(&page, "<script>", "</script>"));
+    assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+    assert!(policy.contains(&format!("style-src '{}'", source(style))), "{policy}");
+    assert!(policy.contains(&format!("script-src '{}'", source(script))), "{policy}");
+    // What the policy would block: styles and handlers in attributes, and anything that is loaded.
+    let markup = page.replace(style, "").replace(script, "");
+    for blocked in [" style=", " onclick=", " src=", "<link", "<img", "<iframe", "@import", "url("] {
+        assert!(!markup.contains(blocked), "{blocked}");
+    }
+}
+
+/// A record of prompts, five tuned arms, and judges who disagree on every third prompt.
+fn large(prompts: usize, text: impl Fn(usize, usize) -> String) -> Record {
+    let arms = ["aligned", "unprotected", "protected", "sparse", "control", "gentle"];
+    let items: Vec<_> = (0..prompts)
+        .map(|i| json!({"id": format!("h{i}"), "prompt": text(i, 9), "category": format!("c{}", i % 7), "reference": null}))
+        .collect();
+    let arm = |(a, name): (usize, &&str)| {
+        let completion = |i: usize| {
+            let verdict = |refused: bool| if refused { "refused" } else { "complied" };
+            let refused = a != 1 || i.is_multiple_of(2);
+            json!({"text": text(i, a), "ended": !i.is_multiple_of(5), "tokens": 9, "extracted": null, "correct": null,
+                   "verdicts": {"phrases": verdict(refused), "trained": verdict(refused != i.is_multiple_of(3))}})
+        };
+        let cell = json!({"seed": 0, "after_task": null, "step": 0, "last": true, "figures": {},
+                          "completions": {"harmful": (0..prompts).map(completion).collect::<Vec<_>>()}});
+        json!({"name": name, "settings": null, "summary": "", "training": null, "cells": [cell]})
+    };
+    let judge = json!({"kind": "phrases", "version": "1", "digest": "", "calibration": "not calibrated"});
+    let record = json!({
+        "version": RECORD_VERSION, "name": "large", "run_id": "r", "program": "p", "started": "s", "seconds": 1.0, "peak_memory_bytes": 1,
+        "pipeline": {}, "digests": {}, "numerics": {}, "models": [], "tickets": {}, "stages": [], "warnings": [], "gate": null,
+        "suites": {"harmful": {"expect": "refusal", "prompts": prompts, "digest": "", "source": "", "judges": ["phrases", "trained"], "items": items}},
+        "judges": {"phrases": judge, "trained": judge},
+        "probes": {"asked": 1, "judge": "phrases", "refusals": [{"id": "p1", "text": text(0, 8), "tokens": [1]}],
+                   "first_tokens": [{"id": 11, "text": text(0, 7)}], "benign_asked": 1, "benign_mass": 0.5},
+        "arms": arms.iter().enumerate().map(arm).collect::<Vec<_>>(),
+    });
+    serde_json::from_value(record).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_thousand_prompts_and_five_arms_stay_under_two_megabytes() {
+    let record = large(1_000, |i, a| format!("{a} \"isn't\" {i} <b>/").repeat(30));
+    let page = page(&record, Samples::All);
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    assert!(page.contains(" more characters</i>") && page.contains("characters are cut"), "it is said where a text is cut");
+    assert_eq!(page, html::render(&record.clone(), Samples::All).unwrap_or_default(), "the same bytes");
+}
+
+#[test]
+fn one_line_of_a_megabyte_breaks_nothing() {
+    let line = format!("\u{5d0}\u{202e}{}", "\u{1b}[1m</p>".repeat(100_000));
+    let page = page(&large(3, |_, _| line.clone()), Samples::All);
+    assert!(page.len() < 500_000, "{} bytes", page.len());
+    assert_eq!(invisible(&page), None);
+}
+
+#[test]
+fn places_in_the_page_are_unique() {
+    let mut record = large(30, |i, a| format!("{i} {a}"));
+    if let Some(suite) = record.suites.get_mut("harmful") {
+        suite.items.iter_mut().enumerate().for_each(|(i, item)| item.id = format!("{} \"{}", "long".repeat(50), i % 2 * i));
+    }
+    let page = page(&record, Samples::All);
+    let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert!(ids.len() == all && all > 30 && ids.iter().all(|id| !id.contains(' ')), "{ids:?}");
+}
+
+#[test]
+fn samples_that_are_not_wanted_are_not_in_the_page() {
+    let mut record = large(4, |i, a| format!("secret {i} of {a}"));
+    let completions = record.arms.iter_mut().flat_map(|arm| &mut arm.cells).flat_map(|cell| cell.completions.values_mut().flatten());
+    completions.for_each(|completion| completion.extracted = Some("secret".into()));
+    for item in record.suites.values_mut().flat_map(|suite| &mut suite.items) {
+        item.reference = Some("secret".into());
+    }
+    let shows = |samples: Samples, what: &str| page(&record, samples).contains(what);
+    assert_eq!([Samples::All, Samples::Ids, Samples::None].map(|samples| shows(samples, "secret")), [true, false, false]);
+    assert_eq!([Samples::All, Samples::Ids, Samples::None].map(|samples| shows(samples, "id=\"harmful/h3\"")), [true, true, false]);
+    assert!(shows(Samples::None, "<caption>harmful (phrases): refused is wanted</caption>"), "counts are always there");
+}
+
+#[test]
+fn judges_stand_beside_each_other() {
+    let page = page(&large(9, |i, a| format!("{i} {a}")), Samples::All);
+    for told in ["harmful: refused (phrases)", "harmful: refused (trained)", "How far the judges agree", "66.7 %", "judges disagree"] {
+        assert!(page.contains(told), "{told}");
+    }
+    // By the first judge the arm lost every second of the refusals; the answer says where the other judge differs.
+    assert!(page.contains("<b>refused → complied (unprotected)</b>"), "{page}");
+    assert!(page.contains("<i class=\"g\">phrases: refused</i> <i class=\"b\">trained: complied</i>"), "{page}");
 }
 
 #[test]
@@ -101,4 +219,14 @@ fn junit_is_xml_and_an_arm_that_stopped_is_no_success() {
     record.gate = None;
     let xml = junit::render(&record).unwrap_or_else(|error| panic!("{error}"));
     assert!(xml.contains("tests=\"1\"") && xml.contains("errors=\"1\""), "a run without a gate does not look green: {xml}");
+}
+
+#[test]
+fn runs_stand_beside_each_other() {
+    let (first, second) = (large(9, |i, a| format!("{i} {a}")), large(12, |i, a| format!("secret {i} {a}")));
+    let page = html::render_comparison(&[first, hostile(), second]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!page.contains("<script") && !page.contains("secret") && invisible(&page).is_none(), "{page}");
+    assert_eq!(page.matches("<tr><th scope=\"row\">unprotected</th>").count(), 2, "one row a run");
+    assert!(page.contains("harmful: refused (trained), from run to run."), "{page}");
+    assert!(page.contains(&format!("style-src '{}'", source(between(&page, "<style>", "</style>")))));
 }

@@ -7,7 +7,7 @@ use steadfast::eval::gate::decide;
 use steadfast::eval::rule::Rule;
 use steadfast::model::weights::Weights;
 use steadfast::record::Record;
-use steadfast::report::{html, junit, markdown};
+use steadfast::report::{Samples, html, junit, markdown};
 
 use crate::tiny::{Home, PIPELINE, told};
 
@@ -95,7 +95,7 @@ fn gate_and_reports_are_made_again_from_the_record_alone() {
     assert_eq!(record.gate.as_ref(), Some(&decide(&record, &rules, None)));
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     for _ in 0..2 {
-        assert_eq!(html::render(&record).unwrap(), read("report.html"));
+        assert_eq!(html::render(&record, Samples::All).unwrap(), read("report.html"));
         assert_eq!(markdown::render(&record), read("summary.md"));
         assert_eq!(junit::render(&record).unwrap(), read("junit.xml"));
     }

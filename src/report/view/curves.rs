@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::record::{Arm, Cell, Record};
+use super::answer::is_tuned;
+use super::tradeoff::tradeoff;
+use crate::record::{Cell, Record};
 use crate::report::chart::{Curve, Line, sign};
 
 /// One chart.
@@ -19,28 +21,37 @@ pub struct Chart {
 /// An axis: its name, and what is drawn of a cell, where it was measured.
 type Axis<'a> = (&'a str, &'a dyn Fn(&Cell) -> Option<f64>);
 
-/// The charts of which there is anything to show. Every line begins at the aligned model; `gated` arms are drawn stronger.
+/// The charts of which there is anything to show: where the arms ended, then how they came there. Every line begins at the
+/// aligned model; `gated` arms are drawn stronger.
 pub(super) fn charts(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chart> {
     let figure = |name: &'static str| move |cell: &Cell| cell.figures.get(name).map(|figure| figure.value);
     let (drift, odds, loss) = (figure("drift"), figure("refusal_log_odds"), figure("task_nll"));
     let step = |cell: &Cell| Some(cell.step as f64);
     let (task, steps) = ("task loss (nats per token)", "step");
     let same = "Compare arms at the same task loss, not at their ends.";
-    let charts: [(String, Axis<'_>, Axis<'_>); 4] = [
+    let charts: [(String, Axis<'_>, Axis<'_>); 5] = [
         (format!("Safety at matched utility: lower left is better. {same}"), (task, &loss), ("drift (KL, nats per token)", &drift)),
         (format!("The same by refusal log-odds: upper left is better. {same}"), (task, &loss), ("refusal log-odds", &odds)),
-        ("Drift from the aligned model's refusals along training.".into(), (steps, &step), ("drift (KL, nats per token)", &drift)),
+        (
+            "Retention along training: drift from the aligned model's refusals, lower is safer.".into(),
+            (steps, &step),
+            ("drift (KL, nats per token)", &drift),
+        ),
+        (
+            "Retention along training: log-odds of beginning with a refusal, higher is safer.".into(),
+            (steps, &step),
+            ("refusal log-odds", &odds),
+        ),
         ("Task loss on held-out rows along training.".into(), (steps, &step), (task, &loss)),
     ];
-    charts.into_iter().filter_map(|(caption, x, y)| chart(record, gated, caption, x, y)).collect()
+    tradeoff(record).into_iter().chain(charts.into_iter().filter_map(|(caption, x, y)| chart(record, gated, caption, x, y))).collect()
 }
 
 fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis<'_>, y: Axis<'_>) -> Option<Chart> {
     let point = |cell: &Cell| Some((x.1(cell)?, y.1(cell)?));
     let start = record.arms.iter().find(|arm| arm.name == "aligned").and_then(|arm| arm.cells.iter().find_map(point));
-    let tuned = |arm: &&Arm| arm.name != "aligned" && arm.name != "base";
     let (mut lines, mut legend) = (Vec::new(), Vec::new());
-    for (style, arm) in record.arms.iter().filter(tuned).enumerate() {
+    for (style, arm) in record.arms.iter().filter(|arm| is_tuned(arm)).enumerate() {
         let mut seeds: Vec<u64> = arm.cells.iter().map(|cell| cell.seed).collect();
         seeds.dedup();
         for (i, seed) in seeds.into_iter().enumerate() {
@@ -50,7 +61,7 @@ fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis
             }
             lines.push(Line { style, strong: gated(&arm.name), points: start.into_iter().chain(mine).collect() });
             if i == 0 {
-                legend.push((sign(style), arm.name.clone()));
+                legend.push((sign(Some(style)), arm.name.clone()));
             }
         }
     }

@@ -2,8 +2,13 @@
 
 use serde::Serialize;
 
+use super::cut::Cut;
 use super::words::{count, percent};
-use crate::record::{ProbeReference, Record, TicketSummary};
+use crate::record::{FirstToken, Record, TicketSummary};
+use crate::report::Samples;
+
+/// The most characters of a token or of a probe's refusal: they are there to show how the model refuses.
+const SHORT: Cut = Cut(300);
 
 /// Names and values, in the order in which they are shown.
 pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
@@ -63,8 +68,12 @@ pub struct ProbesView {
     pub refusals: Vec<(String, String)>,
 }
 
-pub(super) fn probes(probes: &ProbeReference) -> ProbesView {
-    let tokens: Vec<String> = probes.first_tokens.iter().map(|token| format!("{:?} ({})", token.text, token.id)).collect();
+/// What the probes compare with; its texts only where `samples` allows them. None without probes.
+pub fn probes(record: &Record, samples: Samples) -> Option<ProbesView> {
+    let probes = record.probes.as_ref()?;
+    let texts = samples == Samples::All;
+    let token = |token: &FirstToken| if texts { format!("{:?} ({})", SHORT.signed(&token.text), token.id) } else { token.id.to_string() };
+    let tokens: Vec<String> = probes.first_tokens.iter().map(token).collect();
     let sentence = format!(
         "The aligned model refused {} of {} harmful probe prompts (judge {}). Drift is measured along these refusals, refusal log-odds on their first tokens: {}. On {} benign prompts the aligned model begins with one of these tokens with a probability of {}.",
         probes.refusals.len(),
@@ -74,5 +83,6 @@ pub(super) fn probes(probes: &ProbeReference) -> ProbesView {
         probes.benign_asked,
         percent(probes.benign_mass)
     );
-    ProbesView { sentence, refusals: probes.refusals.iter().map(|one| (one.id.clone(), one.text.clone())).collect() }
+    let refusals = probes.refusals.iter().filter(|_| texts).map(|one| (one.id.clone(), SHORT.signed(&one.text))).collect();
+    Some(ProbesView { sentence, refusals })
 }

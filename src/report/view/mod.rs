@@ -1,29 +1,39 @@
-//! What the reports show, computed from the record: rates as text, tables, curves, flips.
+//! What the reports show, computed from the record: rates as text, tables, curves, prompts.
 
+mod agreement;
+mod answer;
+mod changes;
+mod comparison;
 mod curves;
+mod cut;
 mod facts;
 mod prompts;
 mod scorecard;
+mod tradeoff;
 mod training;
 mod words;
 
 use serde::Serialize;
 
+use self::agreement::agreement;
+pub use self::agreement::{AgreementRow, AgreementView};
+use self::changes::changes;
+pub use self::changes::{ChangeRow, ChangesView};
+pub use self::comparison::{ComparisonRow, ComparisonView, RunView, comparison};
 pub use self::curves::Chart;
 use self::curves::charts;
-pub use self::facts::ProbesView;
-use self::facts::{facts, probes};
-use self::prompts::suite_view;
-pub use self::prompts::{AnswerView, ItemView, SuiteView};
+use self::facts::facts;
+pub use self::facts::{ProbesView, probes};
+pub use self::prompts::{AnswerView, Data, ItemView, PromptsView, SuiteData, SuiteView, prompts};
+use self::scorecard::scorecard;
 pub use self::scorecard::{ArmRow, Column, ScoreCell};
-use self::scorecard::{scorecard, suites};
 use self::training::training;
 pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
 use self::words::memory;
 pub use self::words::{duration, percent};
-use crate::record::{Decision, Record, RuleOutcome, StageTiming};
+use crate::record::{Record, RuleOutcome, StageTiming};
 
-/// Everything that the templates need.
+/// Everything that is shown, apart from prompts and completions.
 #[derive(Debug, Serialize)]
 pub struct View {
     /// The pipeline's name.
@@ -60,12 +70,12 @@ pub struct View {
     pub training: Vec<TrainingRow>,
     /// Curves as SVG.
     pub charts: Vec<Chart>,
-    /// Prompts whose answer changed against the aligned model, by suite.
-    pub suites: Vec<SuiteView>,
+    /// What became of the aligned model's answers.
+    pub changes: Vec<ChangesView>,
+    /// How far judges agree, where a suite has several.
+    pub agreement: Vec<AgreementView>,
     /// Warnings.
     pub warnings: Vec<String>,
-    /// What the probes compare with.
-    pub probes: Option<ProbesView>,
     /// Stage, time, `reused` or nothing, key.
     pub stages: Vec<[String; 4]>,
     /// Models, tickets, judges, suites and numerics as name and value.
@@ -91,13 +101,7 @@ pub struct RuleRow {
 
 /// Computes what the reports show.
 pub fn view(record: &Record) -> View {
-    let (verdict, verdict_class) = match record.gate.as_ref().map(|gate| gate.decision) {
-        Some(Decision::Pass) => ("PASS", "pass"),
-        Some(Decision::Fail) => ("FAIL", "fail"),
-        Some(Decision::Inconclusive) => ("INCONCLUSIVE", "inconclusive"),
-        Some(Decision::Error) => ("ERROR", "error"),
-        None => ("NO GATE", "inconclusive"),
-    };
+    let (verdict, verdict_class) = words::verdict(record.gate.as_ref().map(|gate| gate.decision));
     let gate = record.gate.as_ref();
     let gated = |arm: &str| gate.is_some_and(|gate| gate.rules.iter().any(|rule| rule.arm == arm));
     let (columns, arms) = scorecard(record, &gated);
@@ -124,9 +128,9 @@ pub fn view(record: &Record) -> View {
         training_columns: TRAINING_COLUMNS,
         training: training(record),
         charts: charts(record, &gated),
-        suites: suites(record).into_iter().map(|(name, suite)| suite_view(record, name, suite)).collect(),
+        changes: changes(record, &gated),
+        agreement: agreement(record),
         warnings: record.warnings.clone(),
-        probes: record.probes.as_ref().map(probes),
         stages: record.stages.iter().map(stage_row).collect(),
         facts: facts(record),
         digests: record.digests.iter().map(|(name, digest)| (name.clone(), digest.clone())).collect(),
@@ -140,11 +144,6 @@ fn stage_row(stage: &StageTiming) -> [String; 4] {
 }
 
 fn rule_row(rule: &RuleOutcome) -> RuleRow {
-    let class = match rule.decision {
-        Decision::Pass => "pass",
-        Decision::Fail => "fail",
-        Decision::Inconclusive => "inconclusive",
-        Decision::Error => "error",
-    };
+    let (_, class) = words::verdict(Some(rule.decision));
     RuleRow { rule: rule.rule.clone(), judge: rule.judge.clone().unwrap_or_default(), class, reason: rule.reason.clone() }
 }

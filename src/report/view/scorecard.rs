@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
+use super::answer::judges;
 use super::words::{percent, points};
 use crate::eval::metric::{Metric, arm, last_cells, outcomes};
+use crate::eval::outcomes::Difference;
 use crate::record::{Arm, Expect, Record, SuiteInfo, Verdict};
+use crate::report::chart::interval_bar;
 
 /// One column of the scorecard.
 #[derive(Debug, Serialize)]
@@ -41,6 +44,12 @@ pub struct ScoreCell {
     pub counts: String,
     /// `3 undetermined`.
     pub note: String,
+    /// `better` or `worse` where the change is beyond chance.
+    pub trend: &'static str,
+    /// The interval as SVG.
+    pub bar: String,
+    /// The value as a number, of a rate in percent.
+    pub number: Option<f64>,
 }
 
 /// The suites in the order in which they are read: harmful, benign, tasks.
@@ -57,7 +66,9 @@ pub(super) fn suites(record: &Record) -> Vec<(&String, &SuiteInfo)> {
 /// Columns, and one row an arm.
 pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<Column>, Vec<ArmRow>) {
     let suites = suites(record);
-    let mut columns: Vec<Column> = suites.iter().map(|(name, suite)| rate_column(name, suite.expect)).collect();
+    let judged: Vec<Judged<'_>> =
+        suites.iter().flat_map(|&(name, suite)| judges(suite).into_iter().map(move |judge| Judged { name, suite, judge })).collect();
+    let mut columns: Vec<Column> = judged.iter().map(rate_column).collect();
     let mut figures: Vec<&String> = record.arms.iter().flat_map(last_cells).flat_map(|cell| cell.figures.keys()).collect();
     let known = ["task_nll", "drift", "refusal_log_odds", "benign_refusal_mass"];
     figures.sort_by_key(|figure| (known.iter().position(|known| *known == figure.as_str()).unwrap_or(known.len()), *figure));
@@ -68,7 +79,7 @@ pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<C
         .arms
         .iter()
         .map(|arm| {
-            let mut cells: Vec<ScoreCell> = suites.iter().map(|(name, suite)| rate_cell(arm, aligned, name, suite)).collect();
+            let mut cells: Vec<ScoreCell> = judged.iter().map(|judged| rate_cell(arm, aligned, judged)).collect();
             cells.extend(figures.iter().map(|figure| figure_cell(arm, figure)));
             ArmRow { name: arm.name.clone(), summary: arm.summary.clone(), gated: gated(&arm.name), cells }
         })
@@ -76,13 +87,21 @@ pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<C
     (columns, rows)
 }
 
-fn rate_column(name: &str, expect: Expect) -> Column {
-    let (what, note) = match expect {
+/// A suite by one of its judges.
+struct Judged<'a> {
+    name: &'a str,
+    suite: &'a SuiteInfo,
+    judge: Option<&'a str>,
+}
+
+fn rate_column(judged: &Judged<'_>) -> Column {
+    let (what, note) = match judged.suite.expect {
         Expect::Refusal => ("refused", "higher = safer"),
         Expect::Answer => ("over-refused", "lower = better"),
         Expect::ExactMatch => ("exact match", "higher = better"),
     };
-    Column { name: format!("{name}: {what}"), note: note.into() }
+    let judge = judged.judge.filter(|_| judged.suite.judges.len() > 1).map(|judge| format!(" ({judge})")).unwrap_or_default();
+    Column { name: format!("{}: {what}{judge}", judged.name), note: note.into() }
 }
 
 fn figure_column(figure: &str) -> Column {
@@ -97,28 +116,41 @@ fn figure_column(figure: &str) -> Column {
 }
 
 /// A rate as the gate counts it, with its interval and the paired difference from the aligned model.
-fn rate_cell(arm: &Arm, aligned: Option<&Arm>, name: &str, suite: &SuiteInfo) -> ScoreCell {
-    let judge = suite.judges.first().map(String::as_str);
+fn rate_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, suite, judge }: &Judged<'_>) -> ScoreCell {
     let metric = Metric::main(suite.expect);
     let mine = outcomes(arm, name, metric, judge);
     let (hits, all) = mine.counts();
     let Some((low, high)) = mine.interval() else { return ScoreCell::default() };
-    let change = aligned
-        .filter(|aligned| aligned.name != arm.name)
-        .and_then(|aligned| mine.minus(&outcomes(aligned, name, metric, judge)))
-        .map(|change| format!("{} [{}, {}]", points(change.value), points(change.low), points(change.high)))
-        .unwrap_or_default();
+    let before = aligned.filter(|aligned| aligned.name != arm.name).map(|aligned| outcomes(aligned, name, metric, judge));
+    let change = before.as_ref().and_then(|before| mine.minus(before));
     let undetermined = last_cells(arm)
         .filter_map(|cell| cell.completions.get(name))
         .flatten()
         .filter(|completion| judge.and_then(|judge| completion.verdicts.get(judge)) == Some(&Verdict::Undetermined))
         .count();
+    let rate = hits as f64 / all as f64;
     ScoreCell {
-        value: percent(hits as f64 / all as f64),
+        value: percent(rate),
         interval: format!("[{:.1}, {:.1}]", low * 100.0, high * 100.0),
-        change,
+        trend: change.as_ref().map_or("", |change| trend(change, suite.expect)),
+        change: change
+            .map(|change| format!("{} [{}, {}]", points(change.value), points(change.low), points(change.high)))
+            .unwrap_or_default(),
         counts: format!("{hits}/{all}"),
         note: if undetermined > 0 { format!("{undetermined} undetermined") } else { String::new() },
+        bar: interval_bar(rate, low, high, before.and_then(|before| before.rate())),
+        number: Some(rate * 100.0),
+    }
+}
+
+/// Which way a rate went, where its interval leaves no doubt.
+fn trend(change: &Difference, expect: Expect) -> &'static str {
+    let (rose, fell) = (change.low > 0.0, change.high < 0.0);
+    match expect {
+        _ if !rose && !fell => "",
+        Expect::Answer if rose => "worse",
+        Expect::Refusal | Expect::ExactMatch if fell => "worse",
+        _ => "better",
     }
 }
 
@@ -130,5 +162,5 @@ fn figure_cell(arm: &Arm, figure: &str) -> ScoreCell {
         [only] => only.standard_error.map(|error| format!("± {error:.3}")).unwrap_or_default(),
         _ => String::new(),
     };
-    ScoreCell { value: format!("{mean:.3}"), interval, ..ScoreCell::default() }
+    ScoreCell { value: format!("{mean:.3}"), interval, number: Some(mean), ..ScoreCell::default() }
 }

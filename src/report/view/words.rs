@@ -1,4 +1,17 @@
-//! Numbers as people write them.
+//! Numbers and verdicts as people write them.
+
+use crate::record::Decision;
+
+/// A decision in capitals, and the name of its style.
+pub(super) fn verdict(decision: Option<Decision>) -> (&'static str, &'static str) {
+    match decision {
+        Some(Decision::Pass) => ("PASS", "pass"),
+        Some(Decision::Fail) => ("FAIL", "fail"),
+        Some(Decision::Inconclusive) => ("INCONCLUSIVE", "inconclusive"),
+        Some(Decision::Error) => ("ERROR", "error"),
+        None => ("NO GATE", "inconclusive"),
+    }
+}
 
 /// `95.3 %`.
 pub fn percent(rate: f64) -> String {

@@ -1,0 +1,73 @@
+//! One judge's word on one answer, and whether it is what the suite wants.
+
+use crate::record::{Arm, Completion, Expect, SuiteInfo, Verdict};
+
+/// What was thought of one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Refused,
+    Complied,
+    Undetermined,
+    Correct,
+    Wrong,
+}
+
+impl Answer {
+    /// A judge's word on a completion; on a task, whether it equals the reference.
+    pub(super) fn of(completion: &Completion, expect: Expect, judge: Option<&str>) -> Self {
+        match (expect, judge.and_then(|judge| completion.verdicts.get(judge))) {
+            (Expect::ExactMatch, _) if completion.correct == Some(true) => Self::Correct,
+            (Expect::ExactMatch, _) => Self::Wrong,
+            (_, Some(Verdict::Refused)) => Self::Refused,
+            (_, Some(Verdict::Complied)) => Self::Complied,
+            (_, Some(Verdict::Undetermined) | None) => Self::Undetermined,
+        }
+    }
+
+    /// The answer that a suite wants.
+    pub(super) fn wanted(expect: Expect) -> Self {
+        match expect {
+            Expect::Refusal => Self::Refused,
+            Expect::Answer => Self::Complied,
+            Expect::ExactMatch => Self::Correct,
+        }
+    }
+
+    /// As it is shown.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Complied => "complied",
+            Self::Undetermined => "undetermined",
+            Self::Correct => "correct",
+            Self::Wrong => "wrong",
+        }
+    }
+
+    /// As the page's script reads it.
+    pub(super) fn letter(self) -> char {
+        match self {
+            Self::Refused => 'r',
+            Self::Complied => 'c',
+            Self::Undetermined => 'u',
+            Self::Correct => 'k',
+            Self::Wrong => 'w',
+        }
+    }
+}
+
+/// The judges whose words are shown of a suite, the first first; of a task, nobody's.
+pub(super) fn judges(suite: &SuiteInfo) -> Vec<Option<&str>> {
+    if suite.judges.is_empty() { vec![None] } else { suite.judges.iter().map(|judge| Some(judge.as_str())).collect() }
+}
+
+/// Whether an arm is compared with the aligned model.
+pub(super) fn is_tuned(arm: &Arm) -> bool {
+    arm.name != "aligned" && arm.name != "base"
+}
+
+/// An arm's place among colours and marks; none for the aligned model.
+pub(super) fn style(arms: &[Arm], arm: &Arm) -> Option<usize> {
+    let tuned = || arms.iter().filter(|arm| is_tuned(arm));
+    (arm.name != "aligned").then(|| tuned().position(|other| other.name == arm.name).unwrap_or_else(|| tuned().count()))
+}

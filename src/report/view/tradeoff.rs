@@ -1,0 +1,42 @@
+//! Safety beside utility where each arm ended.
+
+use super::Chart;
+use super::answer::style;
+use super::scorecard::suites;
+use crate::eval::metric::{Metric, outcomes};
+use crate::record::{Arm, Expect, Record, SuiteInfo};
+use crate::report::chart::{Scatter, Spot, sign};
+
+/// Refusals of the first harmful suite over the first task's exact matches, or, without a task, over answered benign prompts;
+/// none without both.
+pub(super) fn tradeoff(record: &Record) -> Option<Chart> {
+    let suites = suites(record);
+    let first = |expect: Expect| suites.iter().find(|(_, suite)| suite.expect == expect).copied();
+    let safety = first(Expect::Refusal)?;
+    let (utility, metric, what) = match first(Expect::ExactMatch) {
+        Some(task) => (task, Metric::ExactMatch, "exact match"),
+        None => (first(Expect::Answer)?, Metric::AnsweredRate, "answered"),
+    };
+    let spot = |arm: &Arm| {
+        Some(Spot {
+            name: arm.name.clone(),
+            style: style(&record.arms, arm),
+            x: range(arm, utility, metric)?,
+            y: range(arm, safety, Metric::RefusalRate)?,
+        })
+    };
+    let spots: Vec<Spot> = record.arms.iter().filter_map(spot).collect();
+    let legend: Vec<(String, String)> = spots.iter().map(|spot| (sign(spot.style), spot.name.clone())).collect();
+    (spots.len() > 1).then(|| Chart {
+        caption: "Safety and utility at each arm's end, with 95 % intervals: upper right is better.".into(),
+        svg: Scatter { x: format!("{}: {what} (%)", utility.0), y: format!("{}: refused (%)", safety.0), spots }.svg(),
+        legend,
+    })
+}
+
+/// Low, measured, high in percent, by the suite's first judge.
+fn range(arm: &Arm, (name, suite): (&String, &SuiteInfo), metric: Metric) -> Option<[f64; 3]> {
+    let mine = outcomes(arm, name, metric, suite.judges.first().map(String::as_str));
+    let (low, high) = mine.interval()?;
+    Some([low, mine.rate()?, high].map(|rate| rate * 100.0))
+}
