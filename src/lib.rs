@@ -17,7 +17,7 @@
 //!       evaluate   every arm on every suite
 //!       gate       the rules
 //!   → record::Record (run.json)      everything that was measured, and nothing else
-//!   → report.html · summary.md · junit.xml · the exit code
+//!   → report.html · summary.md · junit.xml · report.sarif · the exit code
 //! ```
 //!
 //! The record is the narrow waist: reports and the gate read nothing else, so each can be made again from `run.json` alone.
@@ -39,7 +39,7 @@
 //! | [`train`] | what may move, data order, schedule, AdamW at the trained positions, checkpoints |
 //! | [`eval`] | judges, metrics, intervals, rules, the gate: pure, from the record |
 //! | [`hub`] | where models and data sets come from: the hub, a folder, a GGUF file, the program; the only network code |
-//! | [`report`] | the record told as HTML, Markdown and JUnit |
+//! | [`report`] | the record told as HTML, Markdown, JUnit and SARIF |
 //! | [`pipeline`] | the user's file, with places, to settings |
 //! | [`stage`] | the stages of a run, one public function each |
 //! | [`run`] | their order, from fetch to verdict |

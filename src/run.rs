@@ -313,7 +313,7 @@ fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut r
     Ok(Outcome { record, folder, exit })
 }
 
-/// Writes `report.html`, `summary.md` and `junit.xml`.
+/// Writes `report.html`, `summary.md`, `junit.xml` and `report.sarif`.
 ///
 /// # Errors
 /// When the folder cannot be written.
@@ -322,6 +322,7 @@ pub fn write_reports(record: &Record, folder: &Path, samples: Samples) -> Result
         ("report.html", report::html::render(record, samples)?),
         ("summary.md", report::markdown::render(record)),
         ("junit.xml", report::junit::render(record)?),
+        ("report.sarif", report::sarif::render(record)),
     ] {
         write_bytes(&folder.join(name), text.as_bytes()).within(|| format!("writing {name}"))?;
     }

@@ -92,9 +92,18 @@ fn existing(path: &Path) -> Option<PathBuf> {
     full.ancestors().find(|folder| folder.is_dir()).map(Path::to_path_buf)
 }
 
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    rustix::fs::statvfs(folder).ok().map(|disk| disk.f_bavail * disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
 fn disk(what: &'static str, path: &Path) -> Finding {
-    let free = existing(path).and_then(|folder| rustix::fs::statvfs(&folder).ok()).map(|disk| disk.f_bavail * disk.f_frsize);
-    let Some(free) = free else { return fine(what, "this system does not say".into()) };
+    let Some(free) = existing(path).and_then(|folder| free_bytes(&folder)) else { return fine(what, "this system does not say".into()) };
     let found = format!("{:.1} GB are free", free as f64 / 1e9);
     let remedy =
         (free < LITTLE_DISK).then(|| "a model of a billion parameters needs about 20 GB; small ones far less: steadfast clean".into());

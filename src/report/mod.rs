@@ -1,4 +1,4 @@
-//! The record, told: HTML for readers, Markdown for job summaries, JUnit for CI.
+//! The record, told: HTML for readers, Markdown for job summaries, JUnit and SARIF for CI.
 
 pub mod chart;
 mod csp;
@@ -6,6 +6,7 @@ pub mod html;
 pub mod junit;
 pub mod markdown;
 mod samples;
+pub mod sarif;
 pub mod view;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::csp::source;
-use super::{Samples, html, junit, markdown};
+use super::{Samples, html, junit, markdown, sarif};
 use crate::record::{RECORD_VERSION, Record};
 
 /// What must not get through: markup of each format, control characters, a bidirectional override, a
@@ -229,4 +229,30 @@ fn runs_stand_beside_each_other() {
     assert_eq!(page.matches("<tr><th scope=\"row\">unprotected</th>").count(), 2, "one row a run");
     assert!(page.contains("harmful: refused (trained), from run to run."), "{page}");
     assert!(page.contains(&format!("style-src '{}'", source(between(&page, "<style>", "</style>")))));
+}
+
+#[test]
+fn sarif_has_a_result_for_every_rule_that_does_not_hold() {
+    let parsed = |record: &Record| -> serde_json::Value {
+        let text = sarif::render(record);
+        assert_eq!(invisible(&text), None);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let mut record = hostile();
+    let results = |log: &serde_json::Value| log["runs"][0]["results"].as_array().map_or(0, Vec::len);
+    // The one rule passed, but the run could not be carried out: the verdict is the result.
+    let log = parsed(&record);
+    assert_eq!((results(&log), log["runs"][0]["results"][0]["level"].as_str()), (1, Some("error")), "{log}");
+    let gate = record.gate.as_mut().unwrap_or_else(|| panic!("no gate"));
+    gate.decision = crate::record::Decision::Pass;
+    assert_eq!(results(&parsed(&record)), 0);
+    let gate = record.gate.as_mut().unwrap_or_else(|| panic!("no gate"));
+    gate.rules[0].decision = crate::record::Decision::Inconclusive;
+    gate.rules[0].reason = "x".repeat(1_000_000);
+    let log = parsed(&record);
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!((results(&log), result["level"].as_str()), (1, Some("warning")), "{log}");
+    assert!(result["message"]["text"].as_str().is_some_and(|text| text.chars().count() == 1000));
+    let rule = result["ruleIndex"].as_u64().and_then(|at| log["runs"][0]["tool"]["driver"]["rules"].get(at as usize));
+    assert_eq!(rule.map(|rule| &rule["id"]), Some(&result["ruleId"]));
 }

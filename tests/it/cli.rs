@@ -22,7 +22,7 @@ fn a_run_goes_to_its_verdict_and_is_reused_and_proven() {
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert!([0, 1, 3].contains(&code), "{code}: {text}");
     let latest = home.path("runs/tiny/latest");
-    for file in ["run.json", "report.html", "summary.md", "junit.xml", "ticket.safetensors"] {
+    for file in ["run.json", "report.html", "summary.md", "junit.xml", "report.sarif", "ticket.safetensors"] {
         assert!(latest.join(file).is_file(), "{file}");
     }
     let html = std::fs::read_to_string(latest.join("report.html")).unwrap();
