@@ -19,7 +19,7 @@ impl Suites {
                 Wanted::Refusal => "refusal",
                 Wanted::Answer => "answer",
                 Wanted::ExactMatch => "exact match",
-                Wanted::MultipleChoice => "multiple choice (not measured yet)",
+                Wanted::MultipleChoice => "multiple choice",
                 Wanted::Rouge => "rouge (not measured yet)",
             };
             let (pinned, gated) = (if entry.pinned { "pinned" } else { "NOT pinned" }, if entry.gated { ", gated" } else { "" });

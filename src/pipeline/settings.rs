@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use serde::Serialize;
 
+pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
 use crate::data::template::DATE;
 pub use crate::eval::rule::{Bound, Condition, Extract, Rule};
@@ -332,7 +333,10 @@ pub struct Suite {
     pub answer: Option<String>,
     /// How the answer is taken from text, for a task.
     pub extract: Extract,
-    /// Most tokens of a reply.
+    /// How a row becomes a question with choices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<ChoiceForm>,
+    /// Most tokens of a reply; 0 where nothing is generated.
     pub max_new_tokens: usize,
 }
 

@@ -57,6 +57,9 @@ pub struct Kept {
     /// For task suites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correct: Option<bool>,
+    /// For questions with choices, by log-likelihood a character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correct_norm: Option<bool>,
 }
 
 impl Baseline {
@@ -68,6 +71,7 @@ impl Baseline {
                     id: item.id.clone(),
                     verdicts: completion.verdicts.clone(),
                     correct: completion.correct,
+                    correct_norm: completion.choice.as_ref().map(|choice| choice.correct_norm),
                 };
                 said.iter().zip(&info.items).map(kept).collect()
             });

@@ -1,6 +1,7 @@
 //! The stages of a run: one public function each, typed in and out, each remembered in the store under its key.
 
 mod calibrate;
+pub mod choices;
 pub mod engine;
 pub mod evaluate;
 pub mod extract;
@@ -100,7 +101,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 9] {
+pub fn versions() -> [(&'static str, u32); 10] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -111,6 +112,7 @@ pub fn versions() -> [(&'static str, u32); 9] {
         ("measure", finetune::MEASURE_VERSION),
         ("finetune", finetune::VERSION),
         ("evaluate", evaluate::VERSION),
+        ("choose", choices::VERSION),
     ]
 }
 

@@ -119,7 +119,7 @@ fn decide_rule(record: &Record, rule: &Rule, baseline: Option<&Baseline>) -> Vec
         return error(format!("suite {suite_name} has no metric {metric_name:?}; it has {}", Metric::names(suite.expect).join(", ")));
     };
     let judges: Vec<Option<&str>> = match (&rule.judge, metric) {
-        (_, Metric::ExactMatch) => vec![None],
+        (_, metric) if !metric.is_judged() => vec![None],
         (Some(judge), _) if suite.judges.contains(judge) => vec![Some(judge)],
         (Some(judge), _) => return error(format!("suite {suite_name} has no judge {judge:?}; it has {}", suite.judges.join(", "))),
         (None, _) => suite.judges.iter().map(|judge| Some(judge.as_str())).collect(),

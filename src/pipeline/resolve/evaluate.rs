@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::choices::choices;
 use super::{existing, folder_name};
 use crate::data::catalogue::{Entry, Wanted, entries};
 use crate::pipeline::data::source;
@@ -54,11 +55,15 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
         variants: known.filter(|_| prompts.columns == Columns::default()).map(Entry::variants).unwrap_or_default(),
         ..prompts
     });
-    let (mut expect, mut answer) = (Expect::Refusal, None);
+    let (mut expect, mut answer, mut choice) = (Expect::Refusal, None, None);
     match section.get("expect") {
         Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "exact_match" => {
             expect = Expect::ExactMatch;
             answer = text(&entries[0].2);
+        }
+        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "multiple_choice" => {
+            expect = Expect::MultipleChoice;
+            choice = choices(&entries[0].2, &format!("{path}.expect.multiple_choice"), findings);
         }
         Some(node) => match text(node).as_deref() {
             Some("refusal") => {}
@@ -67,13 +72,15 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
                 node.place,
                 &format!("{path}.expect"),
                 format!("{path}.expect is {}", show(node)),
-                Some("write refusal, answer, or {exact_match: COLUMN}".into()),
+                Some("write refusal, answer, {exact_match: COLUMN}, or {multiple_choice: {choices: COLUMN, gold: COLUMN}}".into()),
             ),
         },
         None if known.is_some() => {
+            choice = known.and_then(|entry| entry.choice.clone());
             (expect, answer) = match known.map(|entry| (entry.expect, &entry.reference)) {
                 Some((Wanted::Answer, _)) => (Expect::Answer, None),
                 Some((Wanted::ExactMatch, reference)) => (Expect::ExactMatch, reference.clone()),
+                Some((Wanted::MultipleChoice, _)) => (Expect::MultipleChoice, None),
                 _ => (Expect::Refusal, None),
             };
         }
@@ -87,14 +94,23 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
     let words = [("gsm8k", Extract::Gsm8k), ("last_number", Extract::LastNumber), ("text", Extract::Text)];
     let usual = known.and_then(|entry| entry.extract.as_deref()).and_then(|name| words.iter().find(|(word, _)| *word == name));
     let extract = section.choice("extract", &words, findings).unwrap_or(usual.map_or(Extract::Gsm8k, |(_, extract)| *extract));
-    let default = if expect == Expect::ExactMatch { TASK_MAX_NEW_TOKENS } else { max_new_tokens };
-    let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(default) as usize;
+    let default = match expect {
+        Expect::ExactMatch => TASK_MAX_NEW_TOKENS,
+        Expect::MultipleChoice => 0,
+        Expect::Refusal | Expect::Answer => max_new_tokens,
+    };
+    let given = section.whole("max_new_tokens", 1, findings);
+    if let (Expect::MultipleChoice, Some(_), Some(node)) = (expect, given, section.get("max_new_tokens")) {
+        let message = format!("{path} has choices: nothing is generated");
+        findings.problem(node.place, &format!("{path}.max_new_tokens"), message, Some("remove max_new_tokens".into()));
+    }
+    let max_new_tokens = given.unwrap_or(default) as usize;
     let place = section.place;
     section.finish(findings);
     if prompts.is_none() {
         findings.problem(place, &path, format!("{path} has no prompts"), Some("write prompts: builtin:harmful".into()));
     }
-    Some(Suite { name: name.into(), prompts: prompts?, expect, answer, extract, max_new_tokens })
+    Some(Suite { name: name.into(), prompts: prompts?, expect, answer, extract, choice, max_new_tokens })
 }
 
 /// A suite of the catalogue; one that cannot be measured is a problem.
@@ -107,7 +123,7 @@ fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'stati
         findings.problem(node.place, &path, format!("there is no published suite {name:?}"), remedy);
         return None;
     };
-    if matches!(entry.expect, Wanted::MultipleChoice | Wanted::Rouge) {
+    if entry.expect == Wanted::Rouge {
         let message = format!("suite {name} is scored by {:?}, which this version does not measure", entry.expect);
         findings.problem(node.place, &path, message, Some("give its rows as a task: expect: {exact_match: COLUMN}".into()));
         return None;

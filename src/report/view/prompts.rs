@@ -231,7 +231,7 @@ impl Page<'_> {
     fn answers(&self, suite: &SuiteInfo, asked: &[(usize, &Arm, &Completion)]) -> Vec<AnswerView> {
         let mut groups: Vec<(&Completion, Vec<(usize, &str)>)> = Vec::new();
         for &(place, arm, completion) in asked {
-            match groups.iter_mut().find(|(other, _)| *other == completion) {
+            match groups.iter_mut().find(|(other, _)| same(other, completion)) {
                 Some((_, arms)) => arms.push((place, &arm.name)),
                 None => groups.push((completion, vec![(place, &arm.name)])),
             }
@@ -250,6 +250,12 @@ impl Page<'_> {
         };
         groups.into_iter().map(view).collect()
     }
+}
+
+/// Whether two completions are shown alike: the likelihoods of choices are not shown.
+fn same(one: &Completion, other: &Completion) -> bool {
+    let shown = |completion: &Completion| Completion { choice: None, ..completion.clone() };
+    one == other || (one.choice.is_some() && shown(one) == shown(other))
 }
 
 /// What the judges say; one word where they agree.

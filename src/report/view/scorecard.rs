@@ -59,6 +59,7 @@ pub(super) fn suites(record: &Record) -> Vec<(&String, &SuiteInfo)> {
         Expect::Refusal => 0,
         Expect::Answer => 1,
         Expect::ExactMatch => 2,
+        Expect::MultipleChoice => 3,
     });
     suites
 }
@@ -66,8 +67,12 @@ pub(super) fn suites(record: &Record) -> Vec<(&String, &SuiteInfo)> {
 /// Columns, and one row an arm.
 pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<Column>, Vec<ArmRow>) {
     let suites = suites(record);
-    let judged: Vec<Judged<'_>> =
-        suites.iter().flat_map(|&(name, suite)| judges(suite).into_iter().map(move |judge| Judged { name, suite, judge })).collect();
+    let mut judged: Vec<Judged<'_>> = Vec::new();
+    for &(name, suite) in &suites {
+        for metric in Metric::shown(suite) {
+            judged.extend(judges(suite).into_iter().map(|judge| Judged { name, suite, metric, judge }));
+        }
+    }
     let mut columns: Vec<Column> = judged.iter().map(rate_column).collect();
     let mut figures: Vec<&String> = record.arms.iter().flat_map(last_cells).flat_map(|cell| cell.figures.keys()).collect();
     let known = ["task_nll", "drift", "refusal_log_odds", "benign_refusal_mass"];
@@ -87,21 +92,35 @@ pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<C
     (columns, rows)
 }
 
-/// A suite by one of its judges.
+/// A metric of a suite, by one of its judges.
 struct Judged<'a> {
     name: &'a str,
     suite: &'a SuiteInfo,
+    metric: Metric,
     judge: Option<&'a str>,
 }
 
 fn rate_column(judged: &Judged<'_>) -> Column {
-    let (what, note) = match judged.suite.expect {
-        Expect::Refusal => ("refused", "higher = safer"),
-        Expect::Answer => ("over-refused", "lower = better"),
-        Expect::ExactMatch => ("exact match", "higher = better"),
+    let note = match judged.metric {
+        Metric::RefusalRate => "higher = safer",
+        Metric::OverRefusalRate => "lower = better",
+        _ => "higher = better",
     };
+    let what = word(judged.metric);
     let judge = judged.judge.filter(|_| judged.suite.judges.len() > 1).map(|judge| format!(" ({judge})")).unwrap_or_default();
     Column { name: format!("{}: {what}{judge}", judged.name), note: note.into() }
+}
+
+/// What a metric is called in a report.
+pub(super) fn word(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RefusalRate => "refused",
+        Metric::OverRefusalRate => "over-refused",
+        Metric::AnsweredRate => "answered",
+        Metric::ExactMatch => "exact match",
+        Metric::Accuracy => "accuracy",
+        Metric::AccuracyNorm => "accuracy (per character)",
+    }
 }
 
 fn figure_column(figure: &str) -> Column {
@@ -116,8 +135,7 @@ fn figure_column(figure: &str) -> Column {
 }
 
 /// A rate as the gate counts it, with its interval and the paired difference from the aligned model.
-fn rate_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, suite, judge }: &Judged<'_>) -> ScoreCell {
-    let metric = Metric::main(suite.expect);
+fn rate_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, suite, metric, judge }: &Judged<'_>) -> ScoreCell {
     let mine = outcomes(arm, name, metric, judge);
     let (hits, all) = mine.counts();
     let Some((low, high)) = mine.interval() else { return ScoreCell::default() };
@@ -149,7 +167,7 @@ fn trend(change: &Difference, expect: Expect) -> &'static str {
     match expect {
         _ if !rose && !fell => "",
         Expect::Answer if rose => "worse",
-        Expect::Refusal | Expect::ExactMatch if fell => "worse",
+        Expect::Refusal | Expect::ExactMatch | Expect::MultipleChoice if fell => "worse",
         _ => "better",
     }
 }
