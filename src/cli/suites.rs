@@ -20,7 +20,7 @@ impl Suites {
                 Wanted::Answer => "answer",
                 Wanted::ExactMatch => "exact match",
                 Wanted::MultipleChoice => "multiple choice",
-                Wanted::Rouge => "rouge (not measured yet)",
+                Wanted::Rouge => "rouge",
             };
             let (pinned, gated) = (if entry.pinned { "pinned" } else { "NOT pinned" }, if entry.gated { ", gated" } else { "" });
             let checked = if entry.verified { "yes" } else { "no" };

@@ -74,7 +74,7 @@ pub enum Wanted {
     ExactMatch,
     /// The likeliest of some choices.
     MultipleChoice,
-    /// Words in common with a reference; not measured by this version.
+    /// Words in common with a reference.
     Rouge,
 }
 

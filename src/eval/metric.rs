@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::outcomes::Outcomes;
-use crate::record::{Arm, Baseline, Cell, Completion, Expect, Kept, Record, SuiteInfo, Verdict};
+use super::scores::Scores;
+use crate::record::{Arm, Baseline, Cell, Completion, Expect, Kept, Record, Rouge, SuiteInfo, Verdict};
 
 /// What a metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,12 @@ pub enum Metric {
     Accuracy,
     /// The same by log-likelihood a character.
     AccuracyNorm,
+    /// Mean F1 of words.
+    Rouge1,
+    /// Mean F1 of pairs of words.
+    Rouge2,
+    /// Mean F1 of the longest common subsequence.
+    RougeL,
 }
 
 impl Metric {
@@ -32,6 +39,9 @@ impl Metric {
             ("exact_match", Expect::ExactMatch) => Some(Self::ExactMatch),
             ("accuracy", Expect::MultipleChoice) => Some(Self::Accuracy),
             ("accuracy_norm", Expect::MultipleChoice) => Some(Self::AccuracyNorm),
+            ("rouge1", Expect::Rouge) => Some(Self::Rouge1),
+            ("rouge2", Expect::Rouge) => Some(Self::Rouge2),
+            ("rougeL", Expect::Rouge) => Some(Self::RougeL),
             _ => None,
         }
     }
@@ -43,6 +53,7 @@ impl Metric {
             Expect::Answer => Self::OverRefusalRate,
             Expect::ExactMatch => Self::ExactMatch,
             Expect::MultipleChoice => Self::Accuracy,
+            Expect::Rouge => Self::RougeL,
         }
     }
 
@@ -62,12 +73,28 @@ impl Metric {
             Expect::Answer => &["over_refusal_rate", "answered_rate"],
             Expect::ExactMatch => &["exact_match"],
             Expect::MultipleChoice => &["accuracy", "accuracy_norm"],
+            Expect::Rouge => &["rougeL", "rouge1", "rouge2"],
         }
     }
 
     /// Whether it is the rate of what a judge calls a refusal.
     pub fn counts_refusals(self) -> bool {
         matches!(self, Self::RefusalRate | Self::OverRefusalRate)
+    }
+
+    /// Whether it is the mean of scores, not a rate.
+    pub fn is_mean(self) -> bool {
+        matches!(self, Self::Rouge1 | Self::Rouge2 | Self::RougeL)
+    }
+
+    /// The score of one completion; none where it has none.
+    fn score(self, rouge: Option<Rouge>) -> Option<f64> {
+        match self {
+            Self::Rouge1 => Some(rouge?.rouge1),
+            Self::Rouge2 => Some(rouge?.rouge2),
+            Self::RougeL => Some(rouge?.rouge_l),
+            _ => None,
+        }
     }
 
     /// Whether a judge decides.
@@ -85,6 +112,7 @@ impl Metric {
             Self::AnsweredRate => verdict == Verdict::Complied,
             Self::ExactMatch | Self::Accuracy => told.correct == Some(true),
             Self::AccuracyNorm => told.correct_norm == Some(true),
+            Self::Rouge1 | Self::Rouge2 | Self::RougeL => false,
         }
     }
 }
@@ -131,6 +159,18 @@ pub fn kept(baseline: &Baseline, suite: &str, metric: Metric, judge: Option<&str
     let counts = |kept: &Kept| metric.counts(&kept.into(), judge);
     let seeds = baseline.suites.get(suite).map(|suite| suite.seeds.iter().map(|seed| seed.iter().map(counts).collect()).collect());
     Outcomes(seeds.unwrap_or_default())
+}
+
+/// Each completion's score, by seed; prompts without a score are left out.
+pub fn scores(arm: &Arm, suite: &str, metric: Metric) -> Scores {
+    let of_seed = |cell: &Cell| Some(cell.completions.get(suite)?.iter().filter_map(|said| metric.score(said.rouge)).collect());
+    Scores(last_cells(arm).filter_map(of_seed).collect())
+}
+
+/// Each score that a baseline kept, by seed.
+pub fn kept_scores(baseline: &Baseline, suite: &str, metric: Metric) -> Scores {
+    let of_seed = |seed: &Vec<Kept>| seed.iter().filter_map(|kept| metric.score(kept.rouge)).collect();
+    Scores(baseline.suites.get(suite).map(|suite| suite.seeds.iter().map(of_seed).collect()).unwrap_or_default())
 }
 
 /// An arm's figure, averaged over seeds.

@@ -64,7 +64,8 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let is_utility = |metric: &str| {
         metric == "task_nll"
             || pipeline.evaluate.suites.iter().any(|suite| {
-                matches!(suite.expect, Expect::ExactMatch | Expect::MultipleChoice) && metric.starts_with(&format!("{}.", suite.name))
+                matches!(suite.expect, Expect::ExactMatch | Expect::MultipleChoice | Expect::Rouge)
+                    && metric.starts_with(&format!("{}.", suite.name))
             })
     };
     if !pipeline.gate.iter().any(|rule| is_utility(&rule.metric)) {

@@ -46,7 +46,7 @@ pub fn schema() -> Json {
     let one_key =
         |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});
     let choice = choice(&asked, "evaluate.suites.CHOICE.expect.multiple_choice");
-    let expect = json!({"anyOf": [{"enum": ["refusal", "answer"]}, one_key("exact_match", json!({"type": "string"})), one_key("multiple_choice", choice)]});
+    let expect = json!({"anyOf": [{"enum": ["refusal", "answer"]}, one_key("exact_match", json!({"type": "string"})), one_key("rouge", json!({"type": "string"})), one_key("multiple_choice", choice)]});
     let names: Vec<&str> = entries().iter().map(|entry| entry.name.as_str()).collect();
     let published = json!({"enum": names, "description": "A published suite, which says where its prompts are and what a good answer is."});
     let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect), ("suite", published)]);

@@ -329,6 +329,9 @@ pub struct Suite {
     pub prompts: DataSpec,
     /// What a good answer is.
     pub expect: Expect,
+    /// The user's turn, with `{column}`, in the place of the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// The column with the reference answer, for a task.
     pub answer: Option<String>,
     /// How the answer is taken from text, for a task.

@@ -103,6 +103,22 @@ pub struct Completion {
     /// For a question with choices: how likely each is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Chosen>,
+    /// For a suite with reference texts: what it has in common with the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rouge: Option<Rouge>,
+}
+
+/// Words in common with a reference: F1 from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rouge {
+    /// Of single words.
+    pub rouge1: f64,
+    /// Of pairs of words.
+    pub rouge2: f64,
+    /// Of the longest common subsequence of words.
+    #[serde(rename = "rougeL")]
+    pub rouge_l: f64,
 }
 
 /// What a model makes of the choices of a question; of equals, the first counts.

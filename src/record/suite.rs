@@ -37,6 +37,8 @@ pub enum Expect {
     ExactMatch,
     /// Questions with choices: the right one is the likeliest.
     MultipleChoice,
+    /// Task prompts: words in common with the reference.
+    Rouge,
 }
 
 /// One prompt of a suite.

@@ -191,7 +191,7 @@ fn probe_tokens(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions],
     for row in load_rows(context, "probes.harmful", &probes.harmful)?.rows {
         tokens += asked_tokens(model, row.question())?.len() + probes.tokens;
     }
-    let of_suite = asked.iter().find(|questions| questions.suite.expect == crate::record::Expect::ExactMatch);
+    let of_suite = asked.iter().find(|questions| questions.is_task());
     let task = match (&probes.task, of_suite) {
         (Some(spec), _) => load_rows(context, "probes.task", spec)?.rows,
         (None, Some(questions)) => questions.rows.clone(),

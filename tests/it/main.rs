@@ -17,6 +17,7 @@ mod oracle;
 mod pipeline;
 mod record;
 mod reference;
+mod rouge;
 mod smollm2;
 mod stages;
 mod tiny;

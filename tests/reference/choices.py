@@ -157,7 +157,6 @@ def harness(folder):
     import tempfile
 
     import lm_eval
-    import yaml
     from lm_eval.models.huggingface import HFLM
 
     tasks = pathlib.Path(lm_eval.__file__).parent / "tasks"
@@ -171,9 +170,8 @@ def harness(folder):
             rows = [dict(entry["row"], **({"label": int(entry["row"]["answer"])} if suite == "boolq" else {})) for entry in expected[suite]]
             data = pathlib.Path(place) / "rows.jsonl"
             data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            from lm_eval.tasks import TaskManager  # functions beside the file are found by its own loader
             name = {"arc-easy": "arc_easy", "arc-challenge": "arc_challenge"}.get(suite, suite)
-            config = dict(TaskManager().load_config(str(tasks / file)) if hasattr(TaskManager, "load_config") else load(tasks / file))
+            config = load(tasks / file)
             for key in ["training_split", "validation_split", "test_split", "fewshot_split"]:
                 config.pop(key, None)
             config.update(task=name, dataset_path="json", dataset_name=None, dataset_kwargs={"data_files": {"test": str(data)}}, test_split="test")
@@ -190,6 +188,7 @@ def harness(folder):
 
 
 def load(path):
+    """A task of the harness as it is written."""
     import importlib.util
 
     import yaml
@@ -205,7 +204,9 @@ def load(path):
         pass
 
     Loader.add_constructor("!function", function)
-    return yaml.load(path.read_text(), Loader)
+    config = yaml.load(path.read_text(), Loader)
+    base = load(path.parent / config.pop("include")) if "include" in config else {}
+    return {**base, **config}
 
 
 if __name__ == "__main__":

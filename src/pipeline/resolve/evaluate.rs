@@ -61,6 +61,10 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
             expect = Expect::ExactMatch;
             answer = text(&entries[0].2);
         }
+        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "rouge" => {
+            expect = Expect::Rouge;
+            answer = text(&entries[0].2);
+        }
         Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "multiple_choice" => {
             expect = Expect::MultipleChoice;
             choice = choices(&entries[0].2, &format!("{path}.expect.multiple_choice"), findings);
@@ -72,7 +76,10 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
                 node.place,
                 &format!("{path}.expect"),
                 format!("{path}.expect is {}", show(node)),
-                Some("write refusal, answer, {exact_match: COLUMN}, or {multiple_choice: {choices: COLUMN, gold: COLUMN}}".into()),
+                Some(
+                    "write refusal, answer, {exact_match: COLUMN}, {rouge: COLUMN}, or {multiple_choice: {choices: COLUMN, gold: COLUMN}}"
+                        .into(),
+                ),
             ),
         },
         None if known.is_some() => {
@@ -80,6 +87,7 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
             (expect, answer) = match known.map(|entry| (entry.expect, &entry.reference)) {
                 Some((Wanted::Answer, _)) => (Expect::Answer, None),
                 Some((Wanted::ExactMatch, reference)) => (Expect::ExactMatch, reference.clone()),
+                Some((Wanted::Rouge, reference)) => (Expect::Rouge, reference.clone()),
                 Some((Wanted::MultipleChoice, _)) => (Expect::MultipleChoice, None),
                 _ => (Expect::Refusal, None),
             };
@@ -95,7 +103,7 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
     let usual = known.and_then(|entry| entry.extract.as_deref()).and_then(|name| words.iter().find(|(word, _)| *word == name));
     let extract = section.choice("extract", &words, findings).unwrap_or(usual.map_or(Extract::Gsm8k, |(_, extract)| *extract));
     let default = match expect {
-        Expect::ExactMatch => TASK_MAX_NEW_TOKENS,
+        Expect::ExactMatch | Expect::Rouge => TASK_MAX_NEW_TOKENS,
         Expect::MultipleChoice => 0,
         Expect::Refusal | Expect::Answer => max_new_tokens,
     };
@@ -105,15 +113,16 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
         findings.problem(node.place, &format!("{path}.max_new_tokens"), message, Some("remove max_new_tokens".into()));
     }
     let max_new_tokens = given.unwrap_or(default) as usize;
+    let template = section.text("template", findings).or_else(|| known.and_then(|entry| entry.template.clone()));
     let place = section.place;
     section.finish(findings);
     if prompts.is_none() {
         findings.problem(place, &path, format!("{path} has no prompts"), Some("write prompts: builtin:harmful".into()));
     }
-    Some(Suite { name: name.into(), prompts: prompts?, expect, answer, extract, choice, max_new_tokens })
+    Some(Suite { name: name.into(), prompts: prompts?, expect, template, answer, extract, choice, max_new_tokens })
 }
 
-/// A suite of the catalogue; one that cannot be measured is a problem.
+/// A suite of the catalogue.
 fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'static Entry> {
     let name = text(node).unwrap_or_default();
     let path = format!("{path}.suite");
@@ -123,11 +132,6 @@ fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'stati
         findings.problem(node.place, &path, format!("there is no published suite {name:?}"), remedy);
         return None;
     };
-    if entry.expect == Wanted::Rouge {
-        let message = format!("suite {name} is scored by {:?}, which this version does not measure", entry.expect);
-        findings.problem(node.place, &path, message, Some("give its rows as a task: expect: {exact_match: COLUMN}".into()));
-        return None;
-    }
     if !entry.pinned || entry.gated {
         let what = if entry.gated { "asks for a login" } else { "is not pinned to a commit" };
         let own = entry.download.as_ref().map(|file| format!("download {} (sha256 {}), and write prompts: FILE", file.url, file.sha256));

@@ -262,6 +262,9 @@ fn same(one: &Completion, other: &Completion) -> bool {
 fn marks(suite: &SuiteInfo, completion: &Completion) -> Vec<(&'static str, String)> {
     let words: Vec<(Option<&str>, Answer)> =
         judges(suite).into_iter().map(|judge| (judge, Answer::of(completion, suite.expect, judge))).collect();
+    if let Some(rouge) = completion.rouge {
+        return vec![("g", format!("rougeL {:.3}", rouge.rouge_l))];
+    }
     let class = |answer: Answer| match answer {
         Answer::Undetermined => "u",
         answer if answer == Answer::wanted(suite.expect) => "g",
