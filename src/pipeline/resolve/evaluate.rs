@@ -50,9 +50,11 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
     let mut section = Section::new(node, &path, findings);
     let known = section.get("suite").and_then(|node| published(node, &path, findings));
     let prompts = section.get("prompts").and_then(|node| source(node, &format!("{path}.prompts"), folder, findings));
+    let limit = section.whole("limit", 1, findings).map(|limit| limit as usize);
     let prompts = prompts.or_else(|| known.map(|entry| DataSpec::new(entry.hub.clone()))).map(|prompts| DataSpec {
         // Columns that the user names win over the catalogue's.
         variants: known.filter(|_| prompts.columns == Columns::default()).map(Entry::variants).unwrap_or_default(),
+        limit: prompts.limit.or(limit),
         ..prompts
     });
     let (mut expect, mut answer, mut choice) = (Expect::Refusal, None, None);
