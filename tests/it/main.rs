@@ -4,12 +4,14 @@
 mod bad_input;
 mod cli;
 mod data;
+mod endpoint;
 mod frozen;
 mod gate;
 mod gguf;
 mod gguf_file;
 mod hub;
 mod judge;
+mod llm;
 mod loopback;
 mod ops;
 mod oracle;

@@ -2,6 +2,7 @@
 
 mod lists;
 mod phrases;
+pub mod rubric;
 pub mod trained;
 
 use super::EvalError;
