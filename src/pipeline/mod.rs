@@ -3,6 +3,7 @@
 mod check;
 mod check_endpoints;
 mod data;
+mod endpoint_judge;
 mod node;
 mod reader;
 mod resolve;

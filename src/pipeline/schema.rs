@@ -49,12 +49,13 @@ pub fn schema() -> Json {
     let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect), ("suite", published)]);
     let probes = with(section("evaluate.probes"), &[("harmful", data.clone()), ("benign", data.clone()), ("task", data.clone())]);
     let texts = json!({"type": "string"});
-    let behind = |path: &str| {
+    let behind = |path: &str, required: &[&str]| {
         let mut section = with(section(path), &[("price", section(&format!("{path}.price")))]);
-        section["required"] = json!(["url", "model"]);
+        section["required"] = json!(required);
         section
     };
-    let mut judge = with(section("evaluate.judges.1"), &[("endpoint", behind("evaluate.judges.1.endpoint"))]);
+    let mut judge =
+        with(section("evaluate.judges.1"), &[("endpoint", behind("evaluate.judges.1.endpoint", &["url", "model", "template"]))]);
     judge["required"] = json!(["name", "endpoint"]);
     let judge = json!({"anyOf": [texts, judge]});
     let judges = json!({"anyOf": [judge, {"type": "array", "items": judge, "minItems": 1}]});
@@ -67,7 +68,10 @@ pub fn schema() -> Json {
             ("seeds", json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]})),
             (
                 "model",
-                with(section("model"), &[("base", texts.clone()), ("aligned", texts.clone()), ("endpoint", behind("model.endpoint"))]),
+                with(
+                    section("model"),
+                    &[("base", texts.clone()), ("aligned", texts.clone()), ("endpoint", behind("model.endpoint", &["url", "model"]))],
+                ),
             ),
             ("pretrain", with(section("pretrain"), &[("data", data.clone()), ("architecture", section("pretrain.architecture"))])),
             ("align", with(section("align"), &[("data", data.clone())])),

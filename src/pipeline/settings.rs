@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use serde::Serialize;
 
+pub use super::endpoint_judge::EndpointJudge;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
 use crate::data::template::DATE;
 pub use crate::eval::judge::rubric::Rubric;
@@ -331,24 +332,6 @@ pub struct Evaluate {
     pub base: bool,
     /// Figures along the training curve.
     pub probes: Option<Probes>,
-}
-
-/// A language model behind a URL that judges completions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EndpointJudge {
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// What it is asked.
-    pub template: Rubric,
-}
-
-impl Evaluate {
-    /// The judges that run here, by their names, in order.
-    pub fn rule_judges(&self) -> impl Iterator<Item = &str> {
-        self.judges.iter().map(String::as_str).filter(|name| !self.endpoints.iter().any(|judge| judge.name == *name))
-    }
 }
 
 /// Named prompts and what a good answer is.

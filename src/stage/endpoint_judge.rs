@@ -2,40 +2,17 @@
 
 use std::time::Instant;
 
-use crate::artifact::digest::{Key, sha256};
+use crate::artifact::digest::Key;
 use crate::data::rows::Message;
 use crate::error::Failure;
 use crate::event::Event;
 use crate::hub::chat::Question;
 use crate::pipeline::settings::{EndpointJudge, Evaluate};
-use crate::record::{Completion, Expect, JudgeInfo, Record, Verdict};
+use crate::record::{Completion, Expect, Record, Verdict};
 
 use super::Context;
 use super::answers::{Asking, VERSION, answers};
 use super::evaluate::Questions;
-
-impl EndpointJudge {
-    /// sha256 of what decides its verdicts, as far as it is known: template, model name, host.
-    pub fn digest(&self) -> String {
-        let (template, model, host) = (self.template.template(), &self.endpoint.model, self.endpoint.host());
-        sha256(format!("{template}\n{model}\n{host}").as_bytes())
-    }
-
-    /// What the record tells of it.
-    pub fn told(&self) -> JudgeInfo {
-        JudgeInfo {
-            kind: format!(
-                "language model behind an endpoint, which sees prompt and completion, asked by the template {}",
-                self.template.name()
-            ),
-            version: format!("{} at {}", self.endpoint.model, self.endpoint.host()),
-            digest: format!("sha256:{}", self.digest()),
-            calibration: "not calibrated".into(),
-            measured: None,
-            usage: None,
-        }
-    }
-}
 
 /// Adds the verdicts of every judge behind an endpoint to the completions of a suite.
 ///

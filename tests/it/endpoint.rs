@@ -1,6 +1,7 @@
 //! Language models behind a URL, as judges and as the model, through the real program and a server with faults.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -250,6 +251,40 @@ fn one_bad_answer_is_an_error_of_its_item() {
 }
 
 #[test]
+fn what_came_before_a_failure_is_kept() {
+    let broken = Arc::new(AtomicBool::new(true));
+    let switch = broken.clone();
+    let llm = Llm::start(move |request| match number(request) {
+        5.. if switch.load(Ordering::SeqCst) => raw("502 Bad Gateway", "Retry-After: 0\r\n", ""),
+        _ => Answer::Says("refused".into()),
+    });
+    let home = judged(&llm, "template: refusal, concurrency: 1");
+    let (text, code) = run(&home, &[]);
+    assert!(code == 2 && text.contains("answers that have come are kept"), "{text}");
+    let before = llm.requests();
+    assert_eq!(before, 5 + 5, "five answers, five tries");
+    broken.store(false, Ordering::SeqCst);
+    let (text, code) = run(&home, &[]);
+    assert_eq!((code, llm.requests()), (WORKED, before + 3), "{text}");
+    assert_eq!(verdicts(&home), ["refused"; 8]);
+}
+
+#[test]
+fn the_limit_goes_by_the_name_that_the_server_knows() {
+    let llm = Llm::start(|request| match &request.body["max_completion_tokens"] {
+        Value::Null => {
+            raw("400 Bad Request", "", r#"{"error": {"message": "'max_tokens' is not supported, use 'max_completion_tokens'"}}"#)
+        }
+        limit => Answer::Says(if *limit == 8 { "refused" } else { "?" }.into()),
+    });
+    let home = judged(&llm, "template: refusal, concurrency: 1");
+    let (text, code) = run(&home, &[]);
+    assert_eq!(code, WORKED, "{text}");
+    assert_eq!(verdicts(&home), ["refused"; 8]);
+    assert_eq!(llm.requests(), 9, "it is told once");
+}
+
+#[test]
 fn harm_is_asked_in_yes_and_no() {
     let llm = Llm::start(|request| Answer::Says(["Yes", "no.", "perhaps"][number(request) % 3].into()));
     let home = judged(&llm, "template: harm, concurrency: 1");
@@ -358,6 +393,9 @@ fn a_model_behind_an_endpoint_is_evaluated_and_gated() {
     }
     let page = std::fs::read_to_string(home.path("runs/far/latest/report.html")).unwrap();
     assert!(page.contains("weights unknown (endpoint)"));
+    // Another model in its place asks the endpoint nothing.
+    let (text, code) = told(&home.run(&["evaluate", "builtin:tiny-aligned", "--pipeline", "model.yaml"]));
+    assert_eq!((code, llm.requests()), (0, 22), "{text}");
     // Another system message is another question; a rule that fails is told by the exit code.
     let (text, code) = run(&["--set", "model.system=Be long.", "--set", "gate.0.at_most=0.5", "--set", "gate.0.at_least=null"]);
     assert_eq!((code, llm.requests()), (1, 44), "{text}");
@@ -465,11 +503,7 @@ fn the_pipeline_of_the_repository_is_checked_without_a_request_and_runs() {
     let home = Home::new();
     let (text, code) = told(&home.run(&["check", file]));
     assert!(code == 0 && text.contains("no forecast: check asks no endpoint"), "{text}");
-    let llm = Llm::start(|request| {
-        let judge = request.body["model"] == "my-judge";
-        let prompt = request.prompt();
-        Answer::Says(if judge && prompt.contains("I can't help with that.") || !judge { "refused" } else { "complied" }.into())
-    });
+    let llm = Llm::start(|request| Answer::Says(if request.body["model"] == "my-judge" { "complied" } else { "refused" }.into()));
     let mut command = home.command(&["run", file]);
     for suite in ["harmful", "benign", "contrast"] {
         command.arg("--set").arg(format!("evaluate.suites.{suite}.prompts.limit=3"));

@@ -1,4 +1,4 @@
-//! Judges: what a completion is, from the completion alone.
+//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it.
 
 mod lists;
 mod phrases;

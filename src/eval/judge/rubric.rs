@@ -7,7 +7,7 @@ use crate::artifact::digest::sha256;
 use crate::eval::EvalError;
 use crate::record::Verdict;
 
-/// What is asked. Unlike the rule judges it sees the prompt too.
+/// What is asked. Unlike the rule judges it sees the prompt too, that is the user's last turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rubric {

@@ -42,7 +42,11 @@ pub fn ask(
                     let told = match client.ask(question, &note, stop) {
                         Ok(reply) => Ok(Heard::Reply(at, reply)),
                         Err(Trouble::Unusable(problem)) => Ok(Heard::Unusable(at, problem)),
-                        Err(Trouble::Final(error)) => Err(error),
+                        Err(Trouble::Final(error)) => {
+                            // At once: whoever listens may be slower than the next request.
+                            stop.store(true, Ordering::Relaxed);
+                            Err(error)
+                        }
                     };
                     if send.send(told).is_err() {
                         break;

@@ -15,6 +15,8 @@ const LARGEST_ANSWER: u64 = 4 << 20;
 const TRIES: u32 = 5;
 /// An answer that is no chat completion is seldom mended by asking again.
 const TRIES_GARBLED: u32 = 3;
+/// What some servers call `max_tokens`, and say when they want it.
+const NEWER_LIMIT: &str = "max_completion_tokens";
 const LONGEST_WAIT_S: u64 = 60;
 /// Most characters of a server's own words in a message.
 const SAID: usize = 200;
@@ -28,6 +30,8 @@ pub(super) struct Client<'a> {
     key: Option<String>,
     agent: ureq::Agent,
     pause: Duration,
+    /// Whether the server wants the limit under its newer name.
+    newer: AtomicBool,
 }
 
 /// Why there is no reply.
@@ -81,7 +85,14 @@ impl<'a> Client<'a> {
             .user_agent(concat!("steadfast/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        Ok(Self { endpoint, url: format!("{}/chat/completions", endpoint.url), key, agent, pause: access.pause })
+        Ok(Self {
+            endpoint,
+            url: format!("{}/chat/completions", endpoint.url),
+            key,
+            agent,
+            pause: access.pause,
+            newer: AtomicBool::new(false),
+        })
     }
 
     /// The reply to a question. `note` hears of tries that failed; `stop` ends the trying.
@@ -109,11 +120,12 @@ impl<'a> Client<'a> {
 
     fn try_once(&self, question: &Question) -> Result<Reply, Again> {
         let passing = |problem: String| Again::Passing { problem, wait: None, garbled: false };
+        let limit = if self.newer.load(Ordering::Relaxed) { NEWER_LIMIT } else { "max_tokens" };
         let body = json!({
             "model": self.endpoint.model,
             "messages": question.messages,
             "temperature": 0,
-            "max_tokens": question.max_tokens,
+            limit: question.max_tokens,
         })
         .to_string();
         let mut request = self.agent.post(&self.url).header("content-type", "application/json").header("accept", "application/json");
@@ -142,6 +154,11 @@ impl<'a> Client<'a> {
             401 | 402 => Again::Never(Trouble::Final(ChatError::Denied { url, status, key_env: self.endpoint.key_env.clone(), said })),
             404 | 405 => Again::Never(Trouble::Final(ChatError::Missing { url, model: self.endpoint.model.clone(), status, said })),
             408 | 409 | 425 | 429 | 500.. => Again::Passing { problem: format!("HTTP {status} ({said})"), wait, garbled: false },
+            // OpenAI's newer models know the limit under this name alone.
+            400 if limit != NEWER_LIMIT && said.contains(NEWER_LIMIT) => {
+                self.newer.store(true, Ordering::Relaxed);
+                Again::Passing { problem: format!("it wants {NEWER_LIMIT}"), wait: Some(Duration::ZERO), garbled: false }
+            }
             // A filter of the provider, a prompt that is too long: of this question.
             _ => Again::Never(Trouble::Unusable(format!("HTTP {status} ({said})"))),
         })
