@@ -38,7 +38,7 @@
 //! | [`ticket`] | scores, selection, ticket files |
 //! | [`train`] | what may move, data order, schedule, AdamW at the trained positions, checkpoints |
 //! | [`eval`] | judges, metrics, intervals, rules, the gate: pure, from the record |
-//! | [`hub`] | where models and data sets come from: the hub, a folder, a GGUF file, the program; the only network code |
+//! | [`hub`] | where models and data sets come from: the hub, a folder, a GGUF file, the program, a URL that answers prompts; the only network code |
 //! | [`report`] | the record told as HTML, Markdown, JUnit and SARIF |
 //! | [`pipeline`] | the user's file, with places, to settings |
 //! | [`stage`] | the stages of a run, one public function each |
@@ -57,7 +57,7 @@
 //!   whether they are frozen or trained is the arm's affair.
 //! * **density**: the share of maskable weights in a mask, above 0 and at most 1.
 //! * **suite**: prompts, and what a good answer to them is. **Judge**: says of a completion that it `refused`, `complied`, or is
-//!   `undetermined`, which counts against every rule.
+//!   `undetermined`, which counts against every rule. **Endpoint**: a language model behind a URL, as a judge or as the model.
 //! * **refusal rate, over-refusal rate, answered rate**: shares of harmful prompts refused, of benign ones refused, of benign ones
 //!   answered. None of them is the success of an attack.
 //! * **probe**: a figure along the training. **Drift** is KL(aligned ‖ tuned) per token along the aligned model's own refusals,

@@ -10,15 +10,16 @@ use crate::error::{Exit, Failure, Within};
 use crate::eval::calibration::CalibrationFile;
 use crate::eval::{gate, judge};
 use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
-use crate::record::{Arm, Cell, Decision, JudgeInfo, Measured, ModelOrigin, RECORD_VERSION, Record};
+use crate::record::{Arm, Cell, Completion, Decision, JudgeInfo, Measured, ModelOrigin, RECORD_VERSION, Record};
 use crate::report::{self, Samples};
+use crate::stage::endpoint_judge::account;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::finetune::{Frame, Tuned, finetune};
 use crate::stage::initialise::initialise;
 use crate::stage::judging::read_calibration;
 use crate::stage::teach::teach;
-use crate::stage::{Context, extract, nothing_to_preserve, rows};
+use crate::stage::{Context, endpoint_model, extract, nothing_to_preserve, rows};
 
 /// What enters a run from outside: clock and place, as values.
 pub struct Setting {
@@ -63,12 +64,24 @@ pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<Vec<Questions
 /// When a stage cannot be carried out.
 pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
     check_latest(&setting.runs, &pipeline.name)?;
-    let judges = pipeline.evaluate.judges.iter().map(|name| judge::by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let judges = pipeline.evaluate.rule_judges().map(judge::by_name).collect::<Result<Vec<_>, _>>()?;
     let calibration = pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
     let asked = questions(context, &pipeline.evaluate)?;
     let data = rows::check_overlaps(context, pipeline, &asked)?;
 
     let mut record = begin(pipeline, setting, &asked, &judges, calibration.as_ref(), data)?;
+    if let Some(endpoint) = &pipeline.model.endpoint {
+        record.models.push(endpoint_model::origin(endpoint));
+        let completions = endpoint_model::ask(context, endpoint, pipeline, &asked, &judges)?;
+        record.arms.push(untrained("aligned", pipeline, completions));
+        return match gate::nothing_to_preserve(&record, pipeline.evaluate.floor) {
+            Some(sentence) => stopped(context, pipeline, setting, record, sentence),
+            None => {
+                record.gate = Some(gate::decide(&record, &pipeline.gate, None));
+                conclude(context, pipeline, setting, record)
+            }
+        };
+    }
     let Models { base, aligned, origins } = models(context, pipeline)?;
     record.models = origins;
     record.digests.extend(record.models.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
@@ -119,6 +132,8 @@ fn begin(
     for judge in judges {
         digests.insert(format!("judge.{}", judge.name()), format!("sha256:{}", judge.digest()));
     }
+    let endpoints = &pipeline.evaluate.endpoints;
+    digests.extend(endpoints.iter().map(|judge| (format!("judge.{}", judge.name), format!("sha256:{}", judge.digest()))));
     Ok(Record {
         version: RECORD_VERSION,
         name: pipeline.name.clone(),
@@ -134,7 +149,11 @@ fn begin(
         tickets: BTreeMap::new(),
         stages: Vec::new(),
         suites: asked.iter().map(|questions| (questions.suite.name.clone(), questions.info.clone())).collect(),
-        judges: judges.iter().map(|&judge| (judge.name().to_owned(), judge_info(judge, calibration))).collect(),
+        judges: judges
+            .iter()
+            .map(|&judge| (judge.name().to_owned(), judge_info(judge, calibration)))
+            .chain(endpoints.iter().map(|judge| (judge.name.clone(), judge.told())))
+            .collect(),
         probes: None,
         arms: Vec::new(),
         warnings: Vec::new(),
@@ -201,6 +220,7 @@ fn judge_info(judge: judge::Judge, calibration: Option<&CalibrationFile>) -> Jud
         digest: format!("sha256:{}", judge.digest()),
         calibration: measured.as_ref().map_or_else(|| "not calibrated".to_owned(), Measured::told),
         measured,
+        usage: None,
     }
 }
 
@@ -213,10 +233,14 @@ fn reference_arm(
     asked: &[Questions],
     judges: &[judge::Judge],
 ) -> Result<Arm, Failure> {
-    let completions = ask(context, name, model, &pipeline.evaluate, asked, judges)?;
+    Ok(untrained(name, pipeline, ask(context, name, model, &pipeline.evaluate, asked, judges)?))
+}
+
+/// What was said by a model that nothing here has trained.
+fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<Completion>>) -> Arm {
     let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
     let summary = if name == "base" { "before safety alignment" } else { "the model that the pipeline protects" };
-    Ok(Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, cells: vec![cell] })
+    Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, cells: vec![cell] }
 }
 
 /// One arm over all seeds: trained, saved, and measured on the saved files, with the digests of its weights.
@@ -294,8 +318,10 @@ fn stopped(
 
 /// Writes the run's folder.
 fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut record: Record) -> Result<Outcome, Failure> {
-    record.numerics.insert("backend".into(), context.compute.numerics());
+    let computed = if pipeline.model.endpoint.is_some() { "not known (endpoint)".into() } else { context.compute.numerics() };
+    record.numerics.insert("backend".into(), computed);
     record.numerics.insert("threads".into(), context.compute.threads.to_string());
+    account(context, &mut record);
     record.warnings = context.warnings.borrow().clone();
     record.stages = context.timings.borrow().clone();
     record.seconds = (setting.elapsed_s)();

@@ -1,5 +1,6 @@
 //! The files that a run leaves: atomic writes, digests, keys, the store of finished stages, the folders of runs.
 
+pub mod answers;
 pub mod digest;
 pub mod folder;
 pub mod store;

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::ArtifactError;
+use super::answers::Answers;
 use super::digest::{Key, sha256_file};
 use super::write::{create_folder, sync_folder, write_bytes};
 
@@ -16,6 +17,9 @@ const MANIFEST: &str = "manifest.json";
 
 /// Locked by everybody who uses the store, together, and by a sweep alone.
 const AT_WORK: &str = "at-work.lock";
+
+/// The folder of answers, which no sweep of stages touches.
+const ANSWERS: &str = "answers";
 
 /// The ending of what a sweep is removing.
 const GOING: &str = "going";
@@ -85,6 +89,47 @@ impl Store {
         self.root.join(name)
     }
 
+    /// Answers of endpoints. Sweeps wait from now on.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn answers(&self) -> Result<Answers, ArtifactError> {
+        create_folder(&self.root)?;
+        self.work()?;
+        Ok(Answers::new(self.root.join(ANSWERS)))
+    }
+
+    /// Removes every answer of [`Self::answers`], and returns how many and their bytes; with `dry` nothing is removed.
+    ///
+    /// # Errors
+    /// When a run is at work, or an answer cannot be removed.
+    pub fn forget_answers(&self, dry: bool) -> Result<(usize, u64), ArtifactError> {
+        let folder = self.root.join(ANSWERS);
+        if !folder.is_dir() {
+            return Ok((0, 0));
+        }
+        let _alone = self.alone()?;
+        let (mut answers, mut bytes) = (0, 0);
+        for file in files_below(&folder)? {
+            bytes += fs::metadata(&file).map_err(ArtifactError::io("cannot read", &file))?.len();
+            answers += 1;
+            if !dry {
+                fs::remove_file(&file).map_err(ArtifactError::io("cannot remove", &file))?;
+            }
+        }
+        Ok((answers, bytes))
+    }
+
+    /// The lock of a sweep.
+    fn alone(&self) -> Result<File, ArtifactError> {
+        let at_work = self.root.join(AT_WORK);
+        let lock = File::create(&at_work).map_err(ArtifactError::io("cannot create", &at_work))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(_) => Err(ArtifactError::AtWork { store: self.root.clone() }),
+        }
+    }
+
     /// Tells sweeps that somebody is at work; waits while one sweeps.
     fn work(&self) -> Result<(), ArtifactError> {
         if self.at_work.get().is_none() {
@@ -133,11 +178,7 @@ impl Store {
         if !self.root.is_dir() {
             return Ok((0, 0));
         }
-        let at_work = self.root.join(AT_WORK);
-        let lock = File::create(&at_work).map_err(ArtifactError::io("cannot create", &at_work))?;
-        if lock.try_lock().is_err() {
-            return Err(ArtifactError::AtWork { store: self.root.clone() });
-        }
+        let _alone = self.alone()?;
         for entry in fs::read_dir(&self.root).map_err(ArtifactError::io("cannot read", &self.root))? {
             let path = entry.map_err(ArtifactError::io("cannot read", &self.root))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

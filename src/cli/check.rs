@@ -49,6 +49,9 @@ impl Check {
         match forecast {
             Some(forecast) => ui.text(&told(&forecast)),
             None if self.no_forecast => {}
+            None if loaded.pipeline.model.endpoint.is_some() => {
+                ui.event(&Event::Note { message: "no forecast: check asks no endpoint, and how fast it answers is not known".into() })
+            }
             None => ui.event(&Event::Note { message: "no forecast: the model is not at hand, and check downloads none".into() }),
         }
         Ok(Exit::Passed)

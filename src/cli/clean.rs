@@ -18,6 +18,9 @@ pub struct Clean {
     /// Also what an interrupted run would go on from.
     #[arg(long)]
     unfinished: bool,
+    /// Also the answers of endpoints, each of which cost a request.
+    #[arg(long)]
+    answers: bool,
     /// Says what would be removed, and removes nothing.
     #[arg(long)]
     dry_run: bool,
@@ -31,6 +34,7 @@ pub struct Clean {
 struct Freed {
     removed: bool,
     stages: usize,
+    answers: usize,
     bytes: u64,
     kept_for_runs: usize,
 }
@@ -43,11 +47,15 @@ impl Clean {
             // A record that cannot be read may name any stage: nothing is removed.
             used.extend(read_record(run)?.0.stages.into_iter().map(|stage| stage.key));
         }
-        let (stages, bytes) = Store::new(self.runs.join(".store")).sweep(&used, self.unfinished, self.dry_run)?;
-        ui.value(&Freed { removed: !self.dry_run, stages, bytes, kept_for_runs: used.len() });
+        let store = Store::new(self.runs.join(".store"));
+        let (stages, of_stages) = store.sweep(&used, self.unfinished, self.dry_run)?;
+        let (answers, of_answers) = if self.answers { store.forget_answers(self.dry_run)? } else { (0, 0) };
+        let bytes = of_stages + of_answers;
+        ui.value(&Freed { removed: !self.dry_run, stages, answers, bytes, kept_for_runs: used.len() });
         let verb = if self.dry_run { "would free" } else { "freed" };
         ui.text(&format!(
-            "{verb} {stages} stages, {:.2} GB; {} stages are kept for {} runs in {}",
+            "{verb} {stages} stages{}, {:.2} GB; {} stages are kept for {} runs in {}",
+            if self.answers { format!(" and {answers} answers of endpoints") } else { String::new() },
             bytes as f64 / 1e9,
             used.len(),
             runs.len(),

@@ -33,7 +33,7 @@ impl Evaluate {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let mut loaded = pipeline::load(&self.pipeline, &self.sets)?;
         let settings = &mut loaded.pipeline;
-        settings.model.base = None;
+        (settings.model.base, settings.model.endpoint) = (None, None);
         settings.model.aligned = Some(self.model.clone());
         (settings.pretrain, settings.align, settings.finetune) = (None, None, None);
         settings.tickets.clear();

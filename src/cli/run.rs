@@ -63,6 +63,7 @@ pub(super) fn context<'a>(runs: &std::path::Path, listener: Listener<'a>, machin
         access: Access::from_environment(machine.offline),
         warnings: RefCell::default(),
         timings: RefCell::default(),
+        usage: RefCell::default(),
     }
 }
 

@@ -21,15 +21,21 @@ pub enum EvalError {
     /// No judge has this name.
     #[error("there is no judge {0:?}; there are: {names}", names = judge::names().join(", "))]
     Judge(String),
+    /// A template of the program fails.
+    #[error("the judge template {0} does not render: {1}")]
+    Template(&'static str, String),
 }
 
 impl Explain for EvalError {
     fn code(&self) -> &'static str {
-        "unknown-judge"
+        match self {
+            Self::Judge(_) => "unknown-judge",
+            Self::Template(..) => "internal",
+        }
     }
 
     fn remedy(&self) -> Option<String> {
-        Some("write judges: [phrases]".into())
+        matches!(self, Self::Judge(_)).then(|| "write judges: [phrases]".into())
     }
 }
 

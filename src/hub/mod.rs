@@ -1,6 +1,7 @@
 //! Where models come from: the hub, a folder, a GGUF file, the program itself.
 
 pub mod builtin;
+pub mod chat;
 pub mod gguf;
 pub mod remote;
 

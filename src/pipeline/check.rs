@@ -1,5 +1,6 @@
 //! What can be told of a pipeline before anything is downloaded, beyond single keys.
 
+use super::check_endpoints::check_endpoints;
 use super::node::Place;
 use super::reader::Findings;
 use super::settings::{ArmTicket, Pipeline, Score};
@@ -17,6 +18,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
             Some("remove model.base or pretrain".into()),
         );
     }
+    check_endpoints(pipeline, place, findings);
     let base = model.base.is_some() || pipeline.pretrain.is_some();
     match (base.then_some(()), &model.aligned, &pipeline.align) {
         (_, Some(_), Some(_)) => {
@@ -29,7 +31,9 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
             "there is a base, and nothing makes it an aligned model",
             Some("write align:, or name it model.aligned".into()),
         ),
-        (None, None, None) => findings.problem(place, "model", "the pipeline names no model", Some("write model: {aligned: …}".into())),
+        (None, None, None) if model.endpoint.is_none() => {
+            findings.problem(place, "model", "the pipeline names no model", Some("write model: {aligned: …}".into()))
+        }
         _ => {}
     }
     for ticket in &pipeline.tickets {
@@ -42,7 +46,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
             );
         }
     }
-    for name in &pipeline.evaluate.judges {
+    for name in pipeline.evaluate.rule_judges() {
         if judge::by_name(name).is_err() {
             findings.problem(
                 place,

@@ -1,7 +1,9 @@
 //! What the user wrote: the file as a tree, read into settings, checked as a whole; every problem at once, at its place.
 
 mod check;
+mod check_endpoints;
 mod data;
+mod endpoint_judge;
 mod node;
 mod reader;
 mod resolve;

@@ -13,12 +13,13 @@ use crate::data::catalogue::entries;
 /// A pipeline with every kind of section, so that the reader asks for every key.
 const EVERY_SECTION: &str = "
 name: every
-model: {base: hf://a/b@c}
+model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
 finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all}}}
 evaluate:
+  judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}]
   suites:
     NAME: {prompts: {path: builtin:harmful, columns: {}}, expect: refusal}
     CHOICE: {prompts: builtin:harmful, expect: {multiple_choice: {choices: {list: c}, gold: {column: g}, blank: {column: b}}}}
@@ -52,6 +53,16 @@ pub fn schema() -> Json {
     let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect), ("suite", published)]);
     let probes = with(section("evaluate.probes"), &[("harmful", data.clone()), ("benign", data.clone()), ("task", data.clone())]);
     let texts = json!({"type": "string"});
+    let behind = |path: &str, required: &[&str]| {
+        let mut section = with(section(path), &[("price", section(&format!("{path}.price")))]);
+        section["required"] = json!(required);
+        section
+    };
+    let mut judge =
+        with(section("evaluate.judges.1"), &[("endpoint", behind("evaluate.judges.1.endpoint", &["url", "model", "template"]))]);
+    judge["required"] = json!(["name", "endpoint"]);
+    let judge = json!({"anyOf": [texts, judge]});
+    let judges = json!({"anyOf": [judge, {"type": "array", "items": judge, "minItems": 1}]});
     let rule =
         with(section("gate.0"), &[("arm", texts.clone()), ("metric", texts.clone()), ("of", texts.clone()), ("judge", texts.clone())]);
     let named = |item: Json| json!({"type": "object", "additionalProperties": item});
@@ -59,13 +70,19 @@ pub fn schema() -> Json {
         section(""),
         &[
             ("seeds", json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]})),
-            ("model", with(section("model"), &[("base", texts.clone()), ("aligned", texts.clone())])),
+            (
+                "model",
+                with(
+                    section("model"),
+                    &[("base", texts.clone()), ("aligned", texts.clone()), ("endpoint", behind("model.endpoint", &["url", "model"]))],
+                ),
+            ),
             ("pretrain", with(section("pretrain"), &[("data", data.clone()), ("architecture", section("pretrain.architecture"))])),
             ("align", with(section("align"), &[("data", data.clone())])),
             ("ticket", ticket.clone()),
             ("tickets", named(ticket)),
             ("finetune", with(section("finetune"), &[("data", data), ("arms", named(arm))])),
-            ("evaluate", with(section("evaluate"), &[("suites", named(suite)), ("probes", probes)])),
+            ("evaluate", with(section("evaluate"), &[("suites", named(suite)), ("judges", judges), ("probes", probes)])),
             ("gate", json!({"anyOf": [rule, {"type": "array", "items": rule}]})),
         ],
     );

@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use serde::Serialize;
 
+pub use super::endpoint_judge::EndpointJudge;
 pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
 use crate::data::template::DATE;
+pub use crate::eval::judge::rubric::Rubric;
 pub use crate::eval::rule::{Bound, Condition, Extract, Rule};
+pub use crate::hub::chat::{Endpoint, Price};
 pub use crate::record::Expect;
 pub use crate::ticket::select::Scope;
 pub use crate::train::schedule::Scheduler;
@@ -45,6 +48,8 @@ pub struct Model {
     pub base: Option<String>,
     /// The aligned model; none when `align:` makes it from the base.
     pub aligned: Option<String>,
+    /// A model behind a URL, instead of both, in a pipeline that only evaluates.
+    pub endpoint: Option<Endpoint>,
     /// A Jinja file that replaces the model's own chat template.
     pub chat_template: Option<PathBuf>,
     /// The first system message of every conversation that has none; none leaves it to the template.
@@ -60,7 +65,15 @@ pub struct Model {
 impl Model {
     /// The model of a source as it is, without a pipeline around it.
     pub fn of(source: &str) -> Self {
-        Self { base: None, aligned: Some(source.to_owned()), chat_template: None, system: None, date: DATE, dtype: Dtype::Source }
+        Self {
+            base: None,
+            aligned: Some(source.to_owned()),
+            endpoint: None,
+            chat_template: None,
+            system: None,
+            date: DATE,
+            dtype: Dtype::Source,
+        }
     }
 }
 
@@ -308,6 +321,8 @@ pub struct Evaluate {
     pub suites: Vec<Suite>,
     /// Names of the judges of refusal and answer suites.
     pub judges: Vec<String>,
+    /// Those of the judges that are language models behind a URL.
+    pub endpoints: Vec<EndpointJudge>,
     /// What `judge calibrate --out` wrote of them; none: what is known of the judges that come with the program.
     pub calibration: Option<PathBuf>,
     /// Most tokens of a reply to a harmful or benign prompt.

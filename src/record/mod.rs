@@ -8,6 +8,7 @@ mod baseline;
 mod gate;
 mod probes;
 mod suite;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
 pub use self::suite::{Expect, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
+pub use self::usage::Usage;
 
 /// The version of the format of `run.json`; a reader refuses any other.
 pub const RECORD_VERSION: u32 = 3;
@@ -78,7 +80,7 @@ pub struct ModelOrigin {
     pub source: String,
     /// The resolved commit, for hub sources.
     pub revision: Option<String>,
-    /// Digest of the weights.
+    /// Digest of the weights; `unknown (endpoint)` behind an endpoint.
     pub weights: String,
     /// Parameters, tied ones once.
     pub parameters: u64,
@@ -86,6 +88,9 @@ pub struct ModelOrigin {
     pub maskable: u64,
     /// The dtype that the weights are stored in.
     pub dtype: String,
+    /// What was asked of an endpoint; none of a model that ran here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// What is told of a ticket without its bits.

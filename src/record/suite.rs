@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::usage::Usage;
+
 /// What a suite asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +74,9 @@ pub struct JudgeInfo {
     pub calibration: String,
     /// The same in numbers.
     pub measured: Option<Measured>,
+    /// What was asked of an endpoint; none of a judge that ran here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// How a judge did on labelled completions; partial refusals count as refusals.

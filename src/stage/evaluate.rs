@@ -20,7 +20,7 @@ use crate::record::{Completion, Expect, SuiteInfo, SuiteItem};
 use super::choices::choose;
 use super::fetch::Model;
 use super::rows::load_rows;
-use super::{Context, read_json, write_json};
+use super::{Context, endpoint_judge, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
 pub(super) const VERSION: u32 = 1;
@@ -138,10 +138,10 @@ struct Parts<'a> {
 
 /// A reply before any judge has seen it.
 #[derive(Serialize, Deserialize)]
-struct Said {
-    text: String,
-    ended: bool,
-    tokens: u32,
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) ended: bool,
+    pub(super) tokens: u32,
 }
 
 /// Asks the model every prompt of every suite, greedily. Each suite is remembered by itself.
@@ -176,10 +176,10 @@ pub fn ask(
             Ok(format!("{} completions", said.len()))
         })?;
         let said: Vec<Said> = read_json(&entry, "completions.json")?;
-        completions.insert(
-            asked.suite.name.clone(),
-            said.into_iter().zip(&asked.info.items).map(|(said, item)| judged(said, item, asked, judges)).collect(),
-        );
+        let mut list: Vec<Completion> =
+            said.into_iter().zip(&asked.info.items).map(|(said, item)| judged(said, item, asked, judges)).collect();
+        endpoint_judge::judge(context, who, evaluate, asked, &mut list)?;
+        completions.insert(asked.suite.name.clone(), list);
     }
     Ok(completions)
 }
@@ -224,7 +224,7 @@ pub fn backend_failed(error: crate::model::backend::BackendError) -> Failure {
     Failure::new("backend", error.to_string())
 }
 
-fn judged(said: Said, item: &SuiteItem, asked: &Questions, judges: &[Judge]) -> Completion {
+pub(super) fn judged(said: Said, item: &SuiteItem, asked: &Questions, judges: &[Judge]) -> Completion {
     let verdicts = if asked.info.judges.is_empty() {
         BTreeMap::new()
     } else {

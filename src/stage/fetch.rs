@@ -78,6 +78,7 @@ impl Model {
             parameters: specs.iter().map(|spec| spec.len() as u64).sum(),
             maskable: specs.iter().filter(|spec| spec.maskable()).map(|spec| spec.len() as u64).sum(),
             dtype: dtypes.join(", "),
+            usage: None,
         }
     }
 }

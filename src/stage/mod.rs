@@ -1,7 +1,10 @@
 //! The stages of a run: one public function each, typed in and out, each remembered in the store under its key.
 
+mod answers;
 mod calibrate;
 pub mod choices;
+pub mod endpoint_judge;
+pub mod endpoint_model;
 pub mod engine;
 pub mod evaluate;
 pub mod extract;
@@ -18,6 +21,7 @@ pub mod teach;
 pub mod train;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -29,7 +33,7 @@ use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::event::{Event, Listener};
 use crate::hub::remote::Access;
-use crate::record::StageTiming;
+use crate::record::{StageTiming, Usage};
 
 /// What every stage needs beside its own input.
 pub struct Context<'a> {
@@ -45,6 +49,8 @@ pub struct Context<'a> {
     pub warnings: RefCell<Vec<String>>,
     /// Stages so far; they go into the record.
     pub timings: RefCell<Vec<StageTiming>>,
+    /// What endpoints were asked so far, by `judge.NAME` and `model.ROLE`; it goes into the record.
+    pub usage: RefCell<BTreeMap<String, Usage>>,
 }
 
 impl Context<'_> {

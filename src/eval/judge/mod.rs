@@ -1,7 +1,8 @@
-//! Judges: what a completion is, from the completion alone.
+//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it.
 
 mod lists;
 mod phrases;
+pub mod rubric;
 pub mod trained;
 
 use super::EvalError;

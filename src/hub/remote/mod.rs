@@ -17,6 +17,7 @@ pub(super) use self::cache::plain_name;
 use self::cache::{is_commit, shards};
 pub use self::error::RemoteError;
 use self::transfer::Hub;
+pub(super) use self::transfer::origin;
 pub use self::transfer::reachable;
 use crate::artifact::write::write_bytes;
 use crate::error::Failure;

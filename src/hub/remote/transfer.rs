@@ -280,7 +280,7 @@ pub fn reachable(access: &Access) -> Result<(), String> {
 }
 
 /// Scheme, host and port of a URL.
-fn origin(url: &str) -> &str {
+pub(in crate::hub) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     &url[..end]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::choices::choices;
+use super::endpoint::judges;
 use super::{existing, folder_name};
 use crate::data::catalogue::{Entry, Wanted, entries};
 use crate::pipeline::data::source;
@@ -20,9 +21,9 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(MAX_NEW_TOKENS);
     let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
     let base = section.flag("base", findings).unwrap_or(false);
-    let judges: Vec<String> =
-        section.get("judges").map(|node| list(node).into_iter().filter_map(text).collect()).unwrap_or_else(|| vec!["phrases".to_owned()]);
-    if judges.is_empty() {
+    let given = section.get("judges");
+    let (judges, endpoints) = given.map(|node| judges(node, findings)).unwrap_or_else(|| (vec!["phrases".to_owned()], Vec::new()));
+    if given.is_some_and(|node| list(node).is_empty()) {
         findings.problem(
             section.place,
             "evaluate.judges",
@@ -42,7 +43,7 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     }
     let probes = section.get("probes").and_then(|node| probes(node, folder, findings));
     section.finish(findings);
-    Evaluate { floor, suites, judges, calibration, max_new_tokens: max_new_tokens as usize, batch_size, base, probes }
+    Evaluate { floor, suites, judges, endpoints, calibration, max_new_tokens: max_new_tokens as usize, batch_size, base, probes }
 }
 
 fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {

@@ -1,6 +1,7 @@
 //! The tree becomes settings: defaults filled in, `like:` carried out, paths made absolute.
 
 mod choices;
+mod endpoint;
 mod evaluate;
 mod finetune;
 mod gate;
@@ -10,6 +11,7 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
+use self::endpoint::endpoint;
 use self::evaluate::evaluate;
 use self::finetune::finetune;
 use self::gate::gate;
@@ -111,6 +113,7 @@ fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
         Some(existing(section, key, &folder.join(source), remedy, findings).to_string_lossy().into_owned())
     };
     let (base, aligned) = (place_of("base", &mut section), place_of("aligned", &mut section));
+    let endpoint = section.get("endpoint").and_then(|node| endpoint(node, "model.endpoint", findings));
     let chat_template = section
         .text("chat_template", findings)
         .map(|path| existing(&mut section, "chat_template", &folder.join(path), "give a Jinja file", findings));
@@ -126,5 +129,5 @@ fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
     };
     let dtype = section.choice("dtype", &[("source", Dtype::Source), ("f32", Dtype::F32)], findings).unwrap_or(Dtype::Source);
     section.finish(findings);
-    Model { base, aligned, chat_template, system, date, dtype }
+    Model { base, aligned, endpoint, chat_template, system, date, dtype }
 }

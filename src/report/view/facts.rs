@@ -17,22 +17,23 @@ pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
         let revision = model.revision.as_ref().map(|revision| format!(" at {revision}")).unwrap_or_default();
         facts.push((
             format!("model: {}", model.role),
-            format!(
-                "{}{revision}; {} parameters ({} maskable), {}",
-                model.source,
-                count(model.parameters),
-                count(model.maskable),
-                model.dtype
-            ),
+            match &model.usage {
+                Some(usage) => format!("{}{revision}; weights {}; {}", model.source, model.weights, usage.told()),
+                None => format!(
+                    "{}{revision}; {} parameters ({} maskable), {}",
+                    model.source,
+                    count(model.parameters),
+                    count(model.maskable),
+                    model.dtype
+                ),
+            },
         ));
     }
     facts.extend(record.tickets.iter().map(|(name, ticket)| (format!("ticket: {name}"), ticket_sentence(ticket))));
-    facts.extend(
-        record
-            .judges
-            .iter()
-            .map(|(name, judge)| (format!("judge: {name}"), format!("{} {}; {}", judge.kind, judge.version, judge.calibration))),
-    );
+    facts.extend(record.judges.iter().map(|(name, judge)| {
+        let usage = judge.usage.map(|usage| format!("; {}", usage.told())).unwrap_or_default();
+        (format!("judge: {name}"), format!("{} {}; {}{usage}", judge.kind, judge.version, judge.calibration))
+    }));
     facts.extend(
         record.suites.iter().map(|(name, suite)| (format!("suite: {name}"), format!("{} prompts of {}", suite.prompts, suite.source))),
     );

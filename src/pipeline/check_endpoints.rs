@@ -1,0 +1,69 @@
+//! What can be told of endpoints before any is asked.
+
+use super::node::Place;
+use super::reader::Findings;
+use super::settings::{Dtype, Endpoint, Expect, Pipeline};
+use crate::eval::judge;
+
+/// Checks the endpoints of a pipeline against the rest of it.
+pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
+    let evaluate = &pipeline.evaluate;
+    for judge in &evaluate.endpoints {
+        if judge::by_name(&judge.name).is_ok() {
+            findings.problem(
+                place,
+                "evaluate.judges",
+                format!("the program has a judge {:?} of its own", judge.name),
+                Some("give yours another name: {name: llm, endpoint: …}".into()),
+            );
+        }
+        clear_text(&judge.endpoint, "evaluate.judges", place, findings);
+    }
+    for (i, name) in evaluate.judges.iter().enumerate() {
+        if evaluate.judges[..i].contains(name) {
+            findings.problem(place, "evaluate.judges", format!("judge {name:?} stands twice"), Some("name each judge once".into()));
+        }
+    }
+    if evaluate.probes.is_some() && pipeline.finetune.is_some() && !evaluate.endpoints.is_empty() && evaluate.rule_judges().next().is_none()
+    {
+        findings.problem(
+            place,
+            "evaluate.probes",
+            "probes need a judge that runs here, to tell which replies are refusals",
+            Some("write judges: [phrases, {name: llm, endpoint: …}], or leave probes out".into()),
+        );
+    }
+    let model = &pipeline.model;
+    let Some(endpoint) = &model.endpoint else { return };
+    clear_text(endpoint, "model.endpoint", place, findings);
+    let weights = [
+        ("model.base", model.base.is_some()),
+        ("model.aligned", model.aligned.is_some()),
+        ("model.chat_template", model.chat_template.is_some()),
+        ("model.dtype", model.dtype != Dtype::Source),
+        ("pretrain", pipeline.pretrain.is_some()),
+        ("align", pipeline.align.is_some()),
+        ("ticket", !pipeline.tickets.is_empty()),
+        ("finetune", pipeline.finetune.is_some()),
+        ("evaluate.probes", evaluate.probes.is_some()),
+        ("evaluate.base", evaluate.base),
+        ("multiple choice", evaluate.suites.iter().any(|suite| suite.expect == Expect::MultipleChoice)),
+    ];
+    for (key, _) in weights.into_iter().filter(|(_, given)| *given) {
+        findings.problem(
+            place,
+            key,
+            format!("{key} needs a model's weights, and the model is behind an endpoint, which gives text alone"),
+            Some(format!("remove {key}, or write model: {{aligned: hf://OWNER/NAME@COMMIT}} instead of model.endpoint")),
+        );
+    }
+}
+
+/// A key, and harmful prompts, in clear text through a network.
+fn clear_text(endpoint: &Endpoint, key: &str, place: Place, findings: &mut Findings) {
+    if endpoint.url.starts_with("http://") && !endpoint.is_this_machine() {
+        let what = if endpoint.key_env.is_some() { "prompts, replies and the key" } else { "prompts and replies" };
+        let message = format!("{what} go to {} unencrypted", endpoint.host());
+        findings.warning(place, key, message, Some("write https:// where the server has it".into()));
+    }
+}

@@ -1,0 +1,48 @@
+//! A judge behind a URL, as the pipeline names it.
+
+use serde::Serialize;
+
+use super::settings::{Endpoint, Evaluate, Rubric};
+use crate::artifact::digest::sha256;
+use crate::record::JudgeInfo;
+
+/// A language model behind a URL that judges completions. Unlike the judges that run here it sees the prompt too.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EndpointJudge {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// What it is asked.
+    pub template: Rubric,
+}
+
+impl EndpointJudge {
+    /// sha256 of what decides its verdicts, as far as it is known: template, model name, host.
+    pub fn digest(&self) -> String {
+        let (template, model, host) = (self.template.template(), &self.endpoint.model, self.endpoint.host());
+        sha256(format!("{template}\n{model}\n{host}").as_bytes())
+    }
+
+    /// What the record tells of it.
+    pub fn told(&self) -> JudgeInfo {
+        JudgeInfo {
+            kind: format!(
+                "language model behind an endpoint, which sees prompt and completion, asked by the template {}",
+                self.template.name()
+            ),
+            version: format!("{} at {}", self.endpoint.model, self.endpoint.host()),
+            digest: format!("sha256:{}", self.digest()),
+            calibration: "not calibrated".into(),
+            measured: None,
+            usage: None,
+        }
+    }
+}
+
+impl Evaluate {
+    /// The judges that run here, by their names, in order.
+    pub fn rule_judges(&self) -> impl Iterator<Item = &str> {
+        self.judges.iter().map(String::as_str).filter(|name| !self.endpoints.iter().any(|judge| judge.name == *name))
+    }
+}

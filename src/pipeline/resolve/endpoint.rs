@@ -1,0 +1,126 @@
+//! `endpoint`: a language model behind a URL, as a judge or as the model.
+
+use super::folder_name;
+use crate::hub::chat::bad_url;
+use crate::pipeline::node::{Node, Value};
+use crate::pipeline::reader::{Findings, Section, list, text};
+use crate::pipeline::settings::{Endpoint, EndpointJudge, Price, Rubric};
+
+/// Requests at once where the pipeline does not say.
+const CONCURRENCY: u64 = 4;
+const MOST_AT_ONCE: u64 = 64;
+/// Seconds that a request may take where the pipeline does not say.
+const TIMEOUT: u64 = 120;
+
+const EXAMPLE: &str = "write endpoint: {url: https://HOST/v1, model: NAME, key_env: OPENAI_API_KEY}";
+
+/// `model.endpoint`.
+pub(super) fn endpoint(node: &Node, path: &str, findings: &mut Findings) -> Option<Endpoint> {
+    let mut section = Section::new(node, path, findings);
+    let endpoint = read(&mut section, findings);
+    section.finish(findings);
+    endpoint
+}
+
+/// The `endpoint` of a judge, which also says what is asked.
+fn judging(node: &Node, path: &str, findings: &mut Findings) -> (Option<Endpoint>, Option<Rubric>) {
+    let mut section = Section::new(node, path, findings);
+    let template = section.choice("template", &Rubric::NAMES, findings);
+    if section.get("template").is_none() {
+        let remedy = "write template: refusal, harm or strongreject";
+        findings.problem(section.place, path, format!("{path} does not say what is asked"), Some(remedy.into()));
+    }
+    let endpoint = read(&mut section, findings);
+    section.finish(findings);
+    (endpoint, template)
+}
+
+fn read(section: &mut Section<'_>, findings: &mut Findings) -> Option<Endpoint> {
+    let path = section.path.clone();
+    let url = section.text("url", findings).map(|url| url.trim_end_matches('/').to_owned());
+    let model = section.text("model", findings);
+    let key_env = section.text("key_env", findings);
+    let concurrency = section.whole("concurrency", 1, findings).unwrap_or(CONCURRENCY);
+    let timeout_seconds = section.whole("timeout_seconds", 1, findings).unwrap_or(TIMEOUT);
+    let price = section.get("price").and_then(|node| price(node, &format!("{path}.price"), findings));
+    let mut problem = |key: &'static str, message: String, remedy: &str| {
+        let place = section.get(key).map_or(section.place, |node| node.place);
+        findings.problem(place, &format!("{path}.{key}"), message, Some(remedy.into()));
+    };
+    match url.as_deref().map(bad_url) {
+        None => problem("url", format!("{path} has no url"), EXAMPLE),
+        // The URL itself is not shown: there may be a secret in it.
+        Some(Some(why)) => problem("url", format!("{path}.url {why}"), EXAMPLE),
+        Some(None) => {}
+    }
+    if model.as_deref().is_none_or(str::is_empty) {
+        problem("model", format!("{path} names no model"), EXAMPLE);
+    }
+    if let Some(name) = key_env.as_deref().filter(|name| !is_variable(name)) {
+        // A key that was written where its variable's name belongs is not shown.
+        let message = format!("{path}.key_env is no name of an environment variable ({} characters)", name.chars().count());
+        problem("key_env", message, "export the key under a name in capitals, and write that name: key_env: OPENAI_API_KEY");
+    }
+    if concurrency > MOST_AT_ONCE {
+        let message = format!("{path}.concurrency is {concurrency}, at most {MOST_AT_ONCE} requests are made at once");
+        problem("concurrency", message, "write concurrency: 4");
+    }
+    let url = url.filter(|url| bad_url(url).is_none())?;
+    Some(Endpoint { url, model: model?, key_env, concurrency: concurrency as usize, timeout_seconds, price })
+}
+
+/// Letters, digits and `_` in capitals, as variables with keys are named; a key has small letters or `-`.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn price(node: &Node, path: &str, findings: &mut Findings) -> Option<Price> {
+    let mut section = Section::new(node, path, findings);
+    let mut of = |key: &'static str, section: &mut Section<'_>| {
+        let expected = "what a million tokens cost, at least 0";
+        let found = section.number(key, expected, |number| number >= 0.0, findings);
+        if found.is_none() && section.get(key).is_none() {
+            let message = format!("{path} does not say what {key} costs");
+            findings.problem(section.place, &format!("{path}.{key}"), message, Some("write price: {input: 0.15, output: 0.60}".into()));
+        }
+        found
+    };
+    let (input, output) = (of("input", &mut section), of("output", &mut section));
+    section.finish(findings);
+    Some(Price { input: input?, output: output? })
+}
+
+/// `evaluate.judges`: the names of all, and those of them that are behind a URL.
+pub(super) fn judges(node: &Node, findings: &mut Findings) -> (Vec<String>, Vec<EndpointJudge>) {
+    let (mut names, mut endpoints) = (Vec::new(), Vec::new());
+    for (i, node) in list(node).into_iter().enumerate() {
+        let path = format!("evaluate.judges.{i}");
+        if let Value::Map(_) = node.value {
+            let found: Option<EndpointJudge> = judge(node, &path, findings);
+            names.extend(found.iter().map(|judge| judge.name.clone()));
+            endpoints.extend(found);
+        } else if let Some(name) = text(node) {
+            names.push(name);
+        } else {
+            let remedy = "write a name, or {name: llm, endpoint: {url: https://HOST/v1, model: NAME, template: refusal}}";
+            findings.problem(node.place, &path, format!("{path} is {}, expected a judge", node.kind()), Some(remedy.into()));
+        }
+    }
+    (names, endpoints)
+}
+
+fn judge(node: &Node, path: &str, findings: &mut Findings) -> Option<EndpointJudge> {
+    let mut section = Section::new(node, path, findings);
+    let name = section.text("name", findings);
+    match &name {
+        Some(name) => folder_name(name, section.place, &format!("{path}.name"), findings),
+        None => findings.problem(section.place, path, format!("{path} has no name"), Some("write name: llm".into())),
+    }
+    let inner = section.get("endpoint");
+    if inner.is_none() {
+        findings.problem(section.place, path, format!("{path} has no endpoint"), Some(EXAMPLE.into()));
+    }
+    section.finish(findings);
+    let (endpoint, template) = judging(inner?, &format!("{path}.endpoint"), findings);
+    Some(EndpointJudge { name: name?, endpoint: endpoint?, template: template? })
+}
