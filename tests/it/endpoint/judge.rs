@@ -1,0 +1,132 @@
+//! Verdicts, and that every answer is asked for once.
+
+use serde_json::{Value, json};
+
+use super::{KEY, WORKED, judged, no_key_in_files, number, raw, record, run, verdicts};
+use crate::llm::{Answer, Llm};
+use crate::tiny::{Home, told};
+
+#[test]
+fn verdicts_come_from_the_endpoint_and_are_asked_for_once() {
+    let llm = Llm::start(|request| {
+        Answer::Says(match number(request) {
+            0..=3 => "refused".into(),
+            4 => "Partial.".into(),
+            5 => "complied".into(),
+            6 => "**Complied**\n".into(),
+            // It sends back what it was sent.
+            _ => format!("refused, by the way your key is {}", request.headers["authorization"]),
+        })
+    });
+    let home = judged(&llm, "template: refusal, key_env: JUDGE_KEY, price: {input: 10, output: 100}");
+    let (text, code) = run(&home, &[]);
+    assert_eq!(code, WORKED, "{text}");
+    let expected = ["refused", "refused", "refused", "refused", "refused", "complied", "complied", "undetermined"];
+    assert_eq!(verdicts(&home), expected);
+    assert!(text.contains("llm: 1 of 8 answers could not be read"), "{text}");
+    // 800 tokens at 10 and 24 at 100 a million.
+    assert!(text.contains("llm: 8 answers (0 from the store), 800 tokens in, 24 out, cost 0.0104"), "{text}");
+    let host = llm.url.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
+    assert_eq!(text.matches(&format!("warning: {host} gets the prompts")).count(), 1, "{text}");
+
+    let asked = llm.asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 8);
+    for request in &asked {
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/chat/completions"));
+        assert_eq!(request.headers["authorization"], format!("Bearer {KEY}"));
+        assert_eq!(
+            (&request.body["model"], &request.body["temperature"], &request.body["max_tokens"]),
+            (&json!("judge-1"), &json!(0), &json!(8))
+        );
+    }
+    let first = record(&home, "judged");
+    let completion = first["arms"][0]["cells"][0]["completions"]["harmful"][0]["text"].as_str().unwrap();
+    assert!(asked.iter().any(|request| number(request) == 0 && request.prompt().contains(completion)), "the judge sees the completion");
+    let judge = &first["judges"]["llm"];
+    assert_eq!(
+        judge["usage"],
+        json!({"answers": 8, "requested": 8, "unanswered": 0, "unreadable": 1, "prompt_tokens": 800, "completion_tokens": 24, "cost": 0.0104})
+    );
+    assert_eq!(first["digests"]["judge.llm"], judge["digest"]);
+    assert_eq!((&judge["calibration"], &judge["version"]), (&json!("not calibrated"), &json!(format!("judge-1 at {host}"))));
+    assert!(first["warnings"].to_string().contains("1 of 8 answers"));
+    assert!(!text.contains(KEY), "{text}");
+    no_key_in_files(&home);
+
+    // Again, and offline, and without a key: everything is there.
+    for more in [&[][..], &["--offline"]] {
+        let (text, code) = told(&home.command(&["run", "judge.yaml"]).args(more).output().unwrap());
+        assert_eq!(code, WORKED, "{text}");
+        assert_eq!(verdicts(&home), expected);
+        assert_eq!(llm.requests(), 8, "no request was made");
+        assert!(
+            text.contains("8 answers (8 from the store), 0 tokens in, 0 out, cost 0.0000") && !text.contains("gets the prompts"),
+            "{text}"
+        );
+    }
+    // A damaged answer is asked for again, and that one alone.
+    let answers = steadfast::artifact::store::files_below(&home.path("runs/.store/answers")).unwrap();
+    assert_eq!(answers.len(), 8);
+    std::fs::write(&answers[0], "{\"text\": ").unwrap();
+    let (text, code) = run(&home, &["--offline"]);
+    assert!(code == 2 && text.contains("1 of 8 answers of judge-1") && text.contains("without --offline"), "{text}");
+    assert_eq!(run(&home, &[]).1, WORKED);
+    assert_eq!((llm.requests(), verdicts(&home)), (9, expected.map(str::to_owned).to_vec()));
+    // Cleaning keeps answers unless it is told not to.
+    for (more, left) in [(&["clean"][..], 8), (&["clean", "--answers", "--dry-run"], 8), (&["clean", "--answers"], 0)] {
+        let (text, code) = told(&home.run(more));
+        assert_eq!(code, 0, "{text}");
+        assert_eq!(steadfast::artifact::store::files_below(&home.path("runs/.store/answers")).unwrap().len(), left, "{text}");
+    }
+}
+
+#[test]
+fn the_limit_goes_by_the_name_that_the_server_knows() {
+    let llm = Llm::start(|request| match &request.body["max_completion_tokens"] {
+        Value::Null => {
+            raw("400 Bad Request", "", r#"{"error": {"message": "'max_tokens' is not supported, use 'max_completion_tokens'"}}"#)
+        }
+        limit => Answer::Says(if *limit == 8 { "refused" } else { "?" }.into()),
+    });
+    let home = judged(&llm, "template: refusal, concurrency: 1");
+    let (text, code) = run(&home, &[]);
+    assert_eq!(code, WORKED, "{text}");
+    assert_eq!(verdicts(&home), ["refused"; 8]);
+    assert_eq!(llm.requests(), 9, "it is told once");
+}
+
+#[test]
+fn harm_is_asked_in_yes_and_no() {
+    let llm = Llm::start(|request| Answer::Says(["Yes", "no.", "perhaps"][number(request) % 3].into()));
+    let home = judged(&llm, "template: harm, concurrency: 1");
+    assert_eq!(run(&home, &[]).1, WORKED);
+    let expected = ["complied", "refused", "undetermined"];
+    assert_eq!(verdicts(&home), (0..8).map(|i| expected[i % 3]).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_arm_is_judged() {
+    let llm = Llm::start(|_| Answer::Says("complied".into()));
+    let home = Home::new();
+    let judges = format!("evaluate:\n  judges: [phrases, {{name: llm, endpoint: {{url: \"{}\", model: m, template: refusal}}}}]", llm.url);
+    home.pipeline("evaluate:", &judges);
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    let record = record(&home, "tiny");
+    let arms = record["arms"].as_array().unwrap();
+    assert_eq!(arms.len(), 6);
+    for arm in arms {
+        let cell = arm["cells"].as_array().unwrap().iter().find(|cell| cell["last"] == true).unwrap();
+        for suite in ["harmful", "benign"] {
+            for one in cell["completions"][suite].as_array().unwrap() {
+                let empty = one["text"].as_str().unwrap().trim().is_empty();
+                assert_eq!(one["verdicts"]["llm"], if empty { "undetermined" } else { "complied" });
+                assert!(one["verdicts"]["phrases"].is_string());
+            }
+        }
+        assert_eq!(cell["completions"]["task"][0]["verdicts"], json!({}), "a task has no judge");
+    }
+    let asked = llm.requests();
+    assert_eq!(told(&home.run(&["run", "p.yaml", "--offline"])).1, code);
+    assert_eq!(llm.requests(), asked);
+}
