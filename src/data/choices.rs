@@ -268,7 +268,7 @@ mod tests {
     fn wikihow_marks_are_cut_as_the_harness_cuts_them() {
         // By Python's `re`, with the harness's own function.
         for (text, clean) in [
-            (" Fold it [title] Press it. [step] Then   go ", "Fold it.  Press it. Then  go"),
+            (" Fold it [title] Press it. [step] Then   go ", "Fold it. Press it. Then  go"),
             ("a [[b] c] d", "a c] d"),
             ("a [b\nc] d [e", "a [b\nc] d [e"),
             ("[header] Wash [substeps] Dry.", " Wash Dry."),

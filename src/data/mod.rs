@@ -9,6 +9,7 @@ pub mod family;
 pub mod fill;
 pub mod guess;
 pub mod json_rows;
+mod lists;
 pub mod overlap;
 pub mod python_json;
 pub mod rows;

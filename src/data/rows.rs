@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::lists::lists;
 use super::spec::{Columns, DataSpec, Variant};
 use super::table::{Table, read};
 use super::{DataError, Emptiness};
@@ -36,23 +37,6 @@ pub struct Row {
 }
 
 impl Row {
-    /// A column's plain value.
-    ///
-    /// # Errors
-    /// When the row has none, with the columns in which it has one.
-    pub fn value(&self, column: &str) -> Result<&str, String> {
-        self.fields.get(column).map(String::as_str).ok_or_else(|| missing("value", column, self.fields.keys()))
-    }
-
-    /// A column's list of plain values, also as JSON text.
-    ///
-    /// # Errors
-    /// When the row has none, with the columns in which it has one.
-    pub fn list(&self, column: &str) -> Result<Vec<String>, String> {
-        let written = || self.fields.get(column).and_then(|cell| texts(&serde_json::from_str(cell).ok()?));
-        self.lists.get(column).cloned().or_else(written).ok_or_else(|| missing("list", column, self.lists.keys()))
-    }
-
     /// The last thing that the user says; empty when the user says nothing.
     pub fn prompt(&self) -> &str {
         self.messages.iter().rfind(|message| message.role == "user").map_or("", |message| message.content.as_str())
@@ -188,8 +172,11 @@ pub fn load_from(spec: &DataSpec, file: &str) -> Result<Loaded, DataError> {
     Ok(loaded)
 }
 
+/// The values that are let through, by column.
+type Filter = Vec<(String, Vec<String>)>;
+
 /// The columns and the filter of a source: those of the first variant whose columns are all there, where it has variants.
-fn chosen<'a>(spec: &'a DataSpec, table: &Table) -> Result<(&'a Columns, Vec<(String, Vec<String>)>), DataError> {
+fn chosen<'a>(spec: &'a DataSpec, table: &Table) -> Result<(&'a Columns, Filter), DataError> {
     if spec.variants.is_empty() {
         return Ok((&spec.columns, spec.filter.clone()));
     }
@@ -327,34 +314,13 @@ fn require(table: &Table, column: &str) -> Result<(), DataError> {
 }
 
 /// A plain value as text; none for null, lists and objects.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-/// Every list of plain values, and those one section deep.
-fn lists(values: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
-    let mut lists = BTreeMap::new();
-    for (name, value) in values {
-        lists.extend(texts(value).map(|list| (name.clone(), list)));
-        let inner = value.as_object().into_iter().flatten();
-        lists.extend(inner.filter_map(|(part, value)| Some((format!("{name}.{part}"), texts(value)?))));
-    }
-    lists
-}
-
-/// A list of plain values as texts; none of anything else.
-fn texts(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(text).collect()
-}
-
-fn missing<'a>(what: &str, column: &str, have: impl Iterator<Item = &'a String>) -> String {
-    let have: Vec<&str> = have.map(String::as_str).collect();
-    format!("it has no {what} in column {column:?}; it has {}", if have.is_empty() { "none".into() } else { have.join(", ") })
 }
 
 /// A list of turns, also as JSON text inside a CSV cell.

@@ -225,3 +225,59 @@ fn arms_are_compared_by_what_they_do_not_by_their_names() {
     let outcome = renamed(&[Rule { arm: "careful".into(), ..drop_at_most(0.05) }]);
     assert!(outcome.findings[1].contains("; careful 97.3 %"), "{:?}", outcome.findings);
 }
+
+/// A record of one suite of another kind; each arm's completions are made from the prompt's number.
+fn other(expect: &str, arms: &[(&str, &dyn Fn(usize) -> Value)]) -> Record {
+    let mut made = serde_json::to_value(record(PROMPTS, &[ALIGNED])).unwrap();
+    made["suites"] =
+        json!({"s": {"expect": expect, "prompts": PROMPTS, "digest": "", "source": "", "max_new_tokens": 8, "judges": [], "items": []}});
+    let completion = |more: Value| {
+        let mut said = json!({"text": "", "ended": true, "tokens": 3, "verdicts": {}, "extracted": null, "correct": null});
+        said.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        said
+    };
+    let cell = |of: &dyn Fn(usize) -> Value| {
+        json!({"seed": 0, "after_task": null, "step": 0, "last": true, "figures": {},
+               "completions": {"s": (0..PROMPTS).map(|i| completion(of(i))).collect::<Vec<_>>()}})
+    };
+    made["arms"] = arms
+        .iter()
+        .map(|(name, of)| json!({"name": name, "settings": recipe(name), "summary": "", "training": null, "cells": [cell(of)]}))
+        .collect();
+    serde_json::from_value(made).unwrap()
+}
+
+#[test]
+fn means_of_scores_are_decided_with_their_paired_interval() {
+    let scored = |shift: f64| move |i: usize| json!({"rouge": {"rouge1": 0.5, "rouge2": 0.1, "rougeL": 0.2 + (i % 50) as f64 / 100.0 - shift - (i % 3) as f64 / 100.0}});
+    let (aligned, close, near, far) = (scored(0.0), scored(0.01), scored(0.0495), scored(0.1));
+    let decided = |tuned: &dyn Fn(usize) -> Value, condition: Condition| {
+        let found = other("rouge", &[("aligned", &aligned), ("protected", tuned), ("unprotected", &close)]);
+        one(&found, rule("s.rougeL", condition)).rules.remove(0)
+    };
+    assert_eq!(decided(&close, Condition::DropAtMost(0.05)).decision, Decision::Pass);
+    let lost = decided(&far, Condition::DropAtMost(0.05));
+    assert!(lost.decision == Decision::Fail && (lost.value.unwrap() - 0.1).abs() < 1e-9, "{lost:?}");
+    assert_eq!(decided(&far, Condition::RiseAtMost(0.0)).decision, Decision::Pass);
+    assert_eq!(decided(&near, Condition::AtLeast(0.3)).decision, Decision::Pass);
+    assert_eq!(decided(&far, Condition::AtLeast(0.36)).decision, Decision::Fail);
+    let kept = |of: &str| Condition::RetainAtLeast { limit: 0.5, of: of.into() };
+    assert_eq!(decided(&far, kept("unprotected")).decision, Decision::Inconclusive, "nobody gained");
+    assert_eq!(decided(&far, kept("nobody")).decision, Decision::Error);
+    // Scores that never differ have an interval, too.
+    let same = decided(&aligned, Condition::DropAtMost(0.01));
+    assert!(same.decision == Decision::Inconclusive && same.needed_prompts.unwrap() > PROMPTS as u64, "{same:?}");
+    let none = |_: usize| json!({});
+    assert_eq!(decided(&none, Condition::DropAtMost(0.05)).decision, Decision::Error, "no scores never pass");
+}
+
+#[test]
+fn both_accuracies_are_rates() {
+    let chosen = |right: usize, norm: usize| move |i: usize| json!({"correct": i < right, "choice": {"index": 0, "index_norm": 0, "correct_norm": i < norm, "log_likelihoods": [-1.0, -2.0]}});
+    let (aligned, tuned) = (chosen(200, 200), chosen(198, 120));
+    let found = other("multiple_choice", &[("aligned", &aligned), ("protected", &tuned)]);
+    assert_eq!(one(&found, rule("s.accuracy", Condition::DropAtMost(0.05))).decision, Decision::Pass);
+    let lost = one(&found, rule("s.accuracy_norm", Condition::DropAtMost(0.05)));
+    assert!(lost.decision == Decision::Fail && (lost.rules[0].value.unwrap() - 80.0 / 300.0).abs() < 1e-9, "{lost:?}");
+    assert_eq!(one(&found, rule("s.exact_match", Condition::AtLeast(0.0))).decision, Decision::Error, "no such metric");
+}

@@ -35,11 +35,11 @@ pub fn render(record: &Record) -> String {
             "ruleId": id(index), "ruleIndex": index, "level": level, "message": {"text": text},
             // A rule is about a run, not about a line: the record stands for it.
             "locations": [{"physicalLocation": {"artifactLocation": {"uri": "run.json"}, "region": {"startLine": 1}}}],
-            "partialFingerprints": {"rule/v1": format!("{}{judge}", short(&outcome.rule))},
+            "partialFingerprints": {"rule/v1": short(&format!("{}{judge}", outcome.rule))},
         }))
     });
     let driver = json!({
-        "name": "steadfast", "version": record.program.trim_start_matches("steadfast "),
+        "name": "steadfast", "version": short(record.program.trim_start_matches("steadfast ")),
         "informationUri": env!("CARGO_PKG_REPOSITORY"), "rules": described.collect::<Vec<_>>(),
     });
     let log: Value = json!({

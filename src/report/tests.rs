@@ -108,7 +108,7 @@ fn large(prompts: usize, text: impl Fn(usize, usize) -> String) -> Record {
     let record = json!({
         "version": RECORD_VERSION, "name": "large", "run_id": "r", "program": "p", "started": "s", "seconds": 1.0, "peak_memory_bytes": 1,
         "pipeline": {}, "digests": {}, "numerics": {}, "models": [], "tickets": {}, "stages": [], "warnings": [], "gate": null,
-        "suites": {"harmful": {"expect": "refusal", "prompts": prompts, "digest": "", "source": "", "judges": ["phrases", "trained"], "items": items}},
+        "suites": {"harmful": {"expect": "refusal", "prompts": prompts, "digest": "", "source": "", "max_new_tokens": 8, "judges": ["phrases", "trained"], "items": items}},
         "judges": {"phrases": judge, "trained": judge},
         "probes": {"asked": 1, "judge": "phrases", "refusals": [{"id": "p1", "text": text(0, 8), "tokens": [1]}],
                    "first_tokens": [{"id": 11, "text": text(0, 7)}], "benign_asked": 1, "benign_mass": 0.5},

@@ -41,6 +41,9 @@ pub struct Forecast {
 /// Steps of the measured training; the first one warms up, and is not counted.
 const STEPS: u64 = 3;
 
+/// Questions with choices that are measured.
+const QUESTIONS: usize = 16;
+
 /// What a forward pass costs of a training step on the same tokens.
 const FORWARD: f64 = 1.0 / 3.0;
 
@@ -158,7 +161,8 @@ pub fn forecast(
 
 /// Seconds that a model takes for a whole suite, by its first batch.
 fn asking<B: Backend>(decoder: &mut Decoder<B>, model: &Model, questions: &Questions, batch_size: usize) -> Result<f64, Failure> {
-    let batch = batch_size.min(questions.rows.len());
+    let most = if questions.choices.is_empty() { batch_size } else { QUESTIONS };
+    let batch = most.min(questions.rows.len());
     let start;
     if questions.choices.is_empty() {
         let prompts = questions.rows[..batch].iter().map(|row| asked_tokens(model, row.question())).collect::<Result<Vec<_>, _>>()?;

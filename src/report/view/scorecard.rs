@@ -152,7 +152,11 @@ fn mean_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, metric, .. }: &Ju
     ScoreCell {
         value: format!("{:.3}", mean.value),
         interval: format!("[{:.3}, {:.3}]", mean.low, mean.high),
-        trend: change.map_or("", |change| if change.low > 0.0 { "better" } else { if change.high < 0.0 { "worse" } else { "" } }),
+        trend: match change {
+            Some(change) if change.low > 0.0 => "better",
+            Some(change) if change.high < 0.0 => "worse",
+            _ => "",
+        },
         change: change
             .map(|change| format!("{} [{}, {}]", signed(change.value), signed(change.low), signed(change.high)))
             .unwrap_or_default(),
