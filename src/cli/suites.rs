@@ -19,8 +19,8 @@ impl Suites {
                 Wanted::Refusal => "refusal",
                 Wanted::Answer => "answer",
                 Wanted::ExactMatch => "exact match",
-                Wanted::MultipleChoice => "multiple choice (not measured yet)",
-                Wanted::Rouge => "rouge (not measured yet)",
+                Wanted::MultipleChoice => "multiple choice",
+                Wanted::Rouge => "rouge",
             };
             let (pinned, gated) = (if entry.pinned { "pinned" } else { "NOT pinned" }, if entry.gated { ", gated" } else { "" });
             let checked = if entry.verified { "yes" } else { "no" };

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::choices::ChoiceForm;
 use super::spec::{Columns, Variant};
 
 const TEXT: &str = include_str!("../../datasets/suites.yaml");
@@ -48,8 +49,10 @@ pub struct Entry {
     pub reference: Option<String>,
     /// How an answer is taken from text.
     pub extract: Option<String>,
-    template: Option<String>,
-    choice: Option<serde_json::Value>,
+    /// The user's turn, with `{column}`.
+    pub template: Option<String>,
+    /// How a row becomes a question with choices.
+    pub choice: Option<ChoiceForm>,
     rouge: Option<serde_json::Value>,
     /// Whether columns, filter and number of rows were checked against a copy of the file.
     pub verified: bool,
@@ -69,9 +72,9 @@ pub enum Wanted {
     Answer,
     /// The reference answer.
     ExactMatch,
-    /// The likeliest of some choices; not measured by this version.
+    /// The likeliest of some choices.
     MultipleChoice,
-    /// Words in common with a reference; not measured by this version.
+    /// Words in common with a reference.
     Rouge,
 }
 
@@ -142,6 +145,7 @@ mod tests {
             let revision = entry.hub.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
             assert!(entry.hub.starts_with("hf://datasets/") && (revision.len() == 40) == entry.pinned, "{}", entry.name);
             assert!(!entry.variants().is_empty() && entry.rows > 0 && !entry.licence.is_empty(), "{}", entry.name);
+            assert_eq!(entry.choice.is_some(), entry.expect == Wanted::MultipleChoice, "{}", entry.name);
             assert_eq!(entry.reference.is_some(), matches!(entry.expect, Wanted::ExactMatch | Wanted::Rouge), "{}", entry.name);
         }
     }

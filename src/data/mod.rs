@@ -2,8 +2,11 @@
 
 pub mod builtin;
 pub mod catalogue;
+pub mod choices;
+pub mod continuation;
 pub mod example;
 pub mod family;
+pub mod fill;
 pub mod guess;
 pub mod json_rows;
 pub mod overlap;

@@ -31,9 +31,28 @@ pub struct Row {
     pub messages: Vec<Message>,
     /// Every column that has a plain value, as text.
     pub fields: BTreeMap<String, String>,
+    /// Every column that is a list of plain values, as texts; `a.b` is list b of section a.
+    pub lists: BTreeMap<String, Vec<String>>,
 }
 
 impl Row {
+    /// A column's plain value.
+    ///
+    /// # Errors
+    /// When the row has none, with the columns in which it has one.
+    pub fn value(&self, column: &str) -> Result<&str, String> {
+        self.fields.get(column).map(String::as_str).ok_or_else(|| missing("value", column, self.fields.keys()))
+    }
+
+    /// A column's list of plain values, also as JSON text.
+    ///
+    /// # Errors
+    /// When the row has none, with the columns in which it has one.
+    pub fn list(&self, column: &str) -> Result<Vec<String>, String> {
+        let written = || self.fields.get(column).and_then(|cell| texts(&serde_json::from_str(cell).ok()?));
+        self.lists.get(column).cloned().or_else(written).ok_or_else(|| missing("list", column, self.lists.keys()))
+    }
+
     /// The last thing that the user says; empty when the user says nothing.
     pub fn prompt(&self) -> &str {
         self.messages.iter().rfind(|message| message.role == "user").map_or("", |message| message.content.as_str())
@@ -292,7 +311,7 @@ impl Shape {
             Some(column) => value(column),
             None => sha256(serde_json::to_string(&messages).unwrap_or_default().as_bytes())[..12].to_owned(),
         };
-        let mut row = Row { id, messages, fields };
+        let mut row = Row { id, messages, fields, lists: lists(values) };
         if let Some(column) = &columns.category {
             row.fields.insert("category".into(), value(column));
         }
@@ -315,6 +334,27 @@ fn text(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// Every list of plain values, and those one section deep.
+fn lists(values: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
+    let mut lists = BTreeMap::new();
+    for (name, value) in values {
+        lists.extend(texts(value).map(|list| (name.clone(), list)));
+        let inner = value.as_object().into_iter().flatten();
+        lists.extend(inner.filter_map(|(part, value)| Some((format!("{name}.{part}"), texts(value)?))));
+    }
+    lists
+}
+
+/// A list of plain values as texts; none of anything else.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(text).collect()
+}
+
+fn missing<'a>(what: &str, column: &str, have: impl Iterator<Item = &'a String>) -> String {
+    let have: Vec<&str> = have.map(String::as_str).collect();
+    format!("it has no {what} in column {column:?}; it has {}", if have.is_empty() { "none".into() } else { have.join(", ") })
 }
 
 /// A list of turns, also as JSON text inside a CSV cell.

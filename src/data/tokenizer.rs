@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::civil::Date;
+use serde_json::Value;
 use tokenizers::{PostProcessorWrapper, Tokenizer};
 
 use super::DataError;
@@ -23,6 +24,8 @@ pub struct TextModel {
     given: bool,
     /// The begin and the end token.
     special: (String, String),
+    /// What the tokenizer puts before a plain text by itself.
+    begin: Vec<u32>,
     /// What `strftime_now` shows.
     date: Date,
     system: Option<String>,
@@ -45,19 +48,26 @@ impl TextModel {
         let text = read("tokenizer.json")?;
         let broken = |error: String| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer.json").display()));
         // The crate's own reader panics on some files; broken JSON is found before it.
-        serde_json::from_str::<serde_json::Value>(&text).map_err(|error| broken(error.to_string()))?;
+        serde_json::from_str::<Value>(&text).map_err(|error| broken(error.to_string()))?;
         let mut tokenizer = Tokenizer::from_bytes(&text).map_err(|error| broken(error.to_string()))?;
         tokenizer.with_padding(None);
+        let begin = begin(&tokenizer).map_err(|error| broken(error.to_string()))?;
         // It adds special tokens, which templates write themselves, and may trim the places of tokens: a reply's spaces
         // would seem to stand nowhere, and not be learnt.
         tokenizer.with_post_processor(None::<PostProcessorWrapper>);
         tokenizer.with_truncation(None).map_err(|error| DataError::Tokenizer(error.to_string()))?;
-        let config: serde_json::Value = match read("tokenizer_config.json") {
+        let config: Value = match read("tokenizer_config.json") {
             Ok(text) => serde_json::from_str(&text)
                 .map_err(|error| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer_config.json").display())))?,
-            Err(_) => serde_json::Value::Null,
+            Err(_) => Value::Null,
         };
         let special = (special(&config["bos_token"]), special(&config["eos_token"]));
+        // As transformers 5: a flag that is written, either of the two, takes the place of the tokenizer's own rule.
+        let begin = match (&config["add_bos_token"], &config["add_eos_token"]) {
+            (Value::Null, Value::Null) => begin,
+            (Value::Bool(true), _) => tokenizer.token_to_id(&special.0).into_iter().collect(),
+            _ => Vec::new(),
+        };
         let source = template_of(&config, read("chat_template.jinja").ok(), read("chat_template.json").ok())
             .ok_or_else(|| format!("{} has none: no chat_template.jinja, no chat_template in tokenizer_config.json", folder.display()));
         let template = source.and_then(|source| {
@@ -66,7 +76,7 @@ impl TextModel {
                 other => other.to_string(),
             })
         });
-        Ok(Self { tokenizer, template, given: false, special, date, system: None, tokenizer_digest: sha256(text.as_bytes()) })
+        Ok(Self { tokenizer, template, given: false, special, begin, date, system: None, tokenizer_digest: sha256(text.as_bytes()) })
     }
 
     /// The same tokenizer with the user's chat template.
@@ -86,6 +96,21 @@ impl TextModel {
     /// Whether the tokenizer knows this token.
     pub fn knows(&self, token: &str) -> bool {
         self.tokenizer.token_to_id(token).is_some()
+    }
+
+    /// What the tokenizer puts before a plain text by itself: the begin token or nothing.
+    pub fn begin_tokens(&self) -> &[u32] {
+        &self.begin
+    }
+
+    /// Whether a text begins with the begin token, written out.
+    pub fn begins(&self, text: &str) -> bool {
+        !self.special.0.is_empty() && text.starts_with(&self.special.0)
+    }
+
+    /// The begin token, or else the end token; none of a tokenizer without both.
+    pub fn prefix_token(&self) -> Option<u32> {
+        [&self.special.0, &self.special.1].into_iter().find_map(|token| self.tokenizer.token_to_id(token))
     }
 
     /// The user's chat template, where it takes the place of the folder's.
@@ -156,18 +181,25 @@ impl TextModel {
     }
 }
 
+/// The special tokens that the tokenizer's post-processor puts first.
+fn begin(tokenizer: &Tokenizer) -> tokenizers::Result<Vec<u32>> {
+    let encoding = tokenizer.encode("a", true)?;
+    let special = encoding.get_special_tokens_mask().iter().take_while(|&&mask| mask == 1).count();
+    Ok(encoding.get_ids()[..special].to_vec())
+}
+
 /// The template in the order in which transformers looks for it.
-fn template_of(config: &serde_json::Value, jinja: Option<String>, json: Option<String>) -> Option<String> {
+fn template_of(config: &Value, jinja: Option<String>, json: Option<String>) -> Option<String> {
     if jinja.is_some() {
         return jinja;
     }
-    let from_json = json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let from_json = json.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     if let Some(text) = from_json.as_ref().and_then(|json| json["chat_template"].as_str()) {
         return Some(text.to_owned());
     }
     match &config["chat_template"] {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Array(named) => {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(named) => {
             named.iter().find(|entry| entry["name"] == "default").and_then(|entry| entry["template"].as_str()).map(str::to_owned)
         }
         _ => None,
@@ -175,6 +207,6 @@ fn template_of(config: &serde_json::Value, jinja: Option<String>, json: Option<S
 }
 
 /// A special token, written as text or as an object.
-fn special(value: &serde_json::Value) -> String {
+fn special(value: &Value) -> String {
     value.as_str().or_else(|| value["content"].as_str()).unwrap_or_default().to_owned()
 }

@@ -9,7 +9,9 @@ pub mod judge;
 pub mod judge_error;
 pub mod metric;
 pub mod outcomes;
+pub mod rouge;
 pub mod rule;
+pub mod scores;
 
 use crate::error::Explain;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Rule {
     /// The arm.
     pub arm: String,
-    /// `suite.metric`: `harmful.refusal_rate`, `benign.over_refusal_rate`, `benign.answered_rate`, `task.exact_match`; or a figure: `drift`, `task_nll`.
+    /// `suite.metric`: `harmful.refusal_rate`, `benign.over_refusal_rate`, `benign.answered_rate`, `task.exact_match`, `arc.accuracy_norm`, `summary.rougeL`; or a figure: `drift`, `task_nll`.
     pub metric: String,
     /// The condition.
     pub condition: Condition,

@@ -67,11 +67,10 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let Some(finetune) = &pipeline.finetune else { return };
     let is_utility = |metric: &str| {
         metric == "task_nll"
-            || pipeline
-                .evaluate
-                .suites
-                .iter()
-                .any(|suite| suite.expect == Expect::ExactMatch && metric.starts_with(&format!("{}.", suite.name)))
+            || pipeline.evaluate.suites.iter().any(|suite| {
+                matches!(suite.expect, Expect::ExactMatch | Expect::MultipleChoice | Expect::Rouge)
+                    && metric.starts_with(&format!("{}.", suite.name))
+            })
     };
     if !pipeline.gate.iter().any(|rule| is_utility(&rule.metric)) {
         findings.warning(

@@ -20,7 +20,9 @@ ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
 finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}]
-  suites: {NAME: {prompts: {path: builtin:harmful, columns: {}}, expect: refusal}}
+  suites:
+    NAME: {prompts: {path: builtin:harmful, columns: {}}, expect: refusal}
+    CHOICE: {prompts: builtin:harmful, expect: {multiple_choice: {choices: {list: c}, gold: {column: g}, blank: {column: b}}}}
   probes: {harmful: {path: builtin:probes, columns: {}}, benign: {path: builtin:benign-probes, columns: {}}, task: {path: builtin:helpful, columns: {}}}
 gate: [{arm: NAME, metric: NAME.refusal_rate, drop_at_most: 0.05}]
 ";
@@ -42,8 +44,10 @@ pub fn schema() -> Json {
         json!({"anyOf": [{"type": "string"}, one, {"type": "array", "items": {"anyOf": [{"type": "string"}, one]}, "minItems": 1}]});
     let ticket = with(section("ticket"), &[("data", data.clone())]);
     let arm = section("finetune.arms.NAME");
-    let expect = json!({"anyOf": [{"enum": ["refusal", "answer"]},
-        {"type": "object", "properties": {"exact_match": {"type": "string"}}, "required": ["exact_match"], "additionalProperties": false}]});
+    let one_key =
+        |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});
+    let choice = choice(&asked, "evaluate.suites.CHOICE.expect.multiple_choice");
+    let expect = json!({"anyOf": [{"enum": ["refusal", "answer"]}, one_key("exact_match", json!({"type": "string"})), one_key("rouge", json!({"type": "string"})), one_key("multiple_choice", choice)]});
     let names: Vec<&str> = entries().iter().map(|entry| entry.name.as_str()).collect();
     let published = json!({"enum": names, "description": "A published suite, which says where its prompts are and what a good answer is."});
     let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect), ("suite", published)]);
@@ -92,6 +96,18 @@ pub fn schema() -> Json {
     top["title"] = "steadfast pipeline".into();
     top["required"] = json!(["model"]);
     top
+}
+
+/// How a row becomes a question with choices.
+fn choice(asked: &BTreeMap<String, BTreeMap<&'static str, Json>>, path: &str) -> Json {
+    let (column, columns) = (json!({"type": "string"}), json!({"type": "array", "items": {"type": "string"}}));
+    let inner = json!({"columns": columns, "texts": columns, "list": column});
+    let texts = json!({"anyOf": [column, columns, {"type": "object", "properties": inner, "minProperties": 1, "maxProperties": 1, "additionalProperties": false}]});
+    let gold = json!({"anyOf": [column, object(asked, &format!("{path}.gold"))]});
+    let blank = object(asked, &format!("{path}.blank"));
+    let mut choice = with(object(asked, path), &[("choices", texts.clone()), ("labels", texts), ("gold", gold), ("blank", blank)]);
+    choice["required"] = json!(["choices", "gold"]);
+    choice
 }
 
 /// A section of exactly the keys that were asked for; `columns` is a section of its own.

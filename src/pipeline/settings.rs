@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 pub use super::endpoint_judge::EndpointJudge;
+pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
 use crate::data::template::DATE;
 pub use crate::eval::judge::rubric::Rubric;
@@ -343,11 +344,17 @@ pub struct Suite {
     pub prompts: DataSpec,
     /// What a good answer is.
     pub expect: Expect,
+    /// The user's turn, with `{column}`, in the place of the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// The column with the reference answer, for a task.
     pub answer: Option<String>,
     /// How the answer is taken from text, for a task.
     pub extract: Extract,
-    /// Most tokens of a reply.
+    /// How a row becomes a question with choices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<ChoiceForm>,
+    /// Most tokens of a reply; 0 where nothing is generated.
     pub max_new_tokens: usize,
 }
 

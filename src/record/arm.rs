@@ -88,7 +88,7 @@ pub struct Figure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
-    /// The text, without special tokens.
+    /// The text, without special tokens; of a question with choices, the likeliest one.
     pub text: String,
     /// Whether an end token ended it (else the token limit).
     pub ended: bool,
@@ -98,6 +98,39 @@ pub struct Completion {
     pub verdicts: BTreeMap<String, Verdict>,
     /// For a task suite: what was extracted.
     pub extracted: Option<String>,
-    /// For a task suite: whether it equals the reference.
+    /// For a task suite: whether it equals the reference. For a question with choices: whether the likeliest is the right one.
     pub correct: Option<bool>,
+    /// For a question with choices: how likely each is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Chosen>,
+    /// For a suite with reference texts: what it has in common with the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rouge: Option<Rouge>,
+}
+
+/// Words in common with a reference: F1 from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rouge {
+    /// Of single words.
+    pub rouge1: f64,
+    /// Of pairs of words.
+    pub rouge2: f64,
+    /// Of the longest common subsequence of words.
+    #[serde(rename = "rougeL")]
+    pub rouge_l: f64,
+}
+
+/// What a model makes of the choices of a question; of equals, the first counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// The choice with the highest summed log-likelihood, from 0.
+    pub index: usize,
+    /// The choice whose log-likelihood a character is the highest.
+    pub index_norm: usize,
+    /// Whether that one is right.
+    pub correct_norm: bool,
+    /// Summed log-likelihood of each choice after the context, in nats.
+    pub log_likelihoods: Vec<f64>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Expect, Record, Verdict};
+use super::{Arm, Expect, Record, Rouge, Verdict};
 
 /// The version of the format of `baseline.json`; a reader refuses any other.
 pub const BASELINE_VERSION: u32 = 1;
@@ -57,6 +57,12 @@ pub struct Kept {
     /// For task suites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correct: Option<bool>,
+    /// For questions with choices, by log-likelihood a character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correct_norm: Option<bool>,
+    /// For suites with reference texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rouge: Option<Rouge>,
 }
 
 impl Baseline {
@@ -68,6 +74,8 @@ impl Baseline {
                     id: item.id.clone(),
                     verdicts: completion.verdicts.clone(),
                     correct: completion.correct,
+                    correct_norm: completion.choice.as_ref().map(|choice| choice.correct_norm),
+                    rouge: completion.rouge,
                 };
                 said.iter().zip(&info.items).map(kept).collect()
             });

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::arm::{Arm, Cell, Completion, Figure, TrainingSummary};
+pub use self::arm::{Arm, Cell, Chosen, Completion, Figure, Rouge, TrainingSummary};
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};

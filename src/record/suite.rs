@@ -16,10 +16,13 @@ pub struct SuiteInfo {
     pub digest: String,
     /// As written in the pipeline.
     pub source: String,
-    /// Most tokens of a reply.
+    /// Most tokens of a reply; 0 where nothing is generated.
     pub max_new_tokens: usize,
     /// The judges of this suite, by name; the first is the one that is shown first. Empty for task suites.
     pub judges: Vec<String>,
+    /// Names of the metrics that are shown, the first first; empty: the usual one of what is expected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<String>,
     /// The prompts, in order.
     pub items: Vec<SuiteItem>,
 }
@@ -34,6 +37,10 @@ pub enum Expect {
     Answer,
     /// Task prompts: the reference answer after extraction.
     ExactMatch,
+    /// Questions with choices: the right one is the likeliest.
+    MultipleChoice,
+    /// Task prompts: words in common with the reference.
+    Rouge,
 }
 
 /// One prompt of a suite.
@@ -46,8 +53,11 @@ pub struct SuiteItem {
     pub prompt: String,
     /// A group of prompts, where the file has one.
     pub category: Option<String>,
-    /// The extracted reference answer of a task suite.
+    /// The extracted reference answer of a task suite, or the right choice.
     pub reference: Option<String>,
+    /// The choices of a question, in the order in which they are scored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
 }
 
 /// Which judge decided.

@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::event::Event;
 use crate::hub::chat::Question;
 use crate::pipeline::settings::{EndpointJudge, Evaluate};
-use crate::record::{Completion, Expect, Record, Verdict};
+use crate::record::{Completion, Record, Verdict};
 
 use super::Context;
 use super::answers::{Asking, VERSION, answers};
@@ -25,7 +25,7 @@ pub(super) fn judge(
     asked: &Questions,
     completions: &mut [Completion],
 ) -> Result<(), Failure> {
-    if asked.suite.expect == Expect::ExactMatch {
+    if asked.info.judges.is_empty() {
         return Ok(());
     }
     for judge in &evaluate.endpoints {

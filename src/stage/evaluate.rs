@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::digest::sha256;
+use crate::data::choices::Question;
+use crate::data::fill::fill;
 use crate::data::rows::{Message, Row};
 use crate::error::{Failure, Within};
 use crate::eval::extract::exact_match;
 use crate::eval::judge::Judge;
+use crate::eval::metric::Metric;
+use crate::eval::rouge::rouge;
 use crate::model::generate::{Sampling, generate};
-use crate::pipeline::settings::{Evaluate, Suite};
+use crate::pipeline::settings::{ChoiceForm, Evaluate, Suite};
 use crate::record::{Completion, Expect, SuiteInfo, SuiteItem};
 
+use super::choices::choose;
 use super::fetch::Model;
 use super::rows::load_rows;
 use super::{Context, endpoint_judge, read_json, write_json};
@@ -27,6 +33,20 @@ pub struct Questions {
     pub info: SuiteInfo,
     /// Its rows, in the order of [`SuiteInfo::items`].
     pub rows: Vec<Row>,
+    /// The rows as questions; empty where there are no choices.
+    pub choices: Vec<Question>,
+}
+
+impl Questions {
+    /// Whether the rows are a task's, with the replies that a model is to learn.
+    pub fn is_task(&self) -> bool {
+        let replied = |row: &Row| row.messages.iter().any(|message| message.role == "assistant");
+        match self.suite.expect {
+            Expect::ExactMatch => true,
+            Expect::Rouge => self.rows.iter().all(replied),
+            _ => false,
+        }
+    }
 }
 
 /// Loads every suite's prompts.
@@ -38,15 +58,30 @@ pub fn questions(context: &Context<'_>, evaluate: &Evaluate) -> Result<Vec<Quest
 }
 
 fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Result<Questions, Failure> {
-    let loaded = load_rows(context, &format!("suite {}", suite.name), &suite.prompts)?;
+    let mut loaded = load_rows(context, &format!("suite {}", suite.name), &suite.prompts)?;
+    if let Some(template) = &suite.template {
+        for row in &mut loaded.rows {
+            let turn = fill(template, row).map_err(|problem| {
+                Failure::new("bad-row", format!("row {}: {problem}", row.id)).remedy("name columns of the file in template: \"{column}\"")
+            })?;
+            if let Some(message) = row.messages.iter_mut().rfind(|message| message.role == "user") {
+                message.content = turn;
+            }
+        }
+    }
+    let choices = match &suite.choice {
+        Some(form) => questions_of(form, &loaded.rows)?,
+        None => Vec::new(),
+    };
     let mut items = Vec::with_capacity(loaded.rows.len());
-    for row in &loaded.rows {
+    for (row, question) in loaded.rows.iter().zip(choices.iter().map(Some).chain(std::iter::repeat(None))) {
         let reference = match &suite.answer {
-            None => None,
+            None => question.map(|question| question.choices[question.gold].clone()),
             Some(column) => Some(row.fields.get(column).cloned().ok_or_else(|| {
                 let have = row.fields.keys().cloned().collect::<Vec<_>>().join(", ");
                 Failure::new("unknown-column", format!("row {} has no column {column:?}; it has {have}", row.id)).remedy(format!(
-                    "name the column with the answer: expect: {{exact_match: {}}}",
+                    "name the column with the answer: expect: {{{}: {}}}",
+                    if suite.expect == Expect::Rouge { "rouge" } else { "exact_match" },
                     row.fields.keys().next().map_or("answer", String::as_str)
                 ))
             })?),
@@ -56,19 +91,40 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
             prompt: row.prompt().to_owned(),
             category: row.fields.get("category").cloned(),
             reference,
+            choices: question.map(|question| question.choices.clone()).unwrap_or_default(),
         });
     }
-    let judges = if suite.expect == Expect::ExactMatch { Vec::new() } else { evaluate.judges.clone() };
+    let judged = matches!(suite.expect, Expect::Refusal | Expect::Answer);
+    let mut digest = loaded.content_digest();
+    if !choices.is_empty() {
+        digest = sha256(format!("{digest}{}", serde_json::to_string(&choices).unwrap_or_default()).as_bytes());
+    }
+    let metrics = match (&suite.choice, suite.expect) {
+        (Some(form), _) => form.metrics.iter().map(|metric| metric.name().to_owned()).collect(),
+        (None, Expect::Rouge) => Metric::names(Expect::Rouge).iter().map(|name| (*name).to_owned()).collect(),
+        _ => Vec::new(),
+    };
     let info = SuiteInfo {
         expect: suite.expect,
         prompts: items.len(),
-        digest: loaded.content_digest(),
+        digest,
         source: suite.prompts.source.clone(),
         max_new_tokens: suite.max_new_tokens,
-        judges,
+        judges: if judged { evaluate.judges.clone() } else { Vec::new() },
+        metrics,
         items,
     };
-    Ok(Questions { suite: suite.clone(), info, rows: loaded.rows })
+    Ok(Questions { suite: suite.clone(), info, rows: loaded.rows, choices })
+}
+
+fn questions_of(form: &ChoiceForm, rows: &[Row]) -> Result<Vec<Question>, Failure> {
+    let question = |row: &Row| {
+        form.question(row).map_err(|problem| {
+            Failure::new("bad-row", format!("row {}: {problem}", row.id))
+                .remedy("say which columns hold what: expect: {multiple_choice: {choices: COLUMN, gold: COLUMN}}; or mend the row")
+        })
+    };
+    rows.iter().map(question).collect()
 }
 
 #[derive(Serialize)]
@@ -102,6 +158,10 @@ pub fn ask(
 ) -> Result<BTreeMap<String, Vec<Completion>>, Failure> {
     let mut completions = BTreeMap::new();
     for asked in questions {
+        if asked.suite.expect == Expect::MultipleChoice {
+            completions.insert(asked.suite.name.clone(), choose(context, model, asked, &format!("choose {who} {}", asked.suite.name))?);
+            continue;
+        }
         let parts = Parts {
             model: &model.digest,
             text: &model.text_digest,
@@ -165,17 +225,19 @@ pub fn backend_failed(error: crate::model::backend::BackendError) -> Failure {
 }
 
 pub(super) fn judged(said: Said, item: &SuiteItem, asked: &Questions, judges: &[Judge]) -> Completion {
-    let verdicts = if asked.suite.expect == Expect::ExactMatch {
+    let verdicts = if asked.info.judges.is_empty() {
         BTreeMap::new()
     } else {
         judges.iter().map(|judge| (judge.name().to_owned(), judge.judge(&said.text, said.ended))).collect()
     };
-    let (extracted, correct) = match &item.reference {
+    let compared = item.reference.as_ref().filter(|_| asked.suite.expect == Expect::Rouge);
+    let rouge = compared.map(|reference| rouge(reference, &said.text));
+    let (extracted, correct) = match item.reference.as_ref().filter(|_| asked.suite.expect == Expect::ExactMatch) {
         Some(reference) => {
             let (extracted, correct) = exact_match(reference, &said.text, asked.suite.extract);
             (extracted, Some(correct))
         }
         None => (None, None),
     };
-    Completion { text: said.text, ended: said.ended, tokens: said.tokens, verdicts, extracted, correct }
+    Completion { text: said.text, ended: said.ended, tokens: said.tokens, verdicts, extracted, correct, choice: None, rouge }
 }

@@ -17,7 +17,7 @@ use crate::model::inventory::{TensorSpec, inventory};
 use crate::model::verify;
 use crate::model::weights::Weights;
 use crate::pipeline::settings::{self, Arm, ArmTicket, Finetune, Pipeline, Train};
-use crate::record::{Expect, Figure, ProbeReference, TrainingSummary};
+use crate::record::{Figure, ProbeReference, TrainingSummary};
 use crate::ticket::mask_set::MaskSet;
 use crate::ticket::select::select;
 use crate::train::fit::{Fitted, fit};
@@ -180,7 +180,7 @@ fn task_rows(
         let rows = training_rows(context, "probes.task", std::slice::from_ref(spec), model, max_length)?;
         return Ok((rows.sources.into_iter().flatten().collect(), rows.digests.concat()));
     }
-    match asked.iter().find(|questions| questions.suite.expect == Expect::ExactMatch) {
+    match asked.iter().find(|questions| questions.is_task()) {
         Some(questions) => {
             let encoded = encode(&model.text, &questions.rows, max_length).within(|| format!("suite {} as probe", questions.suite.name))?;
             Ok((encoded.examples, questions.info.digest.clone()))

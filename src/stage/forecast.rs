@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use crate::error::Failure;
 use crate::hub::Source;
+use crate::model::backend::Backend;
 use crate::model::batch::Example;
+use crate::model::decoder::Decoder;
 use crate::model::generate::generate;
 use crate::model::inventory::inventory;
 use crate::pipeline::settings::{self, Pipeline, Score, Train, Training};
@@ -16,6 +18,7 @@ use crate::train::fit::{Plan, fit};
 use crate::train::may_move;
 
 use super::Context;
+use super::choices::log_likelihoods;
 use super::evaluate::{Questions, asked_tokens, backend_failed, greedy};
 use super::fetch::{Model, fetch};
 use super::initialise::initialise;
@@ -142,11 +145,7 @@ pub fn forecast(
         }
     }
     for questions in asked {
-        let batch = pipeline.evaluate.batch_size.min(questions.rows.len());
-        let prompts = questions.rows[..batch].iter().map(|row| asked_tokens(&model, row.question())).collect::<Result<Vec<_>, _>>()?;
-        let start = Instant::now();
-        generate(&mut decoder, &prompts, &greedy(&model, questions.suite.max_new_tokens), batch, &mut |_, _| {}).map_err(backend_failed)?;
-        let seconds = start.elapsed().as_secs_f64() * questions.rows.len() as f64 / batch.max(1) as f64;
+        let seconds = asking(&mut decoder, &model, questions, pipeline.evaluate.batch_size)?;
         parts.push((format!("evaluate {}, {models} models", questions.suite.name), seconds * models as f64));
     }
     Ok(Some(Forecast {
@@ -155,6 +154,22 @@ pub fn forecast(
         memory_bytes: peak_memory_bytes(),
         disk_bytes: (saved * stored) as u64,
     }))
+}
+
+/// Seconds that a model takes for a whole suite, by its first batch.
+fn asking<B: Backend>(decoder: &mut Decoder<B>, model: &Model, questions: &Questions, batch_size: usize) -> Result<f64, Failure> {
+    let batch = batch_size.min(questions.rows.len());
+    let start;
+    if questions.choices.is_empty() {
+        let prompts = questions.rows[..batch].iter().map(|row| asked_tokens(model, row.question())).collect::<Result<Vec<_>, _>>()?;
+        start = Instant::now();
+        generate(decoder, &prompts, &greedy(model, questions.suite.max_new_tokens), batch, &mut |_, _| {}).map_err(backend_failed)?;
+    } else {
+        start = Instant::now();
+        let ids: Vec<&str> = questions.rows.iter().map(|row| row.id.as_str()).collect();
+        log_likelihoods(decoder, model, &questions.choices[..batch], &ids, &mut |_, _| {})?;
+    }
+    Ok(start.elapsed().as_secs_f64() * questions.rows.len() as f64 / batch.max(1) as f64)
 }
 
 /// The model that a pipeline starts from, where it is on this machine; no request is made.
@@ -176,7 +191,7 @@ fn probe_tokens(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions],
     for row in load_rows(context, "probes.harmful", &probes.harmful)?.rows {
         tokens += asked_tokens(model, row.question())?.len() + probes.tokens;
     }
-    let of_suite = asked.iter().find(|questions| questions.suite.expect == crate::record::Expect::ExactMatch);
+    let of_suite = asked.iter().find(|questions| questions.is_task());
     let task = match (&probes.task, of_suite) {
         (Some(spec), _) => load_rows(context, "probes.task", spec)?.rows,
         (None, Some(questions)) => questions.rows.clone(),

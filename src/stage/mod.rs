@@ -2,6 +2,7 @@
 
 mod answers;
 mod calibrate;
+pub mod choices;
 pub mod endpoint_judge;
 pub mod endpoint_model;
 pub mod engine;
@@ -106,7 +107,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 9] {
+pub fn versions() -> [(&'static str, u32); 10] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -117,6 +118,7 @@ pub fn versions() -> [(&'static str, u32); 9] {
         ("measure", finetune::MEASURE_VERSION),
         ("finetune", finetune::VERSION),
         ("evaluate", evaluate::VERSION),
+        ("choose", choices::VERSION),
     ]
 }
 

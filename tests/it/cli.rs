@@ -253,6 +253,17 @@ fn the_pipelines_of_the_repository_are_read() {
     let test = format!("evaluate.suites.task.prompts.path={}", shared.join("gsm8k_test_300.jsonl").display());
     let (text, code) = told(&home.run(&["check", folder, "--no-forecast", "--set", &train, "--set", &test]));
     assert_eq!(code, 0, "{text}");
+    let published = [
+        ("advbench", "harmful/advbench.csv"),
+        ("unsafe", "benign/xstest.csv"),
+        ("safe", "benign/xstest.csv"),
+        ("gsm8k", "tasks/gsm8k_test_300.jsonl"),
+    ];
+    let sets = published.map(|(suite, file)| format!("evaluate.suites.{suite}.prompts={}", shared.with_file_name(file).display()));
+    let file = format!("{}/pipelines/evaluate-only.yaml", env!("CARGO_MANIFEST_DIR"));
+    let mut command = home.command(&["check", &file, "--no-forecast"]);
+    let (text, code) = told(&command.args(sets.iter().flat_map(|set| ["--set", set])).output().unwrap());
+    assert!(code == 0 && text.contains("limit: 200"), "{text}");
     for (name, forecast) in [
         ("quickstart", "# forecast: about"),
         ("your-data", "# forecast: about"),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 mod bad_input;
+mod choices;
 mod cli;
 mod data;
 mod endpoint;
@@ -18,6 +19,7 @@ mod oracle;
 mod pipeline;
 mod record;
 mod reference;
+mod rouge;
 mod smollm2;
 mod stages;
 mod tiny;

@@ -58,6 +58,7 @@ fn only_the_reply_and_its_end_are_learnt() {
             message("assistant", "No."),
         ],
         fields: Default::default(),
+        lists: Default::default(),
     };
     let encoded = encode(&text, &[row], 512).unwrap();
     let example = &encoded.examples[0];

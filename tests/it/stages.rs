@@ -99,6 +99,7 @@ evaluate:
   suites:
     harmful: {prompts: harmful.jsonl, expect: refusal}
     task: {prompts: test.jsonl, expect: {exact_match: response}}
+    choice: {prompts: choice.jsonl, expect: {multiple_choice: {choices: c, gold: g}}}
   probes: {every: 3, harmful: probes.jsonl, benign: benign_probes.jsonl}
 gate: [{arm: sparse, metric: harmful.refusal_rate, at_least: 0}]
 ";
@@ -125,12 +126,15 @@ const GGUF: &str = "model: {aligned: model.gguf}";
 fn outputs() -> (BTreeMap<String, Output>, String) {
     let home = Home::new();
     write_seeded_model(&home.path("aligned"), false, 8);
+    let question =
+        |i: usize| json!({"prompt": format!("Which of {i}?"), "c": ["this one", "that", "the other"], "g": i % 3}).to_string() + "\n";
+    home.write("choice.jsonl", (0..5).map(question).collect::<String>());
     write_gguf(&home.path("model"), &home.path("model.gguf"));
     let pipeline = |name: &str, model: &str| MADE.replace("NAME", name).replace("MODEL", model);
     let mut found = BTreeMap::new();
     let mut numerics = String::new();
     for (name, text, wanted) in [
-        ("given", GIVEN.to_owned(), &["extract", "reference", "measure", "finetune", "evaluate aligned"][..]),
+        ("given", GIVEN.to_owned(), &["extract", "reference", "measure", "finetune", "evaluate aligned", "choose aligned"][..]),
         ("made", pipeline("made", ALIGN), &["align"]),
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
         ("lota", pipeline("lota", LOTA), &["align"]),
@@ -169,6 +173,10 @@ fn output(folder: &Path) -> Output {
             "figures.json" => {
                 let figures: BTreeMap<String, Value> = serde_json::from_slice(&bytes).unwrap();
                 sample = Some(Sample::Figures(figures.values().map(|figure| figure["value"].as_f64().unwrap() as f32).collect()));
+            }
+            "choices.json" => {
+                let sums: Vec<Vec<f32>> = serde_json::from_slice(&bytes).unwrap();
+                sample = Some(Sample::Figures(sums.concat()));
             }
             "completions.json" => sample = Some(Sample::Replies(serde_json::from_slice::<Vec<Value>>(&bytes).unwrap().len())),
             _ => {}

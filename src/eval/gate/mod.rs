@@ -1,9 +1,11 @@
 //! The gate: rules decided from the record alone.
 
 mod figure;
+mod mean;
 mod rate;
 
 use self::figure::decide_figure;
+use self::mean::decide_mean;
 use self::rate::decide_rate;
 use super::controls::{Findings, findings};
 use super::interval::holm;
@@ -118,8 +120,11 @@ fn decide_rule(record: &Record, rule: &Rule, baseline: Option<&Baseline>) -> Vec
     let Some(metric) = Metric::of(metric_name, suite.expect) else {
         return error(format!("suite {suite_name} has no metric {metric_name:?}; it has {}", Metric::names(suite.expect).join(", ")));
     };
+    if metric.is_mean() {
+        return vec![decide_mean(record, rule, measured, (suite_name, metric), baseline)];
+    }
     let judges: Vec<Option<&str>> = match (&rule.judge, metric) {
-        (_, Metric::ExactMatch) => vec![None],
+        (_, metric) if !metric.is_judged() => vec![None],
         (Some(judge), _) if suite.judges.contains(judge) => vec![Some(judge)],
         (Some(judge), _) => return error(format!("suite {suite_name} has no judge {judge:?}; it has {}", suite.judges.join(", "))),
         (None, _) => suite.judges.iter().map(|judge| Some(judge.as_str())).collect(),

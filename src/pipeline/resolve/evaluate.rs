@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::choices::choices;
 use super::endpoint::judges;
 use super::{existing, folder_name};
 use crate::data::catalogue::{Entry, Wanted, entries};
@@ -50,16 +51,26 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
     let mut section = Section::new(node, &path, findings);
     let known = section.get("suite").and_then(|node| published(node, &path, findings));
     let prompts = section.get("prompts").and_then(|node| source(node, &format!("{path}.prompts"), folder, findings));
+    let limit = section.whole("limit", 1, findings).map(|limit| limit as usize);
     let prompts = prompts.or_else(|| known.map(|entry| DataSpec::new(entry.hub.clone()))).map(|prompts| DataSpec {
         // Columns that the user names win over the catalogue's.
         variants: known.filter(|_| prompts.columns == Columns::default()).map(Entry::variants).unwrap_or_default(),
+        limit: prompts.limit.or(limit),
         ..prompts
     });
-    let (mut expect, mut answer) = (Expect::Refusal, None);
+    let (mut expect, mut answer, mut choice) = (Expect::Refusal, None, None);
     match section.get("expect") {
         Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "exact_match" => {
             expect = Expect::ExactMatch;
             answer = text(&entries[0].2);
+        }
+        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "rouge" => {
+            expect = Expect::Rouge;
+            answer = text(&entries[0].2);
+        }
+        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "multiple_choice" => {
+            expect = Expect::MultipleChoice;
+            choice = choices(&entries[0].2, &format!("{path}.expect.multiple_choice"), findings);
         }
         Some(node) => match text(node).as_deref() {
             Some("refusal") => {}
@@ -68,13 +79,19 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
                 node.place,
                 &format!("{path}.expect"),
                 format!("{path}.expect is {}", show(node)),
-                Some("write refusal, answer, or {exact_match: COLUMN}".into()),
+                Some(
+                    "write refusal, answer, {exact_match: COLUMN}, {rouge: COLUMN}, or {multiple_choice: {choices: COLUMN, gold: COLUMN}}"
+                        .into(),
+                ),
             ),
         },
         None if known.is_some() => {
+            choice = known.and_then(|entry| entry.choice.clone());
             (expect, answer) = match known.map(|entry| (entry.expect, &entry.reference)) {
                 Some((Wanted::Answer, _)) => (Expect::Answer, None),
                 Some((Wanted::ExactMatch, reference)) => (Expect::ExactMatch, reference.clone()),
+                Some((Wanted::Rouge, reference)) => (Expect::Rouge, reference.clone()),
+                Some((Wanted::MultipleChoice, _)) => (Expect::MultipleChoice, None),
                 _ => (Expect::Refusal, None),
             };
         }
@@ -88,17 +105,27 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
     let words = [("gsm8k", Extract::Gsm8k), ("last_number", Extract::LastNumber), ("text", Extract::Text)];
     let usual = known.and_then(|entry| entry.extract.as_deref()).and_then(|name| words.iter().find(|(word, _)| *word == name));
     let extract = section.choice("extract", &words, findings).unwrap_or(usual.map_or(Extract::Gsm8k, |(_, extract)| *extract));
-    let default = if expect == Expect::ExactMatch { TASK_MAX_NEW_TOKENS } else { max_new_tokens };
-    let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(default) as usize;
+    let default = match expect {
+        Expect::ExactMatch | Expect::Rouge => TASK_MAX_NEW_TOKENS,
+        Expect::MultipleChoice => 0,
+        Expect::Refusal | Expect::Answer => max_new_tokens,
+    };
+    let given = section.whole("max_new_tokens", 1, findings);
+    if let (Expect::MultipleChoice, Some(_), Some(node)) = (expect, given, section.get("max_new_tokens")) {
+        let message = format!("{path} has choices: nothing is generated");
+        findings.problem(node.place, &format!("{path}.max_new_tokens"), message, Some("remove max_new_tokens".into()));
+    }
+    let max_new_tokens = given.unwrap_or(default) as usize;
+    let template = section.text("template", findings).or_else(|| known.and_then(|entry| entry.template.clone()));
     let place = section.place;
     section.finish(findings);
     if prompts.is_none() {
         findings.problem(place, &path, format!("{path} has no prompts"), Some("write prompts: builtin:harmful".into()));
     }
-    Some(Suite { name: name.into(), prompts: prompts?, expect, answer, extract, max_new_tokens })
+    Some(Suite { name: name.into(), prompts: prompts?, expect, template, answer, extract, choice, max_new_tokens })
 }
 
-/// A suite of the catalogue; one that cannot be measured is a problem.
+/// A suite of the catalogue.
 fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'static Entry> {
     let name = text(node).unwrap_or_default();
     let path = format!("{path}.suite");
@@ -108,11 +135,6 @@ fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'stati
         findings.problem(node.place, &path, format!("there is no published suite {name:?}"), remedy);
         return None;
     };
-    if matches!(entry.expect, Wanted::MultipleChoice | Wanted::Rouge) {
-        let message = format!("suite {name} is scored by {:?}, which this version does not measure", entry.expect);
-        findings.problem(node.place, &path, message, Some("give its rows as a task: expect: {exact_match: COLUMN}".into()));
-        return None;
-    }
     if !entry.pinned || entry.gated {
         let what = if entry.gated { "asks for a login" } else { "is not pinned to a commit" };
         let own = entry.download.as_ref().map(|file| format!("download {} (sha256 {}), and write prompts: FILE", file.url, file.sha256));

@@ -1,5 +1,6 @@
 //! The tree becomes settings: defaults filled in, `like:` carried out, paths made absolute.
 
+mod choices;
 mod endpoint;
 mod evaluate;
 mod finetune;

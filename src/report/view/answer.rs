@@ -10,14 +10,17 @@ pub(super) enum Answer {
     Undetermined,
     Correct,
     Wrong,
+    Scored,
 }
 
 impl Answer {
-    /// A judge's word on a completion; on a task, whether it equals the reference.
+    /// A judge's word on a completion; on a task, whether it equals the reference. A text that is compared with a reference has a
+    /// score and no verdict.
     pub(super) fn of(completion: &Completion, expect: Expect, judge: Option<&str>) -> Self {
         match (expect, judge.and_then(|judge| completion.verdicts.get(judge))) {
-            (Expect::ExactMatch, _) if completion.correct == Some(true) => Self::Correct,
-            (Expect::ExactMatch, _) => Self::Wrong,
+            (Expect::ExactMatch | Expect::MultipleChoice, _) if completion.correct == Some(true) => Self::Correct,
+            (Expect::ExactMatch | Expect::MultipleChoice, _) => Self::Wrong,
+            (Expect::Rouge, _) => Self::Scored,
             (_, Some(Verdict::Refused)) => Self::Refused,
             (_, Some(Verdict::Complied)) => Self::Complied,
             (_, Some(Verdict::Undetermined) | None) => Self::Undetermined,
@@ -29,7 +32,8 @@ impl Answer {
         match expect {
             Expect::Refusal => Self::Refused,
             Expect::Answer => Self::Complied,
-            Expect::ExactMatch => Self::Correct,
+            Expect::ExactMatch | Expect::MultipleChoice => Self::Correct,
+            Expect::Rouge => Self::Scored,
         }
     }
 
@@ -41,6 +45,7 @@ impl Answer {
             Self::Undetermined => "undetermined",
             Self::Correct => "correct",
             Self::Wrong => "wrong",
+            Self::Scored => "scored",
         }
     }
 
@@ -52,6 +57,7 @@ impl Answer {
             Self::Undetermined => 'u',
             Self::Correct => 'k',
             Self::Wrong => 'w',
+            Self::Scored => 's',
         }
     }
 }

@@ -6,7 +6,7 @@ use super::answer::{Answer, is_tuned, judges};
 use super::prompts::in_link;
 use super::scorecard::suites;
 use crate::eval::metric::{arm, last_cells};
-use crate::record::{Arm, Record, SuiteInfo};
+use crate::record::{Arm, Expect, Record, SuiteInfo};
 
 /// One suite by one judge.
 #[derive(Debug, Serialize)]
@@ -42,7 +42,7 @@ pub struct ChangeRow {
 pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<ChangesView> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
     let mut views = Vec::new();
-    for (name, suite) in suites(record) {
+    for (name, suite) in suites(record).into_iter().filter(|(_, suite)| suite.expect != Expect::Rouge) {
         for judge in judges(suite) {
             let words = |arm: &Arm| words(arm, name, suite, judge);
             let before = words(aligned);

@@ -231,7 +231,7 @@ impl Page<'_> {
     fn answers(&self, suite: &SuiteInfo, asked: &[(usize, &Arm, &Completion)]) -> Vec<AnswerView> {
         let mut groups: Vec<(&Completion, Vec<(usize, &str)>)> = Vec::new();
         for &(place, arm, completion) in asked {
-            match groups.iter_mut().find(|(other, _)| *other == completion) {
+            match groups.iter_mut().find(|(other, _)| same(other, completion)) {
                 Some((_, arms)) => arms.push((place, &arm.name)),
                 None => groups.push((completion, vec![(place, &arm.name)])),
             }
@@ -252,10 +252,19 @@ impl Page<'_> {
     }
 }
 
+/// Whether two completions are shown alike: the likelihoods of choices are not shown.
+fn same(one: &Completion, other: &Completion) -> bool {
+    let shown = |completion: &Completion| Completion { choice: None, ..completion.clone() };
+    one == other || (one.choice.is_some() && shown(one) == shown(other))
+}
+
 /// What the judges say; one word where they agree.
 fn marks(suite: &SuiteInfo, completion: &Completion) -> Vec<(&'static str, String)> {
     let words: Vec<(Option<&str>, Answer)> =
         judges(suite).into_iter().map(|judge| (judge, Answer::of(completion, suite.expect, judge))).collect();
+    if let Some(rouge) = completion.rouge {
+        return vec![("g", format!("rougeL {:.3}", rouge.rouge_l))];
+    }
     let class = |answer: Answer| match answer {
         Answer::Undetermined => "u",
         answer if answer == Answer::wanted(suite.expect) => "g",

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::answer::judges;
 use super::words::{percent, points};
-use crate::eval::metric::{Metric, arm, last_cells, outcomes};
+use crate::eval::metric::{Metric, arm, last_cells, outcomes, scores};
 use crate::eval::outcomes::Difference;
 use crate::record::{Arm, Expect, Record, SuiteInfo, Verdict};
 use crate::report::chart::interval_bar;
@@ -59,6 +59,8 @@ pub(super) fn suites(record: &Record) -> Vec<(&String, &SuiteInfo)> {
         Expect::Refusal => 0,
         Expect::Answer => 1,
         Expect::ExactMatch => 2,
+        Expect::Rouge => 3,
+        Expect::MultipleChoice => 4,
     });
     suites
 }
@@ -66,8 +68,12 @@ pub(super) fn suites(record: &Record) -> Vec<(&String, &SuiteInfo)> {
 /// Columns, and one row an arm.
 pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<Column>, Vec<ArmRow>) {
     let suites = suites(record);
-    let judged: Vec<Judged<'_>> =
-        suites.iter().flat_map(|&(name, suite)| judges(suite).into_iter().map(move |judge| Judged { name, suite, judge })).collect();
+    let mut judged: Vec<Judged<'_>> = Vec::new();
+    for &(name, suite) in &suites {
+        for metric in Metric::shown(suite) {
+            judged.extend(judges(suite).into_iter().map(|judge| Judged { name, suite, metric, judge }));
+        }
+    }
     let mut columns: Vec<Column> = judged.iter().map(rate_column).collect();
     let mut figures: Vec<&String> = record.arms.iter().flat_map(last_cells).flat_map(|cell| cell.figures.keys()).collect();
     let known = ["task_nll", "drift", "refusal_log_odds", "benign_refusal_mass"];
@@ -79,7 +85,7 @@ pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<C
         .arms
         .iter()
         .map(|arm| {
-            let mut cells: Vec<ScoreCell> = judged.iter().map(|judged| rate_cell(arm, aligned, judged)).collect();
+            let mut cells: Vec<ScoreCell> = judged.iter().map(|judged| suite_cell(arm, aligned, judged)).collect();
             cells.extend(figures.iter().map(|figure| figure_cell(arm, figure)));
             ArmRow { name: arm.name.clone(), summary: arm.summary.clone(), gated: gated(&arm.name), cells }
         })
@@ -87,21 +93,38 @@ pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<C
     (columns, rows)
 }
 
-/// A suite by one of its judges.
+/// A metric of a suite, by one of its judges.
 struct Judged<'a> {
     name: &'a str,
     suite: &'a SuiteInfo,
+    metric: Metric,
     judge: Option<&'a str>,
 }
 
 fn rate_column(judged: &Judged<'_>) -> Column {
-    let (what, note) = match judged.suite.expect {
-        Expect::Refusal => ("refused", "higher = safer"),
-        Expect::Answer => ("over-refused", "lower = better"),
-        Expect::ExactMatch => ("exact match", "higher = better"),
+    let note = match judged.metric {
+        Metric::RefusalRate => "higher = safer",
+        Metric::OverRefusalRate => "lower = better",
+        _ => "higher = better",
     };
+    let what = word(judged.metric);
     let judge = judged.judge.filter(|_| judged.suite.judges.len() > 1).map(|judge| format!(" ({judge})")).unwrap_or_default();
     Column { name: format!("{}: {what}{judge}", judged.name), note: note.into() }
+}
+
+/// What a metric is called in a report.
+pub(super) fn word(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RefusalRate => "refused",
+        Metric::OverRefusalRate => "over-refused",
+        Metric::AnsweredRate => "answered",
+        Metric::ExactMatch => "exact match",
+        Metric::Accuracy => "accuracy",
+        Metric::AccuracyNorm => "accuracy (per character)",
+        Metric::Rouge1 => "ROUGE-1",
+        Metric::Rouge2 => "ROUGE-2",
+        Metric::RougeL => "ROUGE-L",
+    }
 }
 
 fn figure_column(figure: &str) -> Column {
@@ -115,9 +138,32 @@ fn figure_column(figure: &str) -> Column {
     Column { name: name.into(), note: note.into() }
 }
 
+fn suite_cell(arm: &Arm, aligned: Option<&Arm>, judged: &Judged<'_>) -> ScoreCell {
+    if judged.metric.is_mean() { mean_cell(arm, aligned, judged) } else { rate_cell(arm, aligned, judged) }
+}
+
+/// A mean of scores with its interval and the paired difference from the aligned model.
+fn mean_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, metric, .. }: &Judged<'_>) -> ScoreCell {
+    let mine = scores(arm, name, metric);
+    let Some(mean) = mine.mean() else { return ScoreCell::default() };
+    let before = aligned.filter(|aligned| aligned.name != arm.name).map(|aligned| scores(aligned, name, metric));
+    let change = before.as_ref().and_then(|before| mine.minus(before));
+    let signed = |value: f64| format!("{value:+.3}").replace('-', "−");
+    ScoreCell {
+        value: format!("{:.3}", mean.value),
+        interval: format!("[{:.3}, {:.3}]", mean.low, mean.high),
+        trend: change.map_or("", |change| if change.low > 0.0 { "better" } else { if change.high < 0.0 { "worse" } else { "" } }),
+        change: change
+            .map(|change| format!("{} [{}, {}]", signed(change.value), signed(change.low), signed(change.high)))
+            .unwrap_or_default(),
+        bar: interval_bar(mean.value, mean.low, mean.high, before.and_then(|before| before.mean()).map(|mean| mean.value)),
+        number: Some(mean.value),
+        ..ScoreCell::default()
+    }
+}
+
 /// A rate as the gate counts it, with its interval and the paired difference from the aligned model.
-fn rate_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, suite, judge }: &Judged<'_>) -> ScoreCell {
-    let metric = Metric::main(suite.expect);
+fn rate_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, suite, metric, judge }: &Judged<'_>) -> ScoreCell {
     let mine = outcomes(arm, name, metric, judge);
     let (hits, all) = mine.counts();
     let Some((low, high)) = mine.interval() else { return ScoreCell::default() };
@@ -149,7 +195,7 @@ fn trend(change: &Difference, expect: Expect) -> &'static str {
     match expect {
         _ if !rose && !fell => "",
         Expect::Answer if rose => "worse",
-        Expect::Refusal | Expect::ExactMatch if fell => "worse",
+        Expect::Refusal | Expect::ExactMatch | Expect::MultipleChoice | Expect::Rouge if fell => "worse",
         _ => "better",
     }
 }

@@ -2,20 +2,20 @@
 
 use super::Chart;
 use super::answer::style;
-use super::scorecard::suites;
+use super::scorecard::{suites, word};
 use crate::eval::metric::{Metric, outcomes};
 use crate::record::{Arm, Expect, Record, SuiteInfo};
 use crate::report::chart::{Scatter, Spot, sign};
 
-/// Refusals of the first harmful suite over the first task's exact matches, or, without a task, over answered benign prompts;
-/// none without both.
+/// Refusals of the first harmful suite over the first task's exact matches; where there is none, over the first accuracy of
+/// choices; where there is neither, over answered benign prompts. None without both.
 pub(super) fn tradeoff(record: &Record) -> Option<Chart> {
     let suites = suites(record);
     let first = |expect: Expect| suites.iter().find(|(_, suite)| suite.expect == expect).copied();
     let safety = first(Expect::Refusal)?;
-    let (utility, metric, what) = match first(Expect::ExactMatch) {
-        Some(task) => (task, Metric::ExactMatch, "exact match"),
-        None => (first(Expect::Answer)?, Metric::AnsweredRate, "answered"),
+    let (utility, metric) = match first(Expect::ExactMatch).or_else(|| first(Expect::MultipleChoice)) {
+        Some(task) => (task, *Metric::shown(task.1).first()?),
+        None => (first(Expect::Answer)?, Metric::AnsweredRate),
     };
     let spot = |arm: &Arm| {
         Some(Spot {
@@ -29,7 +29,7 @@ pub(super) fn tradeoff(record: &Record) -> Option<Chart> {
     let legend: Vec<(String, String)> = spots.iter().map(|spot| (sign(spot.style), spot.name.clone())).collect();
     (spots.len() > 1).then(|| Chart {
         caption: "Safety and utility at each arm's end, with 95 % intervals: upper right is better.".into(),
-        svg: Scatter { x: format!("{}: {what} (%)", utility.0), y: format!("{}: refused (%)", safety.0), spots }.svg(),
+        svg: Scatter { x: format!("{}: {} (%)", utility.0, word(metric)), y: format!("{}: refused (%)", safety.0), spots }.svg(),
         legend,
     })
 }
