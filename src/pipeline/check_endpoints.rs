@@ -2,7 +2,7 @@
 
 use super::node::Place;
 use super::reader::Findings;
-use super::settings::{Dtype, Endpoint, Expect, Pipeline};
+use super::settings::{Dtype, Endpoint, Pipeline};
 use crate::eval::judge;
 use crate::record::Expect;
 
@@ -48,7 +48,6 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
         ("finetune", pipeline.finetune.is_some()),
         ("evaluate.probes", evaluate.probes.is_some()),
         ("evaluate.base", evaluate.base),
-        ("multiple choice", evaluate.suites.iter().any(|suite| suite.expect == Expect::MultipleChoice)),
     ];
     let chosen = evaluate.suites.iter().filter(|suite| suite.expect == Expect::MultipleChoice);
     let given = weights.into_iter().filter(|(_, given)| *given).map(|(key, _)| key.to_owned());
