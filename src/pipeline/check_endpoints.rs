@@ -2,8 +2,9 @@
 
 use super::node::Place;
 use super::reader::Findings;
-use super::settings::{Dtype, Endpoint, Expect, Pipeline};
+use super::settings::{Dtype, Endpoint, Pipeline};
 use crate::eval::judge;
+use crate::record::Expect;
 
 /// Checks the endpoints of a pipeline against the rest of it.
 pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
@@ -47,12 +48,13 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
         ("finetune", pipeline.finetune.is_some()),
         ("evaluate.probes", evaluate.probes.is_some()),
         ("evaluate.base", evaluate.base),
-        ("multiple choice", evaluate.suites.iter().any(|suite| suite.expect == Expect::MultipleChoice)),
     ];
-    for (key, _) in weights.into_iter().filter(|(_, given)| *given) {
+    let chosen = evaluate.suites.iter().filter(|suite| suite.expect == Expect::MultipleChoice);
+    let given = weights.into_iter().filter(|(_, given)| *given).map(|(key, _)| key.to_owned());
+    for key in given.chain(chosen.map(|suite| format!("evaluate.suites.{}", suite.name))) {
         findings.problem(
             place,
-            key,
+            &key,
             format!("{key} needs a model's weights, and the model is behind an endpoint, which gives text alone"),
             Some(format!("remove {key}, or write model: {{aligned: hf://OWNER/NAME@COMMIT}} instead of model.endpoint")),
         );

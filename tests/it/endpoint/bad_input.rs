@@ -24,6 +24,8 @@ fn what_cannot_be_is_told_before_anything_is_asked() {
     let judge = |keys: &str| vec![format!("evaluate.judges=[{{name: llm, endpoint: {{url: \"{}\", model: m, {keys}}}}}]", llm.url)];
     check("weights too", &set("model.aligned=builtin:tiny-aligned"), &["model.aligned", "endpoint"]);
     check("probes", &set("evaluate.probes={every: 5}"), &["evaluate.probes needs a model's weights"]);
+    let choice = "evaluate.suites.task.expect={multiple_choice: {choices: {list: c}, gold: {column: g}}}";
+    check("choices", &set(choice), &["evaluate.suites.task needs a model's weights"]);
     check("training", &set("finetune={data: task.jsonl, arms: {a: {train: all}}}"), &["finetune needs a model's weights"]);
     check("a ticket", &set("ticket={score: snip, data: safety.jsonl}"), &["ticket needs a model's weights"]);
     check("a password in the URL", &set("model.endpoint.url=https://me:pass@host/v1"), &["model.endpoint.url holds a user"]);
