@@ -1,4 +1,4 @@
-//! Tables: any supported file as rows of JSON values. CSV and Parquet by polars, JSON by [`json_rows`](super::json_rows).
+//! Tables: any supported file as rows of JSON values. CSV and Parquet by polars, JSON by [`super::json_rows`].
 
 use std::io::Cursor;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};

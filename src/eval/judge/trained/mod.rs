@@ -65,7 +65,7 @@ impl Weights {
         self.bias + self.scale * sum * share(found.len()) as f32
     }
 
-    /// A safetensors file: `weights` (i8, [`BUCKETS`]) and `scale_and_bias` (f32, 2); none where it is no such file.
+    /// A safetensors file: `weights` (i8, 32,768 of them) and `scale_and_bias` (f32, 2); none where it is no such file.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let file = SafeTensors::deserialize(bytes).ok()?;
         let numbers = file.tensor("scale_and_bias").ok()?;
