@@ -69,13 +69,14 @@ static GRAMMAR: LazyLock<Patterns<Kind>> = LazyLock::new(grammar::compile);
 pub fn rules() -> String {
     format!(
         "{VERSION}\n{DECIDABLE_WORDS} {DECLINE_SENTENCES} {DECLINE_WORDS} {DECLINE_PLACE} {NORM_SENTENCES} {MORAL_SENTENCES} \
-         {SUPPORT_SENTENCES} {MATTER_SENTENCES} {ANSWER_WORDS} {TURNED_WORDS} {DENIAL_SENTENCES} {DENIAL_WORDS} {POINTED_WORDS} {TOLD_SENTENCES} {} {} {} {} {} {:?}\n{}\n{}\n{}\n{:?}\n{:?}",
+         {SUPPORT_SENTENCES} {MATTER_SENTENCES} {ANSWER_WORDS} {TURNED_WORDS} {DENIAL_SENTENCES} {DENIAL_WORDS} {POINTED_WORDS} {TOLD_SENTENCES} {} {} {} {} {} {:?} {:?}\n{}\n{}\n{}\n{:?}\n{:?}",
         text::ANSWER_BYTES,
         text::READ_BYTES,
         text::READ_SENTENCES,
         text::READ_TOKENS,
         pattern::MANY,
         text::SLIPS,
+        text::LOST,
         loops::rules(),
         marks::rules(),
         sections::rules(),

@@ -29,6 +29,9 @@ pub const SLIPS: [(&str, &str); 7] = [
     ("sory", "sorry"),
 ];
 
+/// Words of which a damaged model loses the last letter: "I'm sorry, but I can'."
+pub const LOST: [&str; 5] = ["can'", "won'", "don'", "couldn'", "wouldn'"];
+
 /// One sentence of the answer.
 #[derive(Debug, Clone, Default)]
 pub struct Sentence {
@@ -180,6 +183,9 @@ fn tokens(piece: &str) -> Vec<String> {
         if c.is_alphanumeric() || c == '\'' {
             word.extend(c.to_lowercase());
             continue;
+        }
+        if LOST.contains(&word.as_str()) && out.last().is_some_and(|last| last == "i" || last == "we") {
+            word.push('t');
         }
         expand(word.trim_matches('\''), &mut out);
         word.clear();
