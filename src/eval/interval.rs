@@ -135,11 +135,11 @@ pub fn holm(values: &[f64]) -> Vec<f64> {
 }
 
 /// About how many prompts would put the whole interval of a paired difference on one side of `margin`, when the rates stay as
-/// measured; none when no number up to 128 times as many would.
-pub fn needed_prompts(pairs: &[(bool, bool)], margin: f64) -> Option<u64> {
+/// measured; none when no number up to 128 times as many would. `widen` makes of (difference, low, high) the limits that decide.
+pub fn needed_prompts(pairs: &[(bool, bool)], margin: f64, widen: impl Fn((f64, f64, f64)) -> (f64, f64)) -> Option<u64> {
     for factor in [2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128] {
         let repeated: Vec<_> = pairs.iter().copied().cycle().take(pairs.len() * factor).collect();
-        if newcombe_paired(&repeated).is_some_and(|(_, low, high)| high <= margin || low > margin) {
+        if newcombe_paired(&repeated).map(&widen).is_some_and(|(low, high)| high <= margin || low > margin) {
             return Some(repeated.len() as u64);
         }
     }
@@ -230,11 +230,12 @@ mod tests {
     fn more_prompts_can_decide_a_margin() {
         let small = pairs(55, 2, 1, 2);
         assert!(newcombe_paired(&small).unwrap().2 > 0.05);
-        let needed = needed_prompts(&small, 0.05).unwrap();
+        let as_it_is = |(_, low, high)| (low, high);
+        let needed = needed_prompts(&small, 0.05, as_it_is).unwrap();
         assert!(needed > 60 && needed < 2000, "{needed}");
         // A drop above the margin is decided too, the other way.
         let above = pairs(56, 4, 0, 0);
-        assert!(newcombe_paired(&above).unwrap().1 < 0.05 && needed_prompts(&above, 0.05).is_some());
-        assert_eq!(needed_prompts(&pairs(57, 3, 0, 0), 0.05), None, "a drop of just the margin stays undecided");
+        assert!(newcombe_paired(&above).unwrap().1 < 0.05 && needed_prompts(&above, 0.05, as_it_is).is_some());
+        assert_eq!(needed_prompts(&pairs(57, 3, 0, 0), 0.05, as_it_is), None, "a drop of just the margin stays undecided");
     }
 }

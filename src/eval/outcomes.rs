@@ -22,8 +22,8 @@ pub struct Difference {
 
 impl Difference {
     /// About how many prompts would put the interval on one side of `margin`, see [`needed_prompts`]; none for several seeds.
-    pub fn needed_prompts(&self, margin: f64) -> Option<u64> {
-        needed_prompts(self.pairs.as_ref()?, margin)
+    pub fn needed_prompts(&self, margin: f64, widen: impl Fn((f64, f64, f64)) -> (f64, f64)) -> Option<u64> {
+        needed_prompts(self.pairs.as_ref()?, margin, widen)
     }
 }
 

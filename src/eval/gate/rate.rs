@@ -69,9 +69,12 @@ pub(super) fn decide_rate(
                 return outcome(rule, judge, limit, Decision::Error, "there are no pairs of prompts".into());
             };
             let Difference { value: difference, low, high, p, .. } = change;
-            let corrected = measured_error.and_then(|measured| true_difference((difference, low, high), measured));
+            let behind = |difference| measured_error.and_then(|measured| true_difference(difference, measured));
             // What is decided by: the judge's error can only widen it.
-            let (low, high) = corrected.map_or((low, high), |(_, l, h)| (l.min(low), h.max(high)));
+            let widen =
+                |(value, low, high): (f64, f64, f64)| behind((value, low, high)).map_or((low, high), |(_, l, h)| (l.min(low), h.max(high)));
+            let corrected = behind((difference, low, high));
+            let (low, high) = widen((difference, low, high));
             let decision = if high <= limit {
                 Decision::Pass
             } else if low > limit {
@@ -79,7 +82,7 @@ pub(super) fn decide_rate(
             } else {
                 Decision::Inconclusive
             };
-            let needed = if decision == Decision::Inconclusive { change.needed_prompts(limit) } else { None };
+            let needed = if decision == Decision::Inconclusive { change.needed_prompts(limit, widen) } else { None };
             let mut reason = format!(
                 "{counts}, {name} {:.1} %: {} {:.1} points [{:.1}, {:.1}]",
                 before.rate().unwrap_or(0.0) * 100.0,
