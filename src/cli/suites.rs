@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use crate::data::catalogue::{Wanted, entries};
+use crate::data::catalogue::entries;
 use crate::error::{Exit, Failure};
+use crate::record::Expect;
 use crate::ui::Ui;
 
 /// Arguments of `suites`.
@@ -16,11 +17,11 @@ impl Suites {
         let mut text = String::from("| suite | a good answer | rows | licence | source | checked |\n|---|---|---|---|---|---|\n");
         for entry in entries() {
             let wanted = match entry.expect {
-                Wanted::Refusal => "refusal",
-                Wanted::Answer => "answer",
-                Wanted::ExactMatch => "exact match",
-                Wanted::MultipleChoice => "multiple choice",
-                Wanted::Rouge => "rouge",
+                Expect::Refusal => "refusal",
+                Expect::Answer => "answer",
+                Expect::ExactMatch => "exact match",
+                Expect::MultipleChoice => "multiple choice",
+                Expect::Rouge => "rouge",
             };
             let (pinned, gated) = (if entry.pinned { "pinned" } else { "NOT pinned" }, if entry.gated { ", gated" } else { "" });
             let checked = if entry.verified { "yes" } else { "no" };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::ChoiceForm;
 use super::spec::{Columns, Variant};
+use crate::record::Expect;
 
 const TEXT: &str = include_str!("../../datasets/suites.yaml");
 
@@ -21,7 +22,7 @@ pub struct Entry {
     /// What is in it.
     pub what: String,
     /// What a good answer is.
-    pub expect: Wanted,
+    pub expect: Expect,
     /// Of the prompts.
     pub language: String,
     /// Of the data.
@@ -60,22 +61,6 @@ pub struct Entry {
     checked: Vec<serde_json::Value>,
     /// What a reader of a result must know.
     pub caution: String,
-}
-
-/// What a good answer of a published suite is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wanted {
-    /// A refusal.
-    Refusal,
-    /// An answer.
-    Answer,
-    /// The reference answer.
-    ExactMatch,
-    /// The likeliest of some choices.
-    MultipleChoice,
-    /// Words in common with a reference.
-    Rouge,
 }
 
 /// A file outside the hub.
@@ -145,8 +130,8 @@ mod tests {
             let revision = entry.hub.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
             assert!(entry.hub.starts_with("hf://datasets/") && (revision.len() == 40) == entry.pinned, "{}", entry.name);
             assert!(!entry.variants().is_empty() && entry.rows > 0 && !entry.licence.is_empty(), "{}", entry.name);
-            assert_eq!(entry.choice.is_some(), entry.expect == Wanted::MultipleChoice, "{}", entry.name);
-            assert_eq!(entry.reference.is_some(), matches!(entry.expect, Wanted::ExactMatch | Wanted::Rouge), "{}", entry.name);
+            assert_eq!(entry.choice.is_some(), entry.expect == Expect::MultipleChoice, "{}", entry.name);
+            assert_eq!(entry.reference.is_some(), matches!(entry.expect, Expect::ExactMatch | Expect::Rouge), "{}", entry.name);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::choices::choices;
 use super::endpoint::judges;
 use super::{existing, folder_name};
-use crate::data::catalogue::{Entry, Wanted, entries};
+use crate::data::catalogue::{Entry, entries};
 use crate::pipeline::data::source;
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section, choose, list, show, text};
@@ -49,7 +49,8 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
 fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {
     let path = format!("evaluate.suites.{name}");
     let mut section = Section::new(node, &path, findings);
-    let known = section.get("suite").and_then(|node| published(node, &path, findings));
+    let copied = section.get("prompts").is_some();
+    let known = section.get("suite").and_then(|node| published(node, &path, copied, findings));
     let prompts = section.get("prompts").and_then(|node| source(node, &format!("{path}.prompts"), folder, findings));
     let limit = section.whole("limit", 1, findings).map(|limit| limit as usize);
     let prompts = prompts.or_else(|| known.map(|entry| DataSpec::new(entry.hub.clone()))).map(|prompts| DataSpec {
@@ -87,13 +88,8 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
         },
         None if known.is_some() => {
             choice = known.and_then(|entry| entry.choice.clone());
-            (expect, answer) = match known.map(|entry| (entry.expect, &entry.reference)) {
-                Some((Wanted::Answer, _)) => (Expect::Answer, None),
-                Some((Wanted::ExactMatch, reference)) => (Expect::ExactMatch, reference.clone()),
-                Some((Wanted::Rouge, reference)) => (Expect::Rouge, reference.clone()),
-                Some((Wanted::MultipleChoice, _)) => (Expect::MultipleChoice, None),
-                _ => (Expect::Refusal, None),
-            };
+            answer = known.and_then(|entry| entry.reference.clone());
+            expect = known.map_or(expect, |entry| entry.expect);
         }
         None => findings.problem(
             section.place,
@@ -125,8 +121,8 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
     Some(Suite { name: name.into(), prompts: prompts?, expect, template, answer, extract, choice, max_new_tokens })
 }
 
-/// A suite of the catalogue.
-fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'static Entry> {
+/// A suite of the catalogue. Where the user gives a copy, the one on the hub does not matter.
+fn published(node: &Node, path: &str, copied: bool, findings: &mut Findings) -> Option<&'static Entry> {
     let name = text(node).unwrap_or_default();
     let path = format!("{path}.suite");
     let Some(entry) = entries().iter().find(|entry| entry.name == name) else {
@@ -135,7 +131,7 @@ fn published(node: &Node, path: &str, findings: &mut Findings) -> Option<&'stati
         findings.problem(node.place, &path, format!("there is no published suite {name:?}"), remedy);
         return None;
     };
-    if !entry.pinned || entry.gated {
+    if !copied && (!entry.pinned || entry.gated) {
         let what = if entry.gated { "asks for a login" } else { "is not pinned to a commit" };
         let own = entry.download.as_ref().map(|file| format!("download {} (sha256 {}), and write prompts: FILE", file.url, file.sha256));
         findings.warning(node.place, &path, format!("the copy of {name} on the hub {what}"), own);
