@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure};
-use crate::eval::calibration::{Agreement, CALIBRATION_VERSION, CalibrationFile, Label, Partial, Share, calibrate};
+use crate::eval::calibration::{Agreement, CALIBRATION_VERSION, CalibrationFile, Label, Labelled, Partial, Share, calibrate};
 use crate::eval::judge::{self, trained};
 use crate::record::Verdict;
 use crate::stage::judging::{LabelColumns, labelled};
@@ -21,9 +21,9 @@ pub enum Command {
     Train(Train),
 }
 
-/// Arguments of `judge calibrate`.
+/// Where labelled completions are.
 #[derive(Debug, Args)]
-pub struct Calibrate {
+struct Rows {
     /// Labelled completions: JSONL, JSON, CSV or Parquet.
     #[arg(long, value_name = "FILE")]
     data: String,
@@ -33,12 +33,26 @@ pub struct Calibrate {
     /// Only rows whose column has this value; given again for the same column, one of these values.
     #[arg(long, value_name = "COLUMN=VALUE", value_parser = super::parse_set)]
     filter: Vec<(String, String)>,
+}
+
+impl Rows {
+    /// The completions, and the digest of their file.
+    fn read(&self) -> Result<(Vec<Labelled>, String), Failure> {
+        labelled(&self.data, &label_columns(&self.columns)?, &self.filter)
+    }
+}
+
+/// Arguments of `judge calibrate`.
+#[derive(Debug, Args)]
+pub struct Calibrate {
+    #[command(flatten)]
+    rows: Rows,
     /// A judge; all of them where none is named. May be given again.
     #[arg(long = "judge", value_name = "NAME")]
     judges: Vec<String>,
-    /// Who labelled them, for the record.
-    #[arg(long, value_name = "WHO", default_value = "people")]
-    labelled_by: String,
+    /// Who labelled them, for the record: people, or a model.
+    #[arg(long, value_name = "WHO")]
+    labelled_by: Option<String>,
     /// Writes what was measured, for `evaluate.calibration` of pipelines; an existing file is not replaced.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -47,15 +61,8 @@ pub struct Calibrate {
 /// Arguments of `judge train`.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// Labelled completions: JSONL, JSON, CSV or Parquet.
-    #[arg(long, value_name = "FILE")]
-    data: String,
-    /// Which column is what: completion, label.
-    #[arg(long, value_name = "NAME=COLUMN,…", value_delimiter = ',', value_parser = super::parse_set)]
-    columns: Vec<(String, String)>,
-    /// Only rows whose column has this value; given again for the same column, one of these values.
-    #[arg(long, value_name = "COLUMN=VALUE", value_parser = super::parse_set)]
-    filter: Vec<(String, String)>,
+    #[command(flatten)]
+    rows: Rows,
     /// The weights; an existing file is not replaced.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -78,12 +85,14 @@ impl Calibrate {
         } else {
             self.judges.iter().map(|name| judge::by_name(name)).collect::<Result<_, _>>()?
         };
-        let (rows, data_digest) = labelled(&self.data, &label_columns(&self.columns)?, &self.filter)?;
-        let name = Path::new(&self.data).file_name().unwrap_or_default().to_string_lossy();
-        let taken: String = self.filter.iter().map(|(column, value)| format!(", {column} = {value}")).collect();
+        let (rows, data_digest) = self.rows.read()?;
+        let name = Path::new(&self.rows.data).file_name().unwrap_or_default().to_string_lossy();
+        let taken: String = self.rows.filter.iter().map(|(column, value)| format!(", {column} = {value}")).collect();
+        let who =
+            self.labelled_by.as_deref().map_or_else(|| "who labelled them is not said".to_owned(), |who| format!("labelled by {who}"));
         let file = CalibrationFile {
             version: CALIBRATION_VERSION,
-            data: format!("{name}{taken}, labelled by {}", self.labelled_by),
+            data: format!("{name}{taken}, {who}"),
             data_digest: format!("sha256:{data_digest}"),
             judges: judges.into_iter().map(|judge| calibrate(judge, &rows)).collect(),
         };
@@ -100,7 +109,7 @@ impl Calibrate {
 impl Train {
     fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
         refuse_to_replace(Some(&self.out))?;
-        let (rows, _) = labelled(&self.data, &label_columns(&self.columns)?, &self.filter)?;
+        let (rows, _) = self.rows.read()?;
         let pairs: Vec<(&str, bool)> = rows.iter().map(|row| (row.text.as_str(), row.label != Label::Complied)).collect();
         let weights = trained::fit(&pairs);
         write_bytes(&self.out, &weights.to_bytes())?;

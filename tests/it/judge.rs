@@ -134,7 +134,7 @@ fn what_is_told_of_the_judges_is_measured_again() {
     let own = ["judge", "calibrate", "--data", "own.csv", "--columns", "completion=text,label=said", "--out", "own.json"];
     assert_eq!(told(&home.run(&own)).1, 0);
     let with = pipeline.replace("floor: 0", "floor: 0, calibration: own.json");
-    assert!(judged(&with).contains("2 labelled completions (own.csv"), "{}", judged(&with));
+    assert!(judged(&with).contains("2 labelled completions (own.csv, who labelled them is not said)"), "{}", judged(&with));
 }
 
 #[test]
