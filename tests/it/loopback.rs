@@ -52,8 +52,10 @@ fn a_model_comes_from_the_hub_once_and_only_what_a_model_needs() {
     // What another tool left out of the snapshot comes; offline the snapshot is used as it is.
     let config = standard.with_file_name("tokenizer_config.json");
     std::fs::remove_file(&config).unwrap();
-    let (_, code) = run(&home, &hub, &["--offline"]);
-    assert_ne!((code, config.exists()), (WORKED, true));
+    let before = hub.paths().len();
+    let (text, code) = run(&home, &hub, &["--offline"]);
+    assert!(code == 2 && text.contains("no chat_template in tokenizer_config.json"), "its template was in that file: {text}");
+    assert_eq!(hub.paths().len(), before, "no request was made");
     let (text, code) = run(&home, &hub, &[]);
     assert_eq!((code, config.is_file()), (WORKED, true), "{text}");
     let paths = hub.paths();
