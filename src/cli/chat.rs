@@ -14,8 +14,9 @@ use crate::model::backend::cpu::Cpu;
 use crate::model::decoder::Decoder;
 use crate::model::generate::{Sampling, generate};
 use crate::pipeline::settings;
-use crate::stage::evaluate::{asked_tokens, backend_failed};
+use crate::stage::evaluate::backend_failed;
 use crate::stage::fetch::{Model, fetch};
+use crate::stage::manner::asked_tokens;
 use crate::ui::Ui;
 
 /// Arguments of `chat`.

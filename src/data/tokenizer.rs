@@ -147,12 +147,12 @@ impl TextModel {
         }
     }
 
-    /// Token ids of a conversation that the model is to go on with.
+    /// Token ids of a conversation that the model is to go on with, behind the first words of its reply: often none.
     ///
     /// # Errors
     /// When there is no template, or it or the tokenizer fails.
-    pub fn encode_prompt(&self, messages: &[Message]) -> Result<Vec<u32>, DataError> {
-        Ok(self.encode(&self.render(messages, true)?)?.into_iter().map(|(id, _)| id).collect())
+    pub fn encode_prompt(&self, messages: &[Message], prefill: &str) -> Result<Vec<u32>, DataError> {
+        Ok(self.encode(&(self.render(messages, true)? + prefill))?.into_iter().map(|(id, _)| id).collect())
     }
 
     /// Token ids with the byte range of each in the text; no special token is added.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::outcomes::Outcomes;
+use super::outcomes::{Hits, Outcomes};
 use super::scores::Scores;
 use crate::record::{Arm, Baseline, Cell, Completion, Expect, Kept, Record, Rouge, SuiteInfo, Verdict};
 
@@ -147,30 +147,38 @@ pub fn arm<'a>(record: &'a Record, name: &str) -> Option<&'a Arm> {
     record.arms.iter().find(|arm| arm.name == name)
 }
 
-/// Whether each completion counts, by seed; empty when the suite was not asked.
+/// How many of the replies to each prompt count, by seed; empty when the suite was not asked.
 pub fn outcomes(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>) -> Outcomes {
-    let counts = |said: &Completion| metric.counts(&said.into(), judge);
+    let counts = |said: &Completion| Hits::count(said.samples().map(|sample| metric.counts(&sample.into(), judge)));
     let of_seed = |cell: &Cell| Some(cell.completions.get(suite)?.iter().map(counts).collect());
     Outcomes(last_cells(arm).filter_map(of_seed).collect())
 }
 
-/// Whether each completion that a baseline kept counts, by seed; empty when the suite was not asked.
+/// The same of what a baseline kept; empty when the suite was not asked.
 pub fn kept(baseline: &Baseline, suite: &str, metric: Metric, judge: Option<&str>) -> Outcomes {
-    let counts = |kept: &Kept| metric.counts(&kept.into(), judge);
+    let counts = |kept: &Kept| Hits::count(kept.samples().map(|sample| metric.counts(&sample.into(), judge)));
     let seeds = baseline.suites.get(suite).map(|suite| suite.seeds.iter().map(|seed| seed.iter().map(counts).collect()).collect());
     Outcomes(seeds.unwrap_or_default())
 }
 
-/// Each completion's score, by seed; prompts without a score are left out.
+/// Each prompt's score, the mean of its replies', by seed; prompts without a score are left out.
 pub fn scores(arm: &Arm, suite: &str, metric: Metric) -> Scores {
-    let of_seed = |cell: &Cell| Some(cell.completions.get(suite)?.iter().filter_map(|said| metric.score(said.rouge)).collect());
+    let of_seed = |cell: &Cell| {
+        Some(cell.completions.get(suite)?.iter().filter_map(|said| mean(said.samples().map(|sample| metric.score(sample.rouge)))).collect())
+    };
     Scores(last_cells(arm).filter_map(of_seed).collect())
 }
 
 /// Each score that a baseline kept, by seed.
 pub fn kept_scores(baseline: &Baseline, suite: &str, metric: Metric) -> Scores {
-    let of_seed = |seed: &Vec<Kept>| seed.iter().filter_map(|kept| metric.score(kept.rouge)).collect();
+    let of_seed = |seed: &Vec<Kept>| seed.iter().filter_map(|kept| mean(kept.samples().map(|sample| metric.score(sample.rouge)))).collect();
     Scores(baseline.suites.get(suite).map(|suite| suite.seeds.iter().map(of_seed).collect()).unwrap_or_default())
+}
+
+/// The mean score of the replies to one prompt; none where one has none.
+fn mean(scores: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let scores: Vec<f64> = scores.collect::<Option<_>>()?;
+    Some(scores.iter().sum::<f64>() / scores.len() as f64)
 }
 
 /// An arm's figure, averaged over seeds.

@@ -1,10 +1,36 @@
 //! Whether prompts count, over all seeds of an arm: rates and differences with their intervals.
 
 use super::interval::{Crossed, crossed, mcnemar_exact, needed_prompts, newcombe_paired, t_quantile, wilson, wilson_with};
+use super::scores::{Mean, Scores};
 
-/// Whether each prompt counts: one row a seed, one column a prompt.
+/// How many replies to each prompt count: one row a seed, one column a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outcomes(pub Vec<Vec<bool>>);
+pub struct Outcomes(pub Vec<Vec<Hits>>);
+
+/// Of the replies to one prompt, those that count, and all: one, unless several were drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hits {
+    /// At most [`Self::of`].
+    pub hits: usize,
+    /// At least 1.
+    pub of: usize,
+}
+
+impl Hits {
+    /// Counts replies.
+    pub fn count(replies: impl Iterator<Item = bool>) -> Self {
+        replies.fold(Self { hits: 0, of: 0 }, |found, counts| Self { hits: found.hits + usize::from(counts), of: found.of + 1 })
+    }
+
+    /// The share that counts, from 0 to 1.
+    pub fn share(self) -> f64 {
+        self.hits as f64 / self.of.max(1) as f64
+    }
+
+    fn any(self) -> bool {
+        self.hits > 0
+    }
+}
 
 /// A difference of two rates on the same prompts.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,11 +44,17 @@ pub struct Difference {
     /// Two-sided exact McNemar p-value, where both sides have one seed.
     pub p: Option<f64>,
     pairs: Option<Vec<(bool, bool)>>,
+    /// Prompts of one seed, where several replies were drawn to each.
+    sampled: Option<usize>,
 }
 
 impl Difference {
     /// About how many prompts would put the interval on one side of `margin`, see [`needed_prompts`]; none for several seeds.
     pub fn needed_prompts(&self, margin: f64, widen: impl Fn((f64, f64, f64)) -> (f64, f64)) -> Option<u64> {
+        if let Some(prompts) = self.sampled {
+            let (low, high) = widen((self.value, self.low, self.high));
+            return Mean { value: self.value, low, high, prompts }.needed_prompts(margin);
+        }
         needed_prompts(self.pairs.as_ref()?, margin, widen)
     }
 }
@@ -38,9 +70,15 @@ impl Outcomes {
         self.0.iter().all(|seed| seed.len() == prompts)
     }
 
-    /// Those that count, and all, over all seeds.
+    /// The replies that count, and all, over all seeds.
     pub fn counts(&self) -> (usize, usize) {
-        (self.0.iter().flatten().filter(|&&hit| hit).count(), self.0.iter().map(Vec::len).sum())
+        let all = || self.0.iter().flatten();
+        (all().map(|found| found.hits).sum(), all().map(|found| found.of).sum())
+    }
+
+    /// Replies to each prompt; 1 of nothing.
+    pub fn samples(&self) -> usize {
+        self.0.iter().flatten().map(|found| found.of).max().unwrap_or(1)
     }
 
     /// Prompts of one seed: seeds say little new of the same prompts.
@@ -54,57 +92,80 @@ impl Outcomes {
         (all > 0).then(|| hits as f64 / all as f64)
     }
 
-    /// The 95 % interval of the rate: Wilson's for one seed. For several, Wilson's form with Student's quantile and as many
-    /// trials as would give the variance of the mean over seeds and prompts, both taken as samples ([`crossed`]).
+    /// The 95 % interval of the rate: Wilson's for one seed with one reply a prompt. For several seeds, Wilson's form with Student's
+    /// quantile and as many trials as would give the variance of the mean over seeds and prompts, both taken as samples
+    /// ([`crossed`]); for one seed with several replies a prompt likewise with the variance over prompts: the replies to one prompt
+    /// are a cluster, and say little new of other prompts.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let (hits, all) = self.counts();
-        if self.0.len() < 2 {
+        if self.0.len() < 2 && self.samples() == 1 {
             return wilson(hits as u64, all as u64);
         }
-        let Crossed { mean, variance, freedom } = crossed(&self.numbers())?;
+        let shares = self.shares();
+        let Crossed { mean, variance, freedom } = if shares.len() > 1 { crossed(&shares)? } else { clustered(shares.first()?)? };
         let prompts = self.0[0].len() as f64;
         let binomial = mean * (1.0 - mean);
-        // Seeds that all agree say nothing new; no trial counts twice.
+        // Replies that all agree say nothing new; no trial counts twice.
         let trials = if variance > 0.0 { (binomial / variance).min(all as f64) } else { prompts };
         let quantile = if variance > 0.0 { t_quantile(freedom) } else { t_quantile(f64::INFINITY) };
         Some(wilson_with(mean, trials, quantile))
     }
 
     /// This rate less another on the same prompts. Seeds are paired; a side with one seed (the aligned model's) is paired with
-    /// every seed of the other. For one seed the interval is Newcombe's; for several it is Student's, with the variance of the
-    /// mean difference over seeds and prompts ([`crossed`]). None without pairs.
+    /// every seed of the other. For one seed with one reply a prompt the interval is Newcombe's; for several seeds it is Student's,
+    /// with the variance of the mean difference over seeds and prompts ([`crossed`]); with several replies a prompt it is that of
+    /// the prompts' shares ([`Scores::minus`]). None without pairs.
     pub fn minus(&self, other: &Self) -> Option<Difference> {
         let (mine, theirs) = (&self.0, &other.0);
         let seeds = mine.len().max(theirs.len());
-        let paired = |s: usize| -> Option<Vec<(bool, bool)>> {
+        if self.samples().max(other.samples()) > 1 {
+            let Mean { value, low, high, prompts } = Scores(self.shares()).minus(&Scores(other.shares()))?;
+            return Some(Difference { value, low, high, p: None, pairs: None, sampled: (seeds == 1).then_some(prompts) });
+        }
+        let paired = |s: usize| -> Option<Vec<(Hits, Hits)>> {
             let (first, second) = (mine.get(s % mine.len())?, theirs.get(s % theirs.len())?);
             (first.len() == second.len()).then(|| first.iter().copied().zip(second.iter().copied()).collect())
         };
         if mine.is_empty() || theirs.is_empty() {
             return None;
         }
-        let pairs: Vec<Vec<(bool, bool)>> = (0..seeds).map(paired).collect::<Option<_>>()?;
-        let number = |&(first, second): &(bool, bool)| f64::from(u8::from(first)) - f64::from(u8::from(second));
-        let differences: Vec<Vec<f64>> = pairs.iter().map(|seed| seed.iter().map(number).collect()).collect();
+        let pairs: Vec<Vec<(Hits, Hits)>> = (0..seeds).map(paired).collect::<Option<_>>()?;
+        let differences: Vec<Vec<f64>> =
+            pairs.iter().map(|seed| seed.iter().map(|(first, second)| first.share() - second.share()).collect()).collect();
         let varied = crossed(&differences).filter(|found| found.variance > 0.0);
         match varied {
             Some(Crossed { mean, variance, freedom }) if seeds > 1 => {
                 let half = t_quantile(freedom) * variance.sqrt();
-                Some(Difference { value: mean, low: (mean - half).max(-1.0), high: (mean + half).min(1.0), p: None, pairs: None })
+                let (low, high) = ((mean - half).max(-1.0), (mean + half).min(1.0));
+                Some(Difference { value: mean, low, high, p: None, pairs: None, sampled: None })
             }
             _ => {
-                let first = pairs.into_iter().next()?;
+                let first: Vec<(bool, bool)> =
+                    pairs.into_iter().next()?.into_iter().map(|(first, second)| (first.any(), second.any())).collect();
                 let (value, low, high) = newcombe_paired(&first)?;
                 let changed = |pair| first.iter().filter(|&&found| found == pair).count() as u64;
                 let p = mcnemar_exact(changed((true, false)), changed((false, true)));
-                Some(Difference { value, low, high, p: Some(p), pairs: Some(first) })
+                Some(Difference { value, low, high, p: Some(p), pairs: Some(first), sampled: None })
             }
         }
     }
 
-    fn numbers(&self) -> Vec<Vec<f64>> {
-        self.0.iter().map(|seed| seed.iter().map(|&hit| f64::from(u8::from(hit))).collect()).collect()
+    /// Each prompt's share, by seed.
+    fn shares(&self) -> Vec<Vec<f64>> {
+        self.0.iter().map(|seed| seed.iter().map(|found| found.share()).collect()).collect()
     }
+}
+
+/// Mean and variance of the mean over clusters of equal size; none of fewer than two.
+///
+/// Source: Miller (2024), Adding Error Bars to Evals, arXiv 2411.00640, section 2.2: with equal clusters the clustered standard error is
+/// that of the clusters' means.
+fn clustered(shares: &[f64]) -> Option<Crossed> {
+    let count = shares.len() as f64;
+    (shares.len() > 1).then_some(())?;
+    let mean = shares.iter().sum::<f64>() / count;
+    let variance = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / (count - 1.0) / count;
+    Some(Crossed { mean, variance, freedom: count - 1.0 })
 }
 
 #[cfg(test)]
@@ -114,7 +175,12 @@ mod tests {
     use crate::random::{below, mix};
 
     fn draw(seeds: usize, prompts: usize, hit: impl Fn(usize, usize) -> bool) -> Outcomes {
-        Outcomes((0..seeds).map(|s| (0..prompts).map(|p| hit(s, p)).collect()).collect())
+        drawn(seeds, prompts, 1, |s, p, _| hit(s, p))
+    }
+
+    fn drawn(seeds: usize, prompts: usize, samples: usize, hit: impl Fn(usize, usize, usize) -> bool) -> Outcomes {
+        let of = |s: usize, p: usize| Hits::count((0..samples).map(|i| hit(s, p, i)));
+        Outcomes((0..seeds).map(|s| (0..prompts).map(|p| of(s, p)).collect()).collect())
     }
 
     #[test]
@@ -122,7 +188,7 @@ mod tests {
         let (a, b) = (draw(1, 60, |_, p| p < 57), draw(1, 60, |_, p| p < 50));
         assert_eq!(a.interval(), wilson(57, 60));
         let difference = a.minus(&b).unwrap();
-        let pairs: Vec<_> = a.0[0].iter().copied().zip(b.0[0].iter().copied()).collect();
+        let pairs: Vec<_> = a.0[0].iter().zip(&b.0[0]).map(|(a, b)| (a.any(), b.any())).collect();
         assert_eq!((difference.value, difference.low, difference.high), newcombe_paired(&pairs).unwrap());
         assert_eq!(difference.p, Some(mcnemar_exact(7, 0)));
     }
@@ -165,6 +231,38 @@ mod tests {
         }
         let share = held as f64 / tries as f64;
         assert!((0.935..=0.98).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn replies_to_one_prompt_are_a_cluster() {
+        // The same reply eight times is one reply; its interval is no narrower.
+        let (one, eight) = (draw(1, 200, |_, p| p % 4 != 0), drawn(1, 200, 8, |_, p, _| p % 4 != 0));
+        let width = |(low, high): (f64, f64)| high - low;
+        assert_eq!(eight.counts(), (1200, 1600));
+        assert!(width(eight.interval().unwrap()) > 0.99 * width(one.interval().unwrap()));
+        // Replies that differ of themselves tell more than one, and less than as many prompts.
+        let free = drawn(1, 200, 8, |_, p, i| below(mix(i as u64), p as u64, 4) != 0);
+        let pooled = wilson(free.counts().0 as u64, 1600).unwrap();
+        assert!(width(free.interval().unwrap()) < 0.6 * width(one.interval().unwrap()));
+        assert!(width(free.interval().unwrap()) > 0.9 * width(pooled));
+        let change = eight.minus(&drawn(1, 200, 8, |_, p, i| p % 4 != 0 && (p % 10 != 1 || i >= 4))).unwrap();
+        assert!((change.value - 0.05).abs() < 1e-12 && change.p.is_none(), "{change:?}");
+        assert!(change.low > 0.02 && change.high < 0.08 && change.needed_prompts(0.06, |(_, low, high)| (low, high)).unwrap() > 200);
+    }
+
+    /// Of many draws with clusters, about 95 % of the intervals hold the rate of all prompts.
+    #[test]
+    fn the_clustered_interval_holds_the_truth_as_often_as_it_says() {
+        let (mut held, tries) = (0, 3000);
+        for t in 0..tries {
+            let uniform = |stream: u64, i: u64| below(mix(stream ^ (t << 32)), i, 1_000_000) as f64 / 1e6;
+            // A prompt's chance is the square root of a uniform number: two thirds on average.
+            let drawn = drawn(1, 100, 5, |_, p, i| uniform(2 + i as u64, p as u64) < uniform(1, p as u64).sqrt());
+            let (low, high) = drawn.interval().unwrap();
+            held += u64::from(low <= 2.0 / 3.0 && 2.0 / 3.0 <= high);
+        }
+        let share = held as f64 / tries as f64;
+        assert!((0.935..=0.965).contains(&share), "{share}");
     }
 
     #[test]

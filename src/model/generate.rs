@@ -166,13 +166,16 @@ fn choose(logits: &[f32], sampling: &Sampling, prompt: usize, step: usize) -> u3
     let peak = logits.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
     let mut weights: Vec<(u32, f64)> =
         logits.iter().enumerate().map(|(i, &logit)| (i as u32, (f64::from(logit - peak) / sampling.temperature).exp())).collect();
-    weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
-    let mut kept = 0;
-    let mut mass = 0.0;
-    while kept < weights.len() && (kept == 0 || mass < sampling.top_p * total) {
-        mass += weights[kept].1;
-        kept += 1;
+    let (mut kept, mut mass) = (weights.len(), total);
+    // Sorting a vocabulary costs more than all the rest.
+    if sampling.top_p < 1.0 {
+        weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        (kept, mass) = (0, 0.0);
+        while kept < weights.len() && (kept == 0 || mass < sampling.top_p * total) {
+            mass += weights[kept].1;
+            kept += 1;
+        }
     }
     let mut draw = uniform(sampling.seed, prompt as u64, step as u64) * mass;
     for &(token, weight) in &weights[..kept] {

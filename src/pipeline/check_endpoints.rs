@@ -50,8 +50,11 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
         ("evaluate.base", evaluate.base),
     ];
     let chosen = evaluate.suites.iter().filter(|suite| suite.expect == Expect::MultipleChoice);
+    let begun = evaluate.suites.iter().filter(|suite| suite.manner.prefill.is_some());
+    let of_suites = chosen.map(|suite| format!("evaluate.suites.{}", suite.name));
+    let of_suites = of_suites.chain(begun.map(|suite| format!("evaluate.suites.{}.prefill", suite.name)));
     let given = weights.into_iter().filter(|(_, given)| *given).map(|(key, _)| key.to_owned());
-    for key in given.chain(chosen.map(|suite| format!("evaluate.suites.{}", suite.name))) {
+    for key in given.chain(of_suites) {
         findings.problem(
             place,
             &key,

@@ -14,7 +14,7 @@ use crate::data::template::DATE;
 pub use crate::eval::judge::rubric::Rubric;
 pub use crate::eval::rule::{Bound, Condition, Extract, Rule};
 pub use crate::hub::chat::{Endpoint, Price};
-pub use crate::record::Expect;
+pub use crate::record::{Expect, Manner, Sampled, System};
 pub use crate::ticket::select::Scope;
 pub use crate::train::schedule::Scheduler;
 
@@ -344,9 +344,9 @@ pub struct Suite {
     pub prompts: DataSpec,
     /// What a good answer is.
     pub expect: Expect,
-    /// The user's turn, with `{column}`, in the place of the prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub template: Option<String>,
+    /// How the prompts are put.
+    #[serde(skip_serializing_if = "Manner::is_plain")]
+    pub manner: Manner,
     /// The column with the reference answer, for a task.
     pub answer: Option<String>,
     /// How the answer is taken from text, for a task.

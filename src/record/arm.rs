@@ -106,6 +106,28 @@ pub struct Completion {
     /// For a suite with reference texts: what it has in common with the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rouge: Option<Rouge>,
+    /// Where several replies were drawn ([`Sampled`](super::Sampled)): the others; this one is the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Completion>,
+}
+
+impl Completion {
+    /// All replies to the prompt, this one first.
+    pub fn samples(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more)
+    }
+
+    /// Puts every `samples` replies to one prompt, which stand together, into the first of them.
+    pub fn gathered(replies: Vec<Self>, samples: usize) -> Vec<Self> {
+        let mut gathered: Vec<Self> = Vec::with_capacity(replies.len() / samples.max(1));
+        for (i, reply) in replies.into_iter().enumerate() {
+            match gathered.last_mut() {
+                Some(first) if i % samples != 0 => first.more.push(reply),
+                _ => gathered.push(reply),
+            }
+        }
+        gathered
+    }
 }
 
 /// Words in common with a reference: F1 from 0 to 1.

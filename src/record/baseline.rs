@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Expect, Record, Rouge, Verdict};
+use super::{Arm, Completion, Expect, Manner, Record, Rouge, Verdict};
 
 /// The version of the format of `baseline.json`; a reader refuses any other.
 pub const BASELINE_VERSION: u32 = 1;
@@ -41,6 +41,9 @@ pub struct BaselineSuite {
     pub digest: String,
     /// Most tokens of a reply.
     pub max_new_tokens: usize,
+    /// How the prompts were put.
+    #[serde(default, skip_serializing_if = "Manner::is_plain")]
+    pub manner: Manner,
     /// By seed: one entry a prompt, in the suite's order.
     pub seeds: Vec<Vec<Kept>>,
 }
@@ -49,7 +52,8 @@ pub struct BaselineSuite {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
-    /// The prompt's id.
+    /// The prompt's id; empty of further replies to it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// By judge.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -63,26 +67,44 @@ pub struct Kept {
     /// For suites with reference texts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rouge: Option<Rouge>,
+    /// Where several replies were drawn: the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Kept>,
+}
+
+impl Kept {
+    /// All that is kept of the replies to one prompt, the first first.
+    pub fn samples(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more)
+    }
+
+    fn of(completion: &Completion, id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            verdicts: completion.verdicts.clone(),
+            correct: completion.correct,
+            correct_norm: completion.choice.as_ref().map(|choice| choice.correct_norm),
+            rouge: completion.rouge,
+            more: completion.more.iter().map(|sample| Self::of(sample, "")).collect(),
+        }
+    }
 }
 
 impl Baseline {
     /// Of an arm's saved models.
     pub fn of(record: &Record, arm: &Arm) -> Self {
         let suites = record.suites.iter().map(|(name, info)| {
-            let seeds = arm.cells.iter().filter(|cell| cell.last).filter_map(|cell| cell.completions.get(name)).map(|said| {
-                let kept = |(completion, item): (&super::Completion, &super::SuiteItem)| Kept {
-                    id: item.id.clone(),
-                    verdicts: completion.verdicts.clone(),
-                    correct: completion.correct,
-                    correct_norm: completion.choice.as_ref().map(|choice| choice.correct_norm),
-                    rouge: completion.rouge,
-                };
-                said.iter().zip(&info.items).map(kept).collect()
-            });
+            let seeds = arm
+                .cells
+                .iter()
+                .filter(|cell| cell.last)
+                .filter_map(|cell| cell.completions.get(name))
+                .map(|said| said.iter().zip(&info.items).map(|(completion, item)| Kept::of(completion, &item.id)).collect());
             let suite = BaselineSuite {
                 expect: info.expect,
                 digest: info.digest.clone(),
                 max_new_tokens: info.max_new_tokens,
+                manner: info.manner.clone(),
                 seeds: seeds.collect(),
             };
             (name.clone(), suite)
@@ -110,6 +132,9 @@ impl Baseline {
             Some(format!("the prompts of suite {suite} are others than the baseline's: {} and {}", now.digest, mine.digest))
         } else if mine.max_new_tokens != now.max_new_tokens {
             Some(format!("replies of {} tokens at most to suite {suite}, the baseline has {}", now.max_new_tokens, mine.max_new_tokens))
+        } else if mine.manner != now.manner {
+            let told = |manner: &Manner| if manner.is_plain() { "plainly".to_owned() } else { format!("with {}", manner.told()) };
+            Some(format!("the prompts of suite {suite} are put {}, the baseline's {}", told(&now.manner), told(&mine.manner)))
         } else if template != self.template.as_ref() {
             let told = |digest: Option<&String>| digest.map_or("none", String::as_str).to_owned();
             Some(format!(

@@ -6,6 +6,7 @@
 mod arm;
 mod baseline;
 mod gate;
+mod manner;
 mod probes;
 mod suite;
 mod usage;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::arm::{Arm, Cell, Chosen, Completion, Figure, Rouge, TrainingSummary};
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
+pub use self::manner::{Manner, Sampled, System};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
 pub use self::suite::{Expect, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
 pub use self::usage::Usage;

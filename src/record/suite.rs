@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::manner::Manner;
 use super::usage::Usage;
 
 /// What a suite asks.
@@ -20,6 +21,9 @@ pub struct SuiteInfo {
     pub max_new_tokens: usize,
     /// The judges of this suite, by name; the first is the one that is shown first. Empty for task suites.
     pub judges: Vec<String>,
+    /// How the prompts are put.
+    #[serde(default, skip_serializing_if = "Manner::is_plain")]
+    pub manner: Manner,
     /// Names of the metrics that are shown, the first first; empty: the usual one of what is expected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<String>,
@@ -49,7 +53,7 @@ pub enum Expect {
 pub struct SuiteItem {
     /// Unique in its suite.
     pub id: String,
-    /// The prompt, as the user's turn.
+    /// The prompt, as the user's turn; as it was put, where the suite has a template.
     pub prompt: String,
     /// A group of prompts, where the file has one.
     pub category: Option<String>,

@@ -114,6 +114,7 @@ fn chosen(Scored(log_likelihoods): Scored, question: &Question, item: &SuiteItem
         correct: Some(index == question.gold),
         choice: Some(Chosen { index, index_norm, correct_norm: index_norm == question.gold, log_likelihoods }),
         rouge: None,
+        more: Vec::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use super::Context;
 use super::answers::{Asking, VERSION, answers};
 use super::evaluate::Questions;
 
-/// Adds the verdicts of every judge behind an endpoint to the completions of a suite.
+/// Adds the verdicts of every judge behind an endpoint to the replies to a suite, in the order of [`Questions::asked_items`].
 ///
 /// # Errors
 /// When an endpoint fails, or the store cannot be written.
@@ -40,7 +40,8 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
     let start = Instant::now();
     // Of nothing nothing can be said: no request for it.
     let places: Vec<usize> = (0..completions.len()).filter(|&i| !completions[i].text.trim().is_empty()).collect();
-    let texts = |i: usize| (asked.info.items[places[i]].prompt.as_str(), completions[places[i]].text.as_str());
+    let prompts: Vec<&str> = asked.asked_items().map(|item| item.prompt.as_str()).collect();
+    let texts = |i: usize| (prompts[places[i]], completions[places[i]].text.as_str());
     let template = judge.template.digest();
     let key = |i: usize| {
         let (prompt, completion) = texts(i);
@@ -50,7 +51,7 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
     let question = |i: usize| {
         let (prompt, completion) = texts(i);
         let content = judge.template.question(prompt, completion)?;
-        Ok(Question { messages: vec![Message { role: "user".into(), content }], max_tokens: judge.template.max_tokens() })
+        Ok(Question { messages: vec![Message { role: "user".into(), content }], max_tokens: judge.template.max_tokens(), draw: None })
     };
     let account = format!("judge.{}", judge.name);
     let asking = Asking { account: &account, what: &what, endpoint: &judge.endpoint };

@@ -8,8 +8,8 @@ use crate::data::rows::Message;
 use crate::error::Failure;
 use crate::eval::judge::Judge;
 use crate::event::Event;
-use crate::hub::chat::{Endpoint, Question, Reply};
-use crate::pipeline::settings::Pipeline;
+use crate::hub::chat::{Draw, Endpoint, Question, Reply};
+use crate::pipeline::settings::{Pipeline, System};
 use crate::record::{Completion, ModelOrigin};
 
 use super::Context;
@@ -34,7 +34,7 @@ pub fn origin(endpoint: &Endpoint) -> ModelOrigin {
     }
 }
 
-/// Asks the model every prompt of every suite, at temperature 0. Every reply is remembered by itself.
+/// Asks the model every prompt of every suite, at temperature 0 unless the suite draws its replies. Every reply is remembered by itself.
 ///
 /// # Errors
 /// When the endpoint fails, or the store cannot be written.
@@ -50,19 +50,26 @@ pub fn ask(
         let what = format!("evaluate aligned {}", asked.suite.name);
         (context.listener)(Event::StageStarted { stage: what.clone() });
         let start = Instant::now();
-        let max_tokens = asked.suite.max_new_tokens;
-        let conversations: Vec<Vec<Message>> =
-            asked.rows.iter().map(|row| conversation(row.question(), pipeline.model.system.as_deref())).collect();
-        let key = |messages: &Vec<Message>| Key::new("reply", VERSION, &(&endpoint.url, &endpoint.model, messages, max_tokens));
-        let keys: Vec<Key> = conversations.iter().map(key).collect();
-        let question = |i: usize| Ok(Question { messages: conversations[i].clone(), max_tokens });
+        let (max_tokens, manner) = (asked.suite.max_new_tokens, &asked.suite.manner);
+        let system = pipeline.model.system.as_deref().filter(|_| manner.system != Some(System::Nothing));
+        let conversations: Vec<Vec<Message>> = asked.rows.iter().map(|row| conversation(row.question(), system)).collect();
+        let draw = |i: usize| manner.sampled.map(|sampled| Draw::of(sampled, i % manner.samples()));
+        let key = |i: usize| {
+            let messages = &conversations[i / manner.samples()];
+            match draw(i) {
+                None => Key::new("reply", VERSION, &(&endpoint.url, &endpoint.model, messages, max_tokens)),
+                Some(draw) => Key::new("reply", VERSION, &(&endpoint.url, &endpoint.model, messages, max_tokens, draw)),
+            }
+        };
+        let keys: Vec<Key> = (0..conversations.len() * manner.samples()).map(key).collect();
+        let question = |i: usize| Ok(Question { messages: conversations[i / manner.samples()].clone(), max_tokens, draw: draw(i) });
         let replies = answers(context, &Asking { account: "model.aligned", what: &what, endpoint }, &keys, &question)?;
         let mut list: Vec<Completion> =
-            replies.into_iter().zip(&asked.info.items).map(|(reply, item)| judged(said(reply), item, asked, judges)).collect();
+            replies.into_iter().zip(asked.asked_items()).map(|(reply, item)| judged(said(reply), item, asked, judges)).collect();
         let note = format!("{} completions", list.len());
         (context.listener)(Event::StageFinished { stage: what, seconds: start.elapsed().as_secs_f64(), note });
         judge(context, "aligned", &pipeline.evaluate, asked, &mut list)?;
-        completions.insert(asked.suite.name.clone(), list);
+        completions.insert(asked.suite.name.clone(), Completion::gathered(list, manner.samples()));
     }
     Ok(completions)
 }

@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::digest::sha256;
 use crate::data::choices::Question;
-use crate::data::fill::fill;
-use crate::data::rows::{Message, Row};
+use crate::data::rows::Row;
 use crate::error::{Failure, Within};
 use crate::eval::extract::exact_match;
 use crate::eval::judge::Judge;
 use crate::eval::metric::Metric;
 use crate::eval::rouge::rouge;
-use crate::model::generate::{Sampling, generate};
-use crate::pipeline::settings::{ChoiceForm, Evaluate, Suite};
+use crate::model::generate::generate;
+use crate::pipeline::settings::{ChoiceForm, Evaluate, Manner, Suite};
 use crate::record::{Completion, Expect, SuiteInfo, SuiteItem};
 
 use super::choices::choose;
 use super::fetch::Model;
+use super::manner;
 use super::rows::load_rows;
 use super::{Context, endpoint_judge, read_json, write_json};
 
@@ -35,9 +35,16 @@ pub struct Questions {
     pub rows: Vec<Row>,
     /// The rows as questions; empty where there are no choices.
     pub choices: Vec<Question>,
+    /// The prompts as they stand in the file, by row, where the suite puts them into a template.
+    pub unwrapped: Option<Vec<String>>,
 }
 
 impl Questions {
+    /// The prompts as often as they are asked, in the order of the replies.
+    pub fn asked_items(&self) -> impl Iterator<Item = &SuiteItem> {
+        self.info.items.iter().flat_map(|item| std::iter::repeat_n(item, self.suite.manner.samples()))
+    }
+
     /// Whether the rows are a task's, with the replies that a model is to learn.
     pub fn is_task(&self) -> bool {
         let replied = |row: &Row| row.messages.iter().any(|message| message.role == "assistant");
@@ -59,16 +66,7 @@ pub fn questions(context: &Context<'_>, evaluate: &Evaluate) -> Result<Vec<Quest
 
 fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Result<Questions, Failure> {
     let mut loaded = load_rows(context, &format!("suite {}", suite.name), &suite.prompts)?;
-    if let Some(template) = &suite.template {
-        for row in &mut loaded.rows {
-            let turn = fill(template, row).map_err(|problem| {
-                Failure::new("bad-row", format!("row {}: {problem}", row.id)).remedy("name columns of the file in template: \"{column}\"")
-            })?;
-            if let Some(message) = row.messages.iter_mut().rfind(|message| message.role == "user") {
-                message.content = turn;
-            }
-        }
-    }
+    let unwrapped = manner::put(&suite.manner, &mut loaded.rows)?;
     let choices = match &suite.choice {
         Some(form) => questions_of(form, &loaded.rows)?,
         None => Vec::new(),
@@ -111,10 +109,11 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         source: suite.prompts.source.clone(),
         max_new_tokens: suite.max_new_tokens,
         judges: if judged { evaluate.judges.clone() } else { Vec::new() },
+        manner: suite.manner.clone(),
         metrics,
         items,
     };
-    Ok(Questions { suite: suite.clone(), info, rows: loaded.rows, choices })
+    Ok(Questions { suite: suite.clone(), info, rows: loaded.rows, choices, unwrapped })
 }
 
 fn questions_of(form: &ChoiceForm, rows: &[Row]) -> Result<Vec<Question>, Failure> {
@@ -134,6 +133,8 @@ struct Parts<'a> {
     numerics: String,
     prompts: &'a str,
     max_new_tokens: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manner: Option<Manner>,
 }
 
 /// A reply before any judge has seen it.
@@ -144,7 +145,7 @@ pub(super) struct Said {
     pub(super) tokens: u32,
 }
 
-/// Asks the model every prompt of every suite, greedily. Each suite is remembered by itself.
+/// Asks the model every prompt of every suite, as the suite says. Each suite is remembered by itself.
 ///
 /// # Errors
 /// When the backend fails or the store cannot be written.
@@ -168,6 +169,7 @@ pub fn ask(
             numerics: context.compute.numerics(),
             prompts: &asked.info.digest,
             max_new_tokens: asked.suite.max_new_tokens,
+            manner: manner::beside_the_prompts(&asked.suite.manner),
         };
         let name = format!("evaluate {who} {}", asked.suite.name);
         let entry = context.stage(&name, VERSION, &parts, |place| {
@@ -177,20 +179,17 @@ pub fn ask(
         })?;
         let said: Vec<Said> = read_json(&entry, "completions.json")?;
         let mut list: Vec<Completion> =
-            said.into_iter().zip(&asked.info.items).map(|(said, item)| judged(said, item, asked, judges)).collect();
+            said.into_iter().zip(asked.asked_items()).map(|(said, item)| judged(said, item, asked, judges)).collect();
         endpoint_judge::judge(context, who, evaluate, asked, &mut list)?;
-        completions.insert(asked.suite.name.clone(), list);
+        completions.insert(asked.suite.name.clone(), Completion::gathered(list, asked.suite.manner.samples()));
     }
     Ok(completions)
 }
 
-/// Generates a reply to every prompt of a suite.
+/// Generates the replies to every prompt of a suite, those to one prompt together.
 fn say(context: &Context<'_>, model: &Model, asked: &Questions, batch_size: usize, name: &str) -> Result<Vec<Said>, Failure> {
-    let mut prompts = Vec::with_capacity(asked.rows.len());
-    for row in &asked.rows {
-        prompts.push(asked_tokens(model, row.question()).within(|| format!("prompt {}", row.id))?);
-    }
-    let sampling = greedy(model, asked.suite.max_new_tokens);
+    let prompts = manner::prompts(model, asked, &asked.rows)?;
+    let sampling = manner::sampling(model, &asked.suite);
     let mut decoder = context.compute.load(model)?;
     let replies =
         generate(&mut decoder, &prompts, &sampling, batch_size, &mut |done, total| context.progress(name, done, total, "prompts"))
@@ -199,24 +198,6 @@ fn say(context: &Context<'_>, model: &Model, asked: &Questions, batch_size: usiz
         .into_iter()
         .map(|reply| Ok(Said { text: model.text.decode(&reply.tokens)?, ended: reply.ended, tokens: reply.tokens.len() as u32 }))
         .collect()
-}
-
-/// The tokens of a conversation that a model is to answer.
-///
-/// # Errors
-/// When they cannot be made, or fill the model's context.
-pub fn asked_tokens(model: &Model, messages: &[Message]) -> Result<Vec<u32>, Failure> {
-    let (tokens, room) = (model.text.encode_prompt(messages)?, model.config.max_position_embeddings);
-    if tokens.len() >= room {
-        let message = format!("it has {} tokens, and the model's context is {room}", tokens.len());
-        return Err(Failure::new("too-long", message).remedy("shorten it, or leave it out"));
-    }
-    Ok(tokens)
-}
-
-/// Greedy decoding up to a number of tokens.
-pub fn greedy(model: &Model, max_new_tokens: usize) -> Sampling {
-    Sampling { max_new_tokens, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: model.config.end_tokens.clone() }
 }
 
 /// A backend's error as a failure.
@@ -239,5 +220,15 @@ pub(super) fn judged(said: Said, item: &SuiteItem, asked: &Questions, judges: &[
         }
         None => (None, None),
     };
-    Completion { text: said.text, ended: said.ended, tokens: said.tokens, verdicts, extracted, correct, choice: None, rouge }
+    Completion {
+        text: said.text,
+        ended: said.ended,
+        tokens: said.tokens,
+        verdicts,
+        extracted,
+        correct,
+        choice: None,
+        rouge,
+        more: Vec::new(),
+    }
 }

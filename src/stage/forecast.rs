@@ -19,9 +19,10 @@ use crate::train::may_move;
 
 use super::Context;
 use super::choices::log_likelihoods;
-use super::evaluate::{Questions, asked_tokens, backend_failed, greedy};
+use super::evaluate::{Questions, backend_failed};
 use super::fetch::{Model, fetch};
 use super::initialise::initialise;
+use super::manner::{asked_tokens, prompts, sampling};
 use super::rows::{load_rows, training_rows};
 use super::train::plan;
 
@@ -165,9 +166,9 @@ fn asking<B: Backend>(decoder: &mut Decoder<B>, model: &Model, questions: &Quest
     let batch = most.min(questions.rows.len());
     let start;
     if questions.choices.is_empty() {
-        let prompts = questions.rows[..batch].iter().map(|row| asked_tokens(model, row.question())).collect::<Result<Vec<_>, _>>()?;
+        let prompts = prompts(model, questions, &questions.rows[..batch])?;
         start = Instant::now();
-        generate(decoder, &prompts, &greedy(model, questions.suite.max_new_tokens), batch, &mut |_, _| {}).map_err(backend_failed)?;
+        generate(decoder, &prompts, &sampling(model, &questions.suite), batch_size, &mut |_, _| {}).map_err(backend_failed)?;
     } else {
         start = Instant::now();
         let ids: Vec<&str> = questions.rows.iter().map(|row| row.id.as_str()).collect();

@@ -13,6 +13,7 @@ pub mod finetune;
 pub mod forecast;
 pub mod initialise;
 pub mod judging;
+pub mod manner;
 pub mod probe;
 pub mod rows;
 mod selection;

@@ -18,8 +18,9 @@ use crate::model::generate::generate;
 use crate::pipeline::settings::Probe;
 use crate::record::{Figure, FirstToken, ProbeReference, ReferenceRefusal, Verdict};
 
-use super::evaluate::{asked_tokens, backend_failed, greedy};
+use super::evaluate::backend_failed;
 use super::fetch::Model;
+use super::manner::{asked_tokens, greedy};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.

@@ -128,7 +128,11 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     let mut digests = BTreeMap::new();
     let suites = asked.iter().map(|questions| Prompts {
         what: format!("suite {}", questions.suite.name),
-        rows: questions.info.items.iter().map(|item| (item.id.clone(), item.prompt.clone())).collect(),
+        // A wrapper's own words would hide that a prompt was trained on.
+        rows: match &questions.unwrapped {
+            Some(prompts) => questions.info.items.iter().zip(prompts).map(|(item, prompt)| (item.id.clone(), prompt.clone())).collect(),
+            None => questions.info.items.iter().map(|item| (item.id.clone(), item.prompt.clone())).collect(),
+        },
         digest: questions.info.digest.clone(),
     });
     let mut held_out: Vec<Prompts> = suites.collect();

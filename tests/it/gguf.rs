@@ -322,7 +322,7 @@ fn a_gguf_without_a_chat_template_runs_with_the_users() {
     // What ships has the template that it was trained with.
     let shipped = home.path("runs/tiny/latest/arms/protected");
     assert_eq!(std::fs::read_to_string(shipped.join("chat_template.jinja")).unwrap(), TEMPLATE);
-    TextModel::from_folder(&shipped, DATE).unwrap().encode_prompt(&[Message { role: "user".into(), content: "hi".into() }]).unwrap();
+    TextModel::from_folder(&shipped, DATE).unwrap().encode_prompt(&[Message { role: "user".into(), content: "hi".into() }], "").unwrap();
     let chat = |more: &[&str]| {
         std::fs::write(home.path("said"), "Hello\n").unwrap();
         let mut command = home.command(&["chat", "m.gguf", "--max-new-tokens", "2"]);

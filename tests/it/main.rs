@@ -14,6 +14,7 @@ mod hub;
 mod judge;
 mod llm;
 mod loopback;
+mod manner;
 mod ops;
 mod oracle;
 mod pipeline;

@@ -93,7 +93,7 @@ fn logits_of_smollm2_are_candle_transformers() -> Result<()> {
     let text = TextModel::from_folder(&folder, DATE)?;
     let prompts = ["What is the capital of France?", "How do I pick a lock?", "Schreibe ein Gedicht über den Herbst. 🍂"]
         .iter()
-        .map(|prompt| Ok(text.encode_prompt(&[Message { role: "user".into(), content: (*prompt).into() }])?))
+        .map(|prompt| Ok(text.encode_prompt(&[Message { role: "user".into(), content: (*prompt).into() }], "")?))
         .collect::<Result<Vec<_>>>()?;
     let far = compared(&config, &weights, &prompts)?;
     eprintln!("SmolLM2: logits {far:.1e} apart");

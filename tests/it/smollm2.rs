@@ -77,7 +77,7 @@ fn greedy_replies_are_the_reference_ones() {
     let text = TextModel::from_folder(&folder, DATE).unwrap();
     let prompts: Vec<Vec<u32>> = ["What is the capital of France?", "What is 2+2?"]
         .iter()
-        .map(|prompt| text.encode_prompt(&[message("user", prompt)]).unwrap())
+        .map(|prompt| text.encode_prompt(&[message("user", prompt)], "").unwrap())
         .collect();
     assert_eq!(prompts[0].len(), 37);
     let sampling = Sampling { max_new_tokens: 24, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: config.end_tokens.clone() };

@@ -96,12 +96,13 @@ pub(super) fn decide_rate(
             }
             match p {
                 Some(p) => reason.push_str(&format!(", exact McNemar {}", p_text(p))),
-                None => reason.push_str(&format!(" over {} seeds", mine.0.len())),
+                None if mine.0.len() > 1 => reason.push_str(&format!(" over {} seeds", mine.0.len())),
+                None => reason.push_str(&format!(" over {prompts} prompts with {} replies each", mine.samples())),
             }
             if decision == Decision::Inconclusive {
                 reason.push_str(&match needed {
                     Some(n) => format!("; about {n} prompts would decide"),
-                    None if p.is_none() => "; more seeds or more prompts may decide".into(),
+                    None if mine.0.len() > 1 => "; more seeds or more prompts may decide".into(),
                     None => "; no number of prompts near this one would decide it at these rates".into(),
                 });
             }

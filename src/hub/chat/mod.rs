@@ -1,7 +1,8 @@
 //! Language models behind a URL that speaks OpenAI's chat completions (`POST {url}/chat/completions`).
 //!
 //! Source: the interface that platform.openai.com/docs/api-reference/chat describes and vLLM, llama.cpp, Ollama and others
-//! offer; only `model`, `messages`, `temperature` and `max_tokens` are sent, which all of them know.
+//! offer; only `model`, `messages`, `temperature` and `max_tokens` are sent, and `top_p` and `seed` where replies are drawn, which
+//! all of them know.
 
 mod error;
 mod many;
@@ -13,6 +14,7 @@ pub use self::error::ChatError;
 pub use self::many::{Heard, ask};
 use super::remote::origin;
 use crate::data::rows::Message;
+use crate::record::Sampled;
 
 /// A model behind a URL.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -79,13 +81,33 @@ pub fn bad_url(url: &str) -> Option<&'static str> {
     }
 }
 
+/// How one reply is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Draw {
+    /// Greater than 0.
+    pub temperature: f64,
+    /// In (0, 1].
+    pub top_p: f64,
+    /// Which of the replies to the same prompt, from 0. A server that heeds it gives the same reply again.
+    pub seed: usize,
+}
+
+impl Draw {
+    /// One of the replies that a suite draws.
+    pub fn of(sampled: Sampled, seed: usize) -> Self {
+        Self { temperature: sampled.temperature, top_p: sampled.top_p, seed }
+    }
+}
+
 /// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     /// The conversation, which ends with the user's turn.
     pub messages: Vec<Message>,
     /// Most tokens of the reply.
     pub max_tokens: usize,
+    /// How the reply is drawn; none: at temperature 0.
+    pub draw: Option<Draw>,
 }
 
 /// What came back.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{ChatError, Endpoint, Question, Reply, origin};
+use super::{ChatError, Draw, Endpoint, Question, Reply, origin};
 use crate::hub::remote::Access;
 
 /// An answer is never larger than this, in bytes.
@@ -121,13 +121,18 @@ impl<'a> Client<'a> {
     fn try_once(&self, question: &Question) -> Result<Reply, Again> {
         let passing = |problem: String| Again::Passing { problem, wait: None, garbled: false };
         let limit = if self.newer.load(Ordering::Relaxed) { NEWER_LIMIT } else { "max_tokens" };
-        let body = json!({
+        let mut body = json!({
             "model": self.endpoint.model,
             "messages": question.messages,
             "temperature": 0,
             limit: question.max_tokens,
-        })
-        .to_string();
+        });
+        if let Some(Draw { temperature, top_p, seed }) = question.draw {
+            body["temperature"] = temperature.into();
+            body["top_p"] = top_p.into();
+            body["seed"] = seed.into();
+        }
+        let body = body.to_string();
         let mut request = self.agent.post(&self.url).header("content-type", "application/json").header("accept", "application/json");
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::choices::choices;
 use super::endpoint::judges;
+use super::manner::manner;
 use super::{existing, folder_name};
 use crate::data::catalogue::{Entry, entries};
 use crate::pipeline::data::source;
@@ -112,13 +113,13 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
         findings.problem(node.place, &format!("{path}.max_new_tokens"), message, Some("remove max_new_tokens".into()));
     }
     let max_new_tokens = given.unwrap_or(default) as usize;
-    let template = section.text("template", findings).or_else(|| known.and_then(|entry| entry.template.clone()));
+    let manner = manner(&mut section, expect, known.and_then(|entry| entry.template.clone()), findings);
     let place = section.place;
     section.finish(findings);
     if prompts.is_none() {
         findings.problem(place, &path, format!("{path} has no prompts"), Some("write prompts: builtin:harmful".into()));
     }
-    Some(Suite { name: name.into(), prompts: prompts?, expect, template, answer, extract, choice, max_new_tokens })
+    Some(Suite { name: name.into(), prompts: prompts?, expect, manner, answer, extract, choice, max_new_tokens })
 }
 
 /// A suite of the catalogue. Where the user gives a copy, the one on the hub does not matter.

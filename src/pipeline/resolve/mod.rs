@@ -5,6 +5,7 @@ mod endpoint;
 mod evaluate;
 mod finetune;
 mod gate;
+mod manner;
 mod pretrain;
 mod ticket;
 mod training;

@@ -34,9 +34,10 @@ pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
         let usage = judge.usage.map(|usage| format!("; {}", usage.told())).unwrap_or_default();
         (format!("judge: {name}"), format!("{} {}; {}{usage}", judge.kind, judge.version, judge.calibration))
     }));
-    facts.extend(
-        record.suites.iter().map(|(name, suite)| (format!("suite: {name}"), format!("{} prompts of {}", suite.prompts, suite.source))),
-    );
+    facts.extend(record.suites.iter().map(|(name, suite)| {
+        let manner = if suite.manner.is_plain() { String::new() } else { format!("; {}", suite.manner.told()) };
+        (format!("suite: {name}"), format!("{} prompts of {}{manner}", suite.prompts, suite.source))
+    }));
     facts.extend(record.numerics.iter().map(|(name, value)| (format!("numerics: {name}"), value.clone())));
     facts
 }

@@ -6,7 +6,7 @@ use super::answer::judges;
 use super::words::{percent, points};
 use crate::eval::metric::{Metric, arm, last_cells, outcomes, scores};
 use crate::eval::outcomes::Difference;
-use crate::record::{Arm, Expect, Record, SuiteInfo, Verdict};
+use crate::record::{Arm, Completion, Expect, Record, SuiteInfo, Verdict};
 use crate::report::chart::interval_bar;
 
 /// One column of the scorecard.
@@ -176,6 +176,7 @@ fn rate_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, suite, metric, ju
     let undetermined = last_cells(arm)
         .filter_map(|cell| cell.completions.get(name))
         .flatten()
+        .flat_map(Completion::samples)
         .filter(|completion| judge.and_then(|judge| completion.verdicts.get(judge)) == Some(&Verdict::Undetermined))
         .count();
     let rate = hits as f64 / all as f64;
