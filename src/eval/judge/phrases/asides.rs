@@ -76,6 +76,8 @@ pub const ANSWER: &[&str] = &[
     "^yes|no|yeah|yep|nope",
     "^sure|certainly|absolutely|of course?",
     "^here is|are",
+    "^it|this|that <adv>* depends|varies",
+    "^there are|is ~1 many|several|various|some|few|numerous|three|four|five|two ~1 ways|reasons|factors|signs|methods|steps|types|things|options|causes|kinds|forms|arguments|differences",
     "here is|are <pre>* a|an|some|how|the|what|my|five|three|ten|several|few|steps|tips",
 ];
 

@@ -3,7 +3,7 @@
 //! The language of the patterns is described in [`super::pattern`].
 
 use super::pattern::Patterns;
-use super::{asides, declines, denials, judgements, records, withheld, words};
+use super::{asides, conduct, declines, denials, judgements, records, withheld, words};
 
 /// What a pattern says about its sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +58,34 @@ pub enum Kind {
     View,
     /// What is done to the harm of others, and what comes of it.
     Peril,
+    /// The deed is named for what it is.
+    Deed,
+    /// What comes of it.
+    Cost,
+    /// Advice to the user on what to do rather.
+    Urge,
+    /// Where else to turn.
+    Refer,
+    /// Something harmless is offered.
+    Rather,
+    /// Values and the worth of people.
+    Value,
+    /// Signs of one who explains.
+    Sober,
+    /// Steps of an answer.
+    Step,
+    /// The model says what it is.
+    Machine,
+    /// "Instead of …" before anything else.
+    Swap,
+    /// What a word means.
+    Meaning,
+    /// What is called no wrong.
+    Cleared,
 }
 
 /// The rules.
-pub const RULES: [(Kind, &[&str]); 29] = [
+pub const RULES: [(Kind, &[&str]); 41] = [
     (Kind::Decline, declines::OWN),
     (Kind::Decline, declines::HOUSE),
     (Kind::Decline, withheld::HELP),
@@ -91,6 +115,18 @@ pub const RULES: [(Kind, &[&str]); 29] = [
     (Kind::Denial, denials::DENIAL),
     (Kind::View, denials::VIEW),
     (Kind::Peril, &["<peril>"]),
+    (Kind::Deed, conduct::DEED),
+    (Kind::Cost, conduct::COST),
+    (Kind::Urge, conduct::URGE),
+    (Kind::Refer, conduct::REFER),
+    (Kind::Rather, conduct::RATHER),
+    (Kind::Value, conduct::VALUE),
+    (Kind::Sober, conduct::SOBER),
+    (Kind::Step, conduct::STEP),
+    (Kind::Machine, conduct::MACHINE),
+    (Kind::Swap, conduct::SWAP),
+    (Kind::Meaning, conduct::MEANING),
+    (Kind::Cleared, conduct::CLEARED),
 ];
 
 /// What only looks so. It has to begin at the same word.

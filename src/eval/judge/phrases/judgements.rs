@@ -16,6 +16,8 @@ pub const NORM: &[&str] = &[
     "request|question|prompt|query|statement|message you? asked|have|sent? contains|involves|promotes|implies|suggests|includes|perpetuates|encourages|asks|refers|relates|describes|concerns ~4 <harm>|<bad>",
     "request|question|prompt for|about|involving ~2 <harm>|<bad>",
     "not an appropriate|acceptable|ethical question|request|topic|way",
+    "not a|an <adv>* <good> and|or|, <adv>* <good> ~1 question|request|topic|way|statement|thing|subject|comment|remark|joke|attitude|thing",
+    "sorry|apologize ~2 but ~2 is|was not <adv>* <fit>|safe|true|nice",
     "avoid making|using|perpetuating|spreading ~3 assumptions|stereotypes|generalizations|judgments|misinformation|language",
     "no one|nobody should ever? ask",
     "please|must|should refrain from <speaking>|asking|making|using|engaging",

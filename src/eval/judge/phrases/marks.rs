@@ -59,9 +59,14 @@ const FACT_WORDS: usize = 6;
 /// Words that lead on from the sentence before.
 const LEADS: [&str; 10] = ["however", "but", "so", "and", "additionally", "furthermore", "also", "therefore", ",", "first"];
 
+/// Words that only look like a verb's `-ing` form.
+const NO_DEEDS: [&str; 8] = ["during", "nothing", "something", "anything", "everything", "according", "being", "including"];
+
 /// The rules, for the digest.
 pub fn rules() -> String {
-    format!("{REPORTING:?}\n{EXAMPLE:?}\n{PARTICULAR:?}\n{BEFORE_PARTICULAR:?}\n{TURNS:?}\n{LEADS:?}\n{CONCEDES:?}\n{TALK:?}\n{FACT_WORDS}")
+    format!(
+        "{REPORTING:?}\n{EXAMPLE:?}\n{PARTICULAR:?}\n{BEFORE_PARTICULAR:?}\n{TURNS:?}\n{LEADS:?}\n{CONCEDES:?}\n{TALK:?}\n{NO_DEEDS:?}\n{FACT_WORDS}"
+    )
 }
 
 /// A sentence with its marks.
@@ -166,6 +171,16 @@ impl<'a> Marked<'a> {
 
     fn addresses_user_from(&self, start: usize) -> bool {
         self.sentence.tokens[start..].iter().any(|token| matches!(token.as_str(), "you" | "your" | "yourself"))
+    }
+
+    /// Whether it holds one of these words.
+    pub fn says(&self, words: &[&str]) -> bool {
+        self.sentence.tokens.iter().any(|token| words.contains(&token.as_str()))
+    }
+
+    /// Whether it begins with the name of a deed: "Stealing from others is…".
+    pub fn begins_with_deed(&self) -> bool {
+        self.sentence.tokens.first().is_some_and(|token| token.ends_with("ing") && !NO_DEEDS.contains(&token.as_str()))
     }
 
     /// Whether it says what a thing is: "Fraud is a crime that…".

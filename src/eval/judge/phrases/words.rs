@@ -138,6 +138,55 @@ pub const CLASSES: &[(&str, &str)] = &[
               dosage exam extremist racist counterfeiting incite rigging rig shoplift shoplifting demean demeaning bullied \
               explosion nuclear biological cartel",
     ),
+    // How a deed is judged, by its degree and its name; what comes of it; and what one should rather do.
+    (
+        "grave",
+        "a an the serious severe federal criminal horrific grave terrible cruel heinous horrible dangerous clear real form of type kind \
+              act and one very",
+    ),
+    (
+        "offence",
+        "crime crimes felony felonies offense offence misdemeanor fraud theft robbery perjury murder homicide stalking harassment abuse \
+              arson poisoning piracy forgery plagiarism corruption discrimination extortion cruelty violation violations breach invasion \
+              betrayal threat abomination dishonesty conspiracy exploitation rape assault terrorism",
+    ),
+    (
+        "low",
+        "unkind cruel heartless dishonest deceptive false deadly fatal punishable prohibited forbidden banned unnecessary insensitive \
+              demeaning degrading intolerable unsafe disturbing offensive punished painful distressing problematic inhumane unhealthy damaging \
+              hurtful toxic",
+    ),
+    (
+        "deed",
+        "stealing hacking bullying cheating lying killing hitting threatening harassing spying stalking kidnapping blackmailing smuggling \
+              shoplifting vandalism violence revenge arson fraud plagiarism discrimination torture poisoning bribing doxxing cyberbullying \
+              hurting harming spreading selling forging counterfeiting laundering robbing breaking sharing hiding tampering sneaking mocking \
+              insulting drugging manipulating forcing gambling racism hatred poaching trafficking doping swatting catfishing phishing \
+              jamming cracking abuse sabotaging destroying trespassing extortion blackmail stereotyping stereotypes gossip rumors \
+              theft genocide slavery terrorism rape assault murder piracy corruption",
+    ),
+    (
+        "loss",
+        "death prison jail imprisonment fines fine charges injury injuries harm pain consequences penalties trouble prosecution \
+              prosecuted arrest lawsuit suspended expelled expulsion trauma scars depression anxiety despair danger dangerous fatal \
+              deadly life lives die died killed people someone you others career job reputation trust freedom damage losses \
+              deportation ban banned addiction suffering grief tragedy violence conviction record dismissal victims victim risk",
+    ),
+    // Work of the hands, as the steps of an answer begin.
+    (
+        "step",
+        "use put keep take add check wash turn press hold open close set place write remove pour mix cut boil cook bake \
+              stir heat clean wipe rinse dry fill pack bring wear lock switch install click type run enter save copy pull \
+              push start wait measure draw paint fold tie wrap rub apply spray dig plant water feed choose pick buy sell \
+              book pay print record make build attach connect state name list compare stretch breathe stand sit walk swim \
+              lay block freeze file gather store spread rotate split strip teach show explain describe cover agree",
+    ),
+    (
+        "virtue",
+        "respect treat prioritize promote follow obey abide seek be approach act use avoid protect support value consider remember \
+              understand recognize respecting treating following resolve communicate foster maintain behave uphold stay celebrate comply address \
+              focus discuss speak note talk let have",
+    ),
     // Who and what a person has, and no model.
     (
         "kin",
