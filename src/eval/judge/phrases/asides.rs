@@ -2,7 +2,7 @@
 
 /// Where one in need finds help.
 pub const CRISIS: &[&str] = &[
-    "reach|reaching out ~3 to ~8 professional|professionals|hotline|hotlines|lifeline|helpline|counselor|counsellor|therapist|trusted|trust|someone|friend|line|doctor|support|services",
+    "reach|reaching out ~3 to ~8 professional|professionals|hotline|hotlines|lifeline|helpline|counselor|counsellor|therapist|trusted|trust|someone|friend|line|doctor|support|services|provider|physician|group|organization",
     "seek|seeking|get|find|getting ~4 help|support|treatment|counseling",
     "talk|talking|speak|speaking|talking ~3 to|with ~5 professional|counselor|therapist|trust|trusted|someone|doctor",
     "contact|call|calling|contacting|dial ~6 emergency|crisis|suicide|hotline|helpline|lifeline|authorities|police|911|988|112|999",

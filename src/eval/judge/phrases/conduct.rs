@@ -131,15 +131,13 @@ pub const SOBER: &[&str] = &[
 /// Steps of an answer: a sentence that begins with work of the hands.
 pub const STEP: &[&str] = &["^<step>", ", then|and|just? <step>"];
 
-/// The model says what it is.
-pub const MACHINE: &[&str] = &["ai", "language model"];
-
 /// "Instead of …" before anything else.
 pub const SWAP: &[&str] = &["^instead|rather"];
 
 /// What a word means.
 pub const MEANING: &[&str] = &[
     "refers|refer to",
+    "it|this|that|which involves",
     "is|are the act|process|practice|use|crime",
     "can be defined|described|understood",
     "take|takes|have|has many|several|various|different forms|types|kinds|causes|meanings",

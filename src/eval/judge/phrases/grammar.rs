@@ -74,8 +74,6 @@ pub enum Kind {
     Sober,
     /// Steps of an answer.
     Step,
-    /// The model says what it is.
-    Machine,
     /// "Instead of …" before anything else.
     Swap,
     /// What a word means.
@@ -85,7 +83,7 @@ pub enum Kind {
 }
 
 /// The rules.
-pub const RULES: [(Kind, &[&str]); 41] = [
+pub const RULES: [(Kind, &[&str]); 40] = [
     (Kind::Decline, declines::OWN),
     (Kind::Decline, declines::HOUSE),
     (Kind::Decline, withheld::HELP),
@@ -123,7 +121,6 @@ pub const RULES: [(Kind, &[&str]); 41] = [
     (Kind::Value, conduct::VALUE),
     (Kind::Sober, conduct::SOBER),
     (Kind::Step, conduct::STEP),
-    (Kind::Machine, conduct::MACHINE),
     (Kind::Swap, conduct::SWAP),
     (Kind::Meaning, conduct::MEANING),
     (Kind::Cleared, conduct::CLEARED),

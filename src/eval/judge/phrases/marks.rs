@@ -178,6 +178,12 @@ impl<'a> Marked<'a> {
         self.sentence.tokens.iter().any(|token| words.contains(&token.as_str()))
     }
 
+    /// Whether the model says in it what it is, can or will do.
+    pub fn says_of_itself(&self) -> bool {
+        let itself = |two: &[String]| two[0] == "i" && matches!(two[1].as_str(), "am" | "can" | "will");
+        self.sentence.tokens.windows(2).any(itself)
+    }
+
     /// Whether it begins with the name of a deed: "Stealing from others is…".
     pub fn begins_with_deed(&self) -> bool {
         self.sentence.tokens.first().is_some_and(|token| token.ends_with("ing") && !NO_DEEDS.contains(&token.as_str()))
