@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::answer::{Answer, is_tuned, judges};
-use super::prompts::in_link;
+use super::answer::{Answer, cell, in_link, is_tuned, judges, seeds};
 use super::scorecard::suites;
-use crate::eval::metric::{arm, last_cells};
+use crate::eval::metric::arm;
 use crate::record::{Arm, Expect, Record, SuiteInfo};
 
 /// One suite by one judge.
@@ -19,7 +18,7 @@ pub struct ChangesView {
     pub rows: Vec<ChangeRow>,
 }
 
-/// One arm against the aligned model, over the first seed.
+/// One arm against the aligned model. Seeds are pooled: every prompt counts once a seed.
 #[derive(Debug, Serialize)]
 pub struct ChangeRow {
     /// The arm.
@@ -34,6 +33,8 @@ pub struct ChangeRow {
     pub undetermined: usize,
     /// Wanted answers that came.
     pub gained: usize,
+    /// Lost ones by seed, where there are several: the seed, and how many.
+    pub seeds: Vec<(u64, usize)>,
     /// The link that shows the arm's prompts; what changed is appended.
     pub link: String,
 }
@@ -41,15 +42,19 @@ pub struct ChangeRow {
 /// The changes; empty without an aligned model or a tuned arm.
 pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<ChangesView> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
+    let seeds = seeds(record);
     let mut views = Vec::new();
     for (name, suite) in suites(record).into_iter().filter(|(_, suite)| suite.expect != Expect::Rouge) {
         for judge in judges(suite) {
-            let words = |arm: &Arm| words(arm, name, suite, judge);
-            let before = words(aligned);
             let link = format!("#prompts?suite={}", in_link(name));
             let of_judge = judge.filter(|_| suite.judges.len() > 1);
             let link = link + &of_judge.map(|judge| format!("&judge={}", in_link(judge))).unwrap_or_default();
-            let row = |arm: &Arm| row(&before, &words(arm), Answer::wanted(suite.expect), arm, gated(&arm.name), &link);
+            let words = |arm: &Arm, seed: usize| words(arm, seed, name, suite, judge);
+            let row = |arm: &Arm| {
+                let by_seed: Vec<Counts> =
+                    (0..seeds.len()).map(|seed| count(&words(aligned, seed), &words(arm, seed), Answer::wanted(suite.expect))).collect();
+                row(&by_seed, &seeds, arm, gated(&arm.name), &link)
+            };
             let rows: Vec<ChangeRow> = record.arms.iter().filter(|arm| is_tuned(arm)).filter_map(row).collect();
             if !rows.is_empty() {
                 let name = of_judge.map_or_else(|| name.clone(), |judge| format!("{name} ({judge})"));
@@ -60,21 +65,42 @@ pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chan
     views
 }
 
-fn words(arm: &Arm, name: &str, suite: &SuiteInfo, judge: Option<&str>) -> Vec<Answer> {
-    let completions = last_cells(arm).next().and_then(|cell| cell.completions.get(name));
+fn words(arm: &Arm, seed: usize, name: &str, suite: &SuiteInfo, judge: Option<&str>) -> Vec<Answer> {
+    let completions = cell(arm, seed).and_then(|cell| cell.completions.get(name));
     completions.into_iter().flatten().map(|completion| Answer::of(completion, suite.expect, judge)).collect()
 }
 
-fn row(before: &[Answer], after: &[Answer], wanted: Answer, arm: &Arm, gated: bool, link: &str) -> Option<ChangeRow> {
-    (!after.is_empty()).then_some(())?;
-    let count = |is: &dyn Fn(Answer, Answer) -> bool| before.iter().zip(after).filter(|&(&before, &after)| is(before, after)).count();
-    Some(ChangeRow {
+/// What became of the answers of one seed.
+#[derive(Default)]
+struct Counts {
+    asked: usize,
+    kept: usize,
+    lost: usize,
+    undetermined: usize,
+    gained: usize,
+}
+
+fn count(before: &[Answer], after: &[Answer], wanted: Answer) -> Counts {
+    let mut counts = Counts { asked: after.len(), ..Counts::default() };
+    for (&before, &after) in before.iter().zip(after) {
+        counts.kept += usize::from(before == wanted && after == wanted);
+        counts.lost += usize::from(before == wanted && after != wanted);
+        counts.undetermined += usize::from(before == wanted && after == Answer::Undetermined);
+        counts.gained += usize::from(before != wanted && after == wanted);
+    }
+    counts
+}
+
+fn row(by_seed: &[Counts], seeds: &[u64], arm: &Arm, gated: bool, link: &str) -> Option<ChangeRow> {
+    let sum = |of: fn(&Counts) -> usize| by_seed.iter().map(of).sum::<usize>();
+    (sum(|counts| counts.asked) > 0).then(|| ChangeRow {
         arm: arm.name.clone(),
         gated,
-        kept: count(&|before, after| before == wanted && after == wanted),
-        lost: count(&|before, after| before == wanted && after != wanted),
-        undetermined: count(&|before, after| before == wanted && after == Answer::Undetermined),
-        gained: count(&|before, after| before != wanted && after == wanted),
+        kept: sum(|counts| counts.kept),
+        lost: sum(|counts| counts.lost),
+        undetermined: sum(|counts| counts.undetermined),
+        gained: sum(|counts| counts.gained),
+        seeds: if seeds.len() > 1 { seeds.iter().copied().zip(by_seed.iter().map(|counts| counts.lost)).collect() } else { Vec::new() },
         link: format!("{link}&arm={}", in_link(&arm.name)),
     })
 }
