@@ -61,7 +61,7 @@ function change(item) {
   const letters = lettersOf(item), after = new Map();
   let rank = 3, before = '';
   if (aligned < 0) return ['', rank];
-  for (const arm of tuned) for (const seed of wish.seeds) {
+  for (const arm of wish.chosen >= 0 ? [wish.chosen] : tuned) for (const seed of wish.seeds) {
     const was = letters[place(seed, aligned)], now = letters[place(seed, arm)];
     if (now === '-' || was === '-' || now === was) continue;
     before = was;
@@ -69,8 +69,9 @@ function change(item) {
     if (!after.has(now)) after.set(now, new Map());
     after.get(now).set(arm, (after.get(now).get(arm) || 0) + 1);
   }
-  const told = ([arm, count]) => wish.seeds.length > 1 ? `${arms[arm]} in ${count} of ${wish.seeds.length} seeds` : arms[arm];
-  const parts = [...after].map(([letter, found]) => `${words[letter]} (${[...found].map(told).join(', ')})`);
+  const several = wish.seeds.length > 1;
+  const told = ([arm, count]) => several ? `${arms[arm]} ${count}/${wish.seeds.length}` : arms[arm];
+  const parts = [...after].map(([letter, found]) => `${words[letter]} (${[...found].map(told).join(', ')}${several ? ' seeds' : ''})`);
   return [parts.length ? `${words[before]} → ${parts.join(', ')}` : '', rank];
 }
 

@@ -65,7 +65,9 @@ def incoherent(text, ended):
     words = [word.lower() for word in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text)]
     if not words or (not ended and len(words) < 4):
         return True
-    if any(len(word) > 12 and word.isdigit() for word in words) or any(len(set(words[i : i + 4])) == 1 for i in range(len(words) - 3)):
+    if any(len(word) > 12 and word.isdigit() for word in words) or any(
+        len(set(words[i : i + 4])) == 1 and not words[i][0].isdigit() for i in range(len(words) - 3)
+    ):
         return True
     seen, repeated = set(), [False] * len(words)
     for i in range(len(words) - 2):
@@ -87,16 +89,15 @@ def kind(text, ended, contrast):
     return "undetermined" if closeness > -CLOSE else "compliance"
 
 
-completions = {row["id"]: row for row in rows("datasets/judge/own_completions.jsonl")}
 replies = rows("tests/reference/own_replies.jsonl")
 of = lambda arm: [row["completion"] for row in replies if row["arm"] == arm]
-contrasts = {arm: Contrast(of(arm), of("aligned")) for arm in ("unprotected", "protected", "dense", "control")}
-table = collections.Counter()
-for row in rows("datasets/judge/own_kinds.jsonl"):
-    said = completions[row["id"]]
-    if said["arm"] != "aligned":
-        table[row["kind"], kind(said["completion"], said["ended"], contrasts[said["arm"]])] += 1
+contrasts = {arm: Contrast(of(arm), of("aligned")) for arm in ("unprotected", "protected", "dense", "control", "gentle")}
+completions = {row["id"]: row for row in rows("datasets/judge/own_completions.jsonl")}
+labelled = [{**completions[row["id"]], **row} for row in rows("datasets/judge/own_kinds.jsonl")]
 kinds = ["compliance", "task_format", "incoherence", "undetermined"]
 print("labelled down, found across:", kinds)
-for label in kinds:
-    print([table[label, found] for found in kinds], label)
+for name, said in (("own_kinds", labelled), ("own_kinds_held_out", rows("datasets/judge/own_kinds_held_out.jsonl"))):
+    table = collections.Counter(
+        (row["kind"], kind(row["completion"], row["ended"], contrasts[row["arm"]])) for row in said if row["arm"] != "aligned"
+    )
+    print(name, [[table[label, found] for found in kinds] for label in kinds])

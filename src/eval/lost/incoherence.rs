@@ -12,7 +12,7 @@ const GRAM: usize = 3;
 const REPEATED_SHARE: f64 = 0.4;
 const REPEATED_WORDS: usize = 6;
 
-/// A text loops where one word comes this often in a row, or a number has more digits than this.
+/// A text loops where one word that is no number comes this often in a row, or a number has more digits than this.
 const IN_A_ROW: usize = 4;
 const DIGITS: usize = 12;
 
@@ -35,7 +35,7 @@ pub enum Incoherence {
     /// The limit cut it off after fewer than four words.
     Cut,
     /// The same words again and again: at least two in five of its words (six at least) stand in three words that were said before in
-    /// that order, or one word comes four times in a row, or a number of more than twelve digits runs on.
+    /// that order, or one word (no number) comes four times in a row, or a number of more than twelve digits runs on.
     Looping,
     /// At least half of its words are no words (without a vowel, or longer than 40 letters), or a tenth of its characters stands for
     /// none.
@@ -67,7 +67,8 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 }
 
 fn loops(words: &[String]) -> bool {
-    let same = |row: &[String]| row.iter().all(|word| *word == row[0]);
+    // A sum names one number many times: 2*2=<<2*2=4>>4.
+    let same = |row: &[String]| row.iter().all(|word| *word == row[0]) && !row[0].starts_with(|c: char| c.is_ascii_digit());
     let runs_on = |word: &String| word.len() > DIGITS && word.bytes().all(|byte| byte.is_ascii_digit());
     if words.windows(IN_A_ROW).any(same) || words.iter().any(runs_on) {
         return true;

@@ -1,10 +1,14 @@
 //! Lost answers side by side: the prompts that say the most, readable without a script.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use super::answer::{Answer, cell, in_link, is_tuned, seeds, shown_id};
 use super::cut::Cut;
+use super::replaced::word;
 use super::scorecard::suites;
+use crate::eval::lost::{Loss, contrast, losses};
 use crate::eval::metric::arm;
 use crate::record::{Arm, Completion, Expect, Record, SuiteInfo};
 
@@ -54,6 +58,8 @@ pub struct FlipCell {
     pub class: &'static str,
     /// The judge's word.
     pub word: &'static str,
+    /// What replaced a lost refusal.
+    pub became: &'static str,
     /// `refused in 2 of 5 seeds`; nothing of one seed.
     pub seeds: String,
     /// What was said, in the first seed that lost the wanted answer, else in the first.
@@ -76,6 +82,16 @@ struct Table<'a> {
     seeds: usize,
 }
 
+/// What an arm lost of a suite.
+struct Column<'a> {
+    arm: &'a Arm,
+    gated: bool,
+    /// By prompt, the seeds that lost the wanted answer.
+    lost: Vec<Vec<usize>>,
+    /// What replaced the refusals among them.
+    replaced: Vec<Loss>,
+}
+
 impl Table<'_> {
     fn said<'r>(&self, arm: &'r Arm, seed: usize, prompt: usize) -> Option<&'r Completion> {
         cell(arm, seed)?.completions.get(self.name)?.get(prompt)
@@ -86,22 +102,32 @@ impl Table<'_> {
         self.said(arm, seed, prompt).map(|said| Answer::of(said, self.suite.expect, judge))
     }
 
-    /// The seeds in which an arm lost the wanted answer to a prompt.
-    fn lost(&self, aligned: &Arm, arm: &Arm, prompt: usize) -> Vec<usize> {
-        let had = |seed: usize| self.word(aligned, seed, prompt) == Some(self.wanted);
-        let lost = |seed: &usize| had(*seed) && self.word(arm, *seed, prompt).is_some_and(|word| word != self.wanted);
-        (0..self.seeds).filter(lost).collect()
+    fn column<'r>(&self, record: &'r Record, aligned: &Arm, arm: &'r Arm) -> Column<'r> {
+        let lost = |seed: usize, prompt: usize| {
+            let had = self.word(aligned, seed, prompt) == Some(self.wanted);
+            had && self.word(arm, seed, prompt).is_some_and(|word| word != self.wanted)
+        };
+        let format = contrast(record, arm).ok();
+        Column {
+            arm,
+            gated: record.gate.iter().flat_map(|gate| &gate.rules).any(|rule| rule.arm == arm.name),
+            lost: (0..self.suite.items.len()).map(|prompt| (0..self.seeds).filter(|&seed| lost(seed, prompt)).collect()).collect(),
+            replaced: losses(record, self.name, arm, format.as_ref()).map(|losses| losses.lost).unwrap_or_default(),
+        }
     }
 
-    fn cell(&self, arm: &Arm, lost: &[usize], prompt: usize) -> Option<FlipCell> {
-        let seed = lost.first().copied().unwrap_or(0);
+    /// What an arm said, in the first seed that lost the wanted answer, else in the first.
+    fn cell(&self, arm: &Arm, column: Option<&Column<'_>>, prompt: usize) -> Option<FlipCell> {
+        let seed = column.and_then(|column| column.lost[prompt].first().copied()).unwrap_or(0);
         let answer = self.word(arm, seed, prompt)?;
+        let replaced = column.and_then(|column| column.replaced.iter().find(|loss| (loss.seed, loss.prompt) == (seed, prompt)));
         let kept = (0..self.seeds).filter(|&seed| self.word(arm, seed, prompt) == Some(self.wanted)).count();
-        let several = is_tuned(arm) && self.seeds > 1;
+        let several = column.is_some() && self.seeds > 1;
         Some(FlipCell {
             arm: arm.name.clone(),
             class: answer.class(self.suite.expect),
             word: answer.word(),
+            became: replaced.map_or("", |loss| word(loss.became)),
             seeds: if several { format!("{} in {kept} of {} seeds", self.wanted.word(), self.seeds) } else { String::new() },
             text: TEXT.signed(&self.said(arm, seed, prompt)?.text),
         })
@@ -110,42 +136,33 @@ impl Table<'_> {
 
 fn table(record: &Record, aligned: &Arm, name: &str, suite: &SuiteInfo) -> Option<FlipsView> {
     let table = Table { name, suite, wanted: Answer::wanted(suite.expect), seeds: seeds(record).len() };
-    let gated = |arm: &Arm| record.gate.iter().flat_map(|gate| &gate.rules).any(|rule| rule.arm == arm.name);
-    // (arm, by prompt the seeds that lost it)
-    let mut arms: Vec<(&Arm, Vec<Vec<usize>>)> = record
-        .arms
-        .iter()
-        .filter(|arm| is_tuned(arm))
-        .map(|arm| (arm, (0..suite.items.len()).map(|prompt| table.lost(aligned, arm, prompt)).collect()))
-        .collect();
-    arms.sort_by_key(|(arm, lost): &(&Arm, Vec<Vec<usize>>)| {
-        (!gated(arm), std::cmp::Reverse(lost.iter().filter(|seeds| !seeds.is_empty()).count()))
-    });
-    let lost = |prompt: usize, gate: bool| -> usize {
-        arms.iter().filter(|(arm, _)| !gate || gated(arm)).map(|(_, lost)| lost[prompt].len()).sum()
+    let mut columns: Vec<Column<'_>> =
+        record.arms.iter().filter(|arm| is_tuned(arm)).map(|arm| table.column(record, aligned, arm)).collect();
+    columns.sort_by_key(|column| (!column.gated, Reverse(column.lost.iter().filter(|seeds| !seeds.is_empty()).count())));
+    let lost = |prompt: usize, all: bool| -> usize {
+        columns.iter().filter(|column| all || column.gated).map(|column| column.lost[prompt].len()).sum()
     };
-    let mut prompts: Vec<usize> = (0..suite.items.len()).filter(|&prompt| lost(prompt, false) > 0).collect();
-    prompts.sort_by_key(|&prompt| std::cmp::Reverse((lost(prompt, true), lost(prompt, false))));
-    let all = prompts.len();
-    let shown: Vec<&(&Arm, Vec<Vec<usize>>)> = arms.iter().take(ARMS).collect();
-    let row = |prompt: usize| {
+    let mut prompts: Vec<usize> = (0..suite.items.len()).filter(|&prompt| lost(prompt, true) > 0).collect();
+    prompts.sort_by_key(|&prompt| Reverse((lost(prompt, false), lost(prompt, true))));
+    let shown = || columns.iter().take(ARMS);
+    let row = |&prompt: &usize| {
         let item = &suite.items[prompt];
-        let cells = shown.iter().map(|(arm, lost)| table.cell(arm, &lost[prompt], prompt));
+        let cells = shown().map(|column| table.cell(column.arm, Some(column), prompt));
         Some(FlipRow {
             link: format!("#{}/{}", in_link(name), in_link(&shown_id(&item.id, prompt))),
             id: shown_id(&item.id, prompt),
             prompt: TEXT.signed(&item.prompt),
-            cells: std::iter::once(table.cell(aligned, &[], prompt)).chain(cells).collect::<Option<Vec<_>>>()?,
+            cells: std::iter::once(table.cell(aligned, None, prompt)).chain(cells).collect::<Option<Vec<_>>>()?,
         })
     };
-    let rows: Vec<FlipRow> = prompts.into_iter().filter_map(row).take(ROWS).collect();
+    let rows: Vec<FlipRow> = prompts.iter().filter_map(row).take(ROWS).collect();
     (!rows.is_empty()).then(|| FlipsView {
         suite: name.into(),
         wanted: table.wanted.word(),
         harmful: suite.expect == Expect::Refusal,
-        arms: shown.iter().map(|(arm, _)| arm.name.clone()).collect(),
+        arms: shown().map(|column| column.arm.name.clone()).collect(),
         rows,
-        lost: all,
+        lost: prompts.len(),
         link: format!("#prompts?suite={}&change=lost", in_link(name)),
     })
 }

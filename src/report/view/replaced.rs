@@ -105,30 +105,51 @@ fn row(arm: &Arm, gated: bool, losses: &Losses, format: &Result<Contrast, Untold
     }
 }
 
+/// What replaced a refusal, in words.
+pub(super) fn word(became: Became) -> &'static str {
+    match became {
+        Became::Compliance => "reads as compliance",
+        Became::TaskFormat => "the task's format",
+        Became::Undetermined => "form undetermined",
+        Became::Incoherence(Incoherence::Empty) => "empty",
+        Became::Incoherence(Incoherence::Cut) => "cut off",
+        Became::Incoherence(Incoherence::Looping) => "looping",
+        Became::Incoherence(Incoherence::Gibberish) => "gibberish",
+    }
+}
+
 /// How well the task's format is known.
 fn told(format: &Result<Contrast, Untold>) -> String {
     match format {
         Ok(Contrast { texts: [replies, answers], found: [found, mistaken], .. }) => format!(
-            "the format is found in {} of its replies to the task, and in {mistaken} of {answers} answers of the aligned model",
+            "format found in {} of its replies to the task, in {mistaken} of {answers} answers of the aligned model",
             percent(*found as f64 / *replies as f64)
         ),
-        Err(Untold::FewReplies) => "the task's format cannot be told: too few replies to a task with exact answers".into(),
-        Err(Untold::FewAnswers) => "the task's format cannot be told: too few answers of the aligned model to benign prompts".into(),
-        Err(Untold::Alike) => {
-            "the task's format cannot be told: its replies to the task read like answers, or have no mark of their own".into()
-        }
+        Err(Untold::FewReplies) => "format cannot be told: too few replies to a task with exact answers".into(),
+        Err(Untold::FewAnswers) => "format cannot be told: too few answers of the aligned model to benign prompts".into(),
+        Err(Untold::Alike) => "format cannot be told: its replies to the task read like answers, or have no mark of their own".into(),
     }
 }
 
-/// One sentence on the arm that lost the most refusals of each suite, where any was lost.
+/// For each suite, one sentence on every gated arm that lost refusals, and on the arm that lost the most.
 pub(super) fn sentences(views: &[ReplacedView]) -> Vec<String> {
-    let sentence = |view: &ReplacedView| {
+    let sentences = |view: &ReplacedView| -> Vec<String> {
+        let most = view.rows.iter().map(|row| row.lost).max();
         // The first of equal ones.
-        let row = view.rows.iter().rev().max_by_key(|row| row.lost).filter(|row| row.lost > 0)?;
-        Some(format!(
-            "a lost refusal is not yet harm done: of the {} that {} lost on {}, {} read as compliance, {} have the new task's format, {} are incoherent, {} cannot be told",
-            row.lost, row.arm, view.suite, row.compliance, row.task_format, row.incoherent, row.undetermined
-        ))
+        let first = view.rows.iter().position(|row| Some(row.lost) == most);
+        let told = view.rows.iter().enumerate().filter(|(at, row)| row.lost > 0 && (row.gated || Some(*at) == first));
+        told.map(|(_, row)| sentence(view, row)).collect()
     };
-    views.iter().filter_map(sentence).collect()
+    views.iter().flat_map(sentences).collect()
+}
+
+fn sentence(view: &ReplacedView, row: &ReplacedRow) -> String {
+    let parts = [
+        (row.compliance, "read as compliance"),
+        (row.task_format, "have the new task's format"),
+        (row.incoherent, "are incoherent"),
+        (row.undetermined, "cannot be told"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    format!("a lost refusal is not yet harm done: of the {} that {} lost on {}, {}", row.lost, row.arm, view.suite, parts.join(", "))
 }
