@@ -4,7 +4,7 @@
 const block = document.getElementById('data');
 if (!block) return;
 const data = JSON.parse(block.textContent);
-const {arms, tuned, seeds, said} = data;
+const {arms, tuned, takes, units, said} = data; // a take is a seed or, where several were drawn, a reply
 const aligned = arms.indexOf('aligned');
 const page = 50, further = 200; // rows of a suite at first, and with every press on "show more"
 const words = {r: 'refused', c: 'complied', u: 'undetermined', k: 'correct', w: 'wrong', s: 'scored'};
@@ -52,8 +52,8 @@ const suites = data.suites.map(({name, wanted, harmful, judges, prompts, items: 
   return suite;
 });
 
-let wish = {}; // what is asked for, with the places of seeds and arms
-const place = (seed, arm) => seed * arms.length + arm;
+let wish = {}; // what is asked for, with the places of takes and arms
+const place = (take, arm) => take * arms.length + arm;
 const lettersOf = item => item.letters[Math.max(0, item.suite.judges.indexOf(wish.judge))];
 
 // [text, rank]: how the answers of tuned arms differ from the aligned model's, lost ones first.
@@ -61,25 +61,26 @@ function change(item) {
   const letters = lettersOf(item), after = new Map();
   let rank = 3, before = '';
   if (aligned < 0) return ['', rank];
-  for (const arm of wish.chosen >= 0 ? [wish.chosen] : tuned) for (const seed of wish.seeds) {
-    const was = letters[place(seed, aligned)], now = letters[place(seed, arm)];
+  for (const arm of wish.chosen >= 0 ? [wish.chosen] : tuned) for (const take of wish.takes) {
+    const was = letters[place(take, aligned)], now = letters[place(take, arm)];
     if (now === '-' || was === '-' || now === was) continue;
     before = was;
     rank = Math.min(rank, was === item.suite.wanted ? 0 : now === item.suite.wanted ? 1 : 2);
     if (!after.has(now)) after.set(now, new Map());
     after.get(now).set(arm, (after.get(now).get(arm) || 0) + 1);
   }
-  const several = wish.seeds.length > 1;
-  const told = ([arm, count]) => several ? `${arms[arm]} ${count}/${wish.seeds.length}` : arms[arm];
-  const parts = [...after].map(([letter, found]) => `${words[letter]} (${[...found].map(told).join(', ')}${several ? ' seeds' : ''})`);
+  const several = wish.takes.length > 1;
+  const asked = arm => wish.takes.filter(take => letters[place(take, arm)] !== '-').length;
+  const told = ([arm, count]) => several ? `${arms[arm]} ${count}/${asked(arm)}` : arms[arm];
+  const parts = [...after].map(([letter, found]) => `${words[letter]} (${[...found].map(told).join(', ')}${several ? ` ${units}` : ''})`);
   return [parts.length ? `${words[before]} → ${parts.join(', ')}` : '', rank];
 }
 
 function matches(item) {
   const {suite} = item, letters = lettersOf(item);
   if (wish.suite && wish.suite !== suite.name || wish.category && wish.category !== item.category) return false;
-  const held = (arm, seed) => {
-    const at = place(seed, arm), now = letters[at], before = letters[place(seed, aligned)];
+  const held = (arm, take) => {
+    const at = place(take, arm), now = letters[at], before = letters[place(take, aligned)];
     if (now === '-' || wish.verdict && now !== wish.verdict) return false;
     if (wish.became) {
       const kind = item.became[at] || '-';
@@ -93,7 +94,7 @@ function matches(item) {
       default: return true;
     }
   };
-  if (!wish.arms.some(arm => wish.seeds.some(seed => held(arm, seed)))) return false;
+  if (!wish.arms.some(arm => wish.takes.some(take => held(arm, take)))) return false;
   if (!wish.q) return true;
   item.text ??= [item.id, item.category, item.prompt, item.reference, ...item.places.map(at => at < 0 ? '' : said[at][0])].join('\n').toLowerCase();
   return item.text.includes(wish.q);
@@ -106,8 +107,8 @@ function filter() {
   wish.chosen = arms.indexOf(wish.arm);
   const compares = wish.became || wish.change && wish.change !== 'disputed';
   wish.arms = wish.chosen >= 0 ? [wish.chosen] : compares ? tuned : arms.map((_, arm) => arm);
-  const seed = seeds.findIndex(seed => String(seed) === wish.seed);
-  wish.seeds = seed >= 0 ? [seed] : seeds.map((_, seed) => seed);
+  const take = takes.indexOf(wish.seed);
+  wish.takes = take >= 0 ? [take] : takes.map((_, take) => take);
   let shown = 0, all = 0;
   for (const suite of suites) {
     suite.hits = suite.items.filter(matches).map(item => [item, ...change(item)]).sort((one, other) => one[2] - other[2]);
@@ -163,13 +164,13 @@ document.addEventListener('toggle', ({target}) => {
 // The answers, the aligned model's first; the same ones, judged alike, stand together.
 function answers(item) {
   const groups = new Map();
-  for (let arm = 0; arm < arms.length; arm++) for (const seed of wish.seeds) {
-    const at = place(seed, arm);
+  for (let arm = 0; arm < arms.length; arm++) for (const take of wish.takes) {
+    const at = place(take, arm);
     if (!(item.places[at] >= 0)) continue;
     const kind = item.became[at] || '-', key = [item.places[at], kind, ...item.letters.map(letters => letters[at])].join();
     if (!groups.has(key)) groups.set(key, {at, kind, by: new Map()});
     const {by} = groups.get(key);
-    by.set(arm, [...by.get(arm) || [], seeds[seed]]);
+    by.set(arm, [...by.get(arm) || [], takes[take]]);
   }
   const wanted = ({by}) => wish.chosen < 0 || by.has(wish.chosen) || by.has(aligned);
   return [...groups.values()].filter(wanted).map(group => answer(item, group));
@@ -177,8 +178,9 @@ function answers(item) {
 
 function answer(item, {at, kind, by}) {
   const [text, left, unended, extracted, score] = said[item.places[at]];
-  const several = wish.seeds.length > 1;
-  const told = ([arm, of]) => several && tuned.includes(arm) && of.length < wish.seeds.length ? `${arms[arm]} (seed ${of.join(', ')})` : arms[arm];
+  const all = arm => wish.takes.filter(take => item.places[place(take, arm)] >= 0).length;
+  const which = of => units === 'seeds' ? `seed ${of.join(', ')}` : of.join('; ');
+  const told = ([arm, of]) => of.length < all(arm) ? `${arms[arm]} (${which(of)})` : arms[arm];
   const card = make('div', {}, make('b', {textContent: [...by].map(told).join(', ')}));
   const mark = (className, textContent) => card.append(' ', make('i', {className, textContent}));
   const letters = item.letters.map(letters => letters[at]);

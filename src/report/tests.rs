@@ -244,6 +244,23 @@ fn seeds_are_pooled_and_can_be_chosen() {
 }
 
 #[test]
+fn drawn_replies_stand_beside_each_other() {
+    let mut record = large(6, |i, a| format!("Take a cup of {i}, and wait for {a} of them."));
+    for said in record.arms.iter_mut().flat_map(|arm| &mut arm.cells).filter_map(|cell| cell.completions.get_mut("harmful")).flatten() {
+        let mut second = said.clone();
+        second.verdicts.insert("phrases".into(), crate::record::Verdict::Complied);
+        said.more = vec![second, said.clone()];
+    }
+    let page = page(&record, Samples::All);
+    let data = data(&page);
+    assert_eq!((&data["takes"], &data["units"]), (&json!(["reply 1", "reply 2", "reply 3"]), &json!("replies")));
+    assert_eq!(data["suites"][0]["items"][0][5][0], json!("rrrrrrccccccrrrrrr"));
+    // The aligned model's second replies are no refusals: the arm lost half of the other twelve.
+    assert!(page.contains("all 3 drawn replies together") && page.contains("<small>6 of 12 kept</small>"), "{page}");
+    assert!(page.contains("refused in 0 of 3 replies") && page.contains("<label>reply <select"), "{page}");
+}
+
+#[test]
 fn the_summary_keeps_its_tables() {
     let summary = markdown::render(&hostile());
     assert_eq!(invisible(&summary), None);

@@ -72,17 +72,19 @@ pub enum Untold {
 pub struct Loss {
     /// Place of the cell among the arm's last cells, one a seed.
     pub seed: usize,
+    /// Place among the replies that were drawn.
+    pub sample: usize,
     /// Place of the prompt in its suite.
     pub prompt: usize,
     /// What stands there.
     pub became: Became,
 }
 
-/// What became of the aligned model's refusals of one suite in one arm. Seeds are pooled: every prompt counts once a seed, beside
-/// the aligned model's reply of the same seed, or its only one.
+/// What became of the aligned model's refusals of one suite in one arm. Seeds and drawn replies are pooled: every prompt counts once
+/// for each of the arm's replies, beside the aligned model's reply of the same seed and draw, or its only one.
 #[derive(Debug, Clone)]
 pub struct Losses {
-    /// Refusals of the aligned model, once for every seed of the arm.
+    /// Refusals of the aligned model, once for every seed and reply of the arm.
     pub refused: usize,
     /// Those that the arm lost, by seed and prompt.
     pub lost: Vec<Loss>,
@@ -108,13 +110,16 @@ pub fn losses(record: &Record, suite: &str, tuned: &Arm, format: Option<&Contras
         let (Some(after), false) = (cell.completions.get(suite), aligned.is_empty()) else { continue };
         asked = true;
         for (prompt, (before, after)) in aligned[seed % aligned.len()].iter().zip(after).enumerate() {
-            if verdict(before) != Verdict::Refused {
-                continue;
-            }
-            losses.refused += 1;
-            if verdict(after) != Verdict::Refused {
-                let became = became(&after.text, after.ended, verdict(after), format);
-                losses.lost.push(Loss { seed, prompt, became });
+            let drawn: Vec<&Completion> = before.samples().collect();
+            for (sample, after) in after.samples().enumerate() {
+                if verdict(drawn[sample % drawn.len()]) != Verdict::Refused {
+                    continue;
+                }
+                losses.refused += 1;
+                if verdict(after) != Verdict::Refused {
+                    let became = became(&after.text, after.ended, verdict(after), format);
+                    losses.lost.push(Loss { seed, sample, prompt, became });
+                }
             }
         }
     }
@@ -127,13 +132,14 @@ pub fn contrast(record: &Record, tuned: &Arm) -> Result<Contrast, Untold> {
     let suites = |expect: Expect| record.suites.iter().filter(move |(_, info)| info.expect == expect);
     let replies: Vec<&str> = suites(Expect::ExactMatch)
         .flat_map(|(name, _)| last_cells(tuned).filter_map(|cell| cell.completions.get(name)).flatten())
+        .flat_map(Completion::samples)
         .map(|said| said.text.as_str())
         .collect();
     let mut answers: Vec<&str> = Vec::new();
     for (name, info) in suites(Expect::Answer) {
         let answered = |said: &&Completion| info.judges.first().is_some_and(|judge| said.verdicts.get(judge) == Some(&Verdict::Complied));
         let said = arm(record, "aligned").into_iter().flat_map(last_cells).filter_map(|cell| cell.completions.get(name)).flatten();
-        answers.extend(said.filter(answered).map(|said| said.text.as_str()));
+        answers.extend(said.flat_map(Completion::samples).filter(answered).map(|said| said.text.as_str()));
     }
     Contrast::between(&replies, &answers)
 }

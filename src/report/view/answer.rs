@@ -1,8 +1,7 @@
 //! One judge's word on one answer, and whether it is what the suite wants.
 
 use super::cut::Cut;
-use crate::eval::metric::last_cells;
-use crate::record::{Arm, Cell, Completion, Expect, Record, SuiteInfo, Verdict};
+use crate::record::{Arm, Completion, Expect, Record, SuiteInfo, Verdict};
 use crate::report::shown;
 
 /// What was thought of one answer.
@@ -89,18 +88,6 @@ pub(super) fn in_order(record: &Record) -> Vec<&Arm> {
     let mut arms: Vec<&Arm> = record.arms.iter().collect();
     arms.sort_by_key(|arm| if is_tuned(arm) { 1 } else { 2 * u8::from(arm.name != "aligned") });
     arms
-}
-
-/// The seeds of a run: those of the arm that has the most.
-pub(super) fn seeds(record: &Record) -> Vec<u64> {
-    let of = |arm: &Arm| last_cells(arm).map(|cell| cell.seed).collect::<Vec<u64>>();
-    record.arms.iter().map(of).fold(Vec::new(), |most, seeds| if seeds.len() > most.len() { seeds } else { most })
-}
-
-/// What an arm measured in the n-th of the run's seeds; an arm that nothing trains measured the same in all of them.
-pub(super) fn cell(arm: &Arm, seed: usize) -> Option<&Cell> {
-    let place = if is_tuned(arm) { seed } else { seed % last_cells(arm).count().max(1) };
-    last_cells(arm).nth(place)
 }
 
 /// Text as it stands in a link to a place of the page.

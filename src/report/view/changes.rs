@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::answer::{Answer, cell, in_link, is_tuned, judges, seeds};
+use super::answer::{Answer, in_link, is_tuned, judges};
 use super::scorecard::suites;
+use super::takes::{Take, Takes, said};
 use crate::eval::metric::arm;
 use crate::record::{Arm, Expect, Record, SuiteInfo};
 
@@ -18,7 +19,7 @@ pub struct ChangesView {
     pub rows: Vec<ChangeRow>,
 }
 
-/// One arm against the aligned model. Seeds are pooled: every prompt counts once a seed.
+/// One arm against the aligned model. Seeds and drawn replies are pooled: every prompt counts once for each of its replies.
 #[derive(Debug, Serialize)]
 pub struct ChangeRow {
     /// The arm.
@@ -35,6 +36,8 @@ pub struct ChangeRow {
     pub gained: usize,
     /// Lost ones by seed, where there are several: the seed, and how many.
     pub seeds: Vec<(u64, usize)>,
+    /// Whether one seed can be chosen in the list of prompts.
+    pub by_seed: bool,
     /// The link that shows the arm's prompts; what changed is appended.
     pub link: String,
 }
@@ -42,18 +45,20 @@ pub struct ChangeRow {
 /// The changes; empty without an aligned model or a tuned arm.
 pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<ChangesView> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
-    let seeds = seeds(record);
+    let takes = Takes::of(record);
     let mut views = Vec::new();
     for (name, suite) in suites(record).into_iter().filter(|(_, suite)| suite.expect != Expect::Rouge) {
         for judge in judges(suite) {
             let link = format!("#prompts?suite={}", in_link(name));
             let of_judge = judge.filter(|_| suite.judges.len() > 1);
             let link = link + &of_judge.map(|judge| format!("&judge={}", in_link(judge))).unwrap_or_default();
-            let words = |arm: &Arm, seed: usize| words(arm, seed, name, suite, judge);
+            let words = |arm: &Arm, take: Take| words(arm, take, name, suite, judge);
             let row = |arm: &Arm| {
-                let by_seed: Vec<Counts> =
-                    (0..seeds.len()).map(|seed| count(&words(aligned, seed), &words(arm, seed), Answer::wanted(suite.expect))).collect();
-                row(&by_seed, &seeds, arm, gated(&arm.name), &link)
+                let mut by_seed: Vec<Counts> = takes.seeds.iter().map(|_| Counts::default()).collect();
+                for take in takes.all() {
+                    by_seed[take.seed].add(&words(aligned, take), &words(arm, take), Answer::wanted(suite.expect));
+                }
+                row(&by_seed, &takes, arm, gated(&arm.name), &link)
             };
             let rows: Vec<ChangeRow> = record.arms.iter().filter(|arm| is_tuned(arm)).filter_map(row).collect();
             if !rows.is_empty() {
@@ -65,9 +70,10 @@ pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chan
     views
 }
 
-fn words(arm: &Arm, seed: usize, name: &str, suite: &SuiteInfo, judge: Option<&str>) -> Vec<Answer> {
-    let completions = cell(arm, seed).and_then(|cell| cell.completions.get(name));
-    completions.into_iter().flatten().map(|completion| Answer::of(completion, suite.expect, judge)).collect()
+/// The answers of one take, in the suite's order; none where there is none.
+fn words(arm: &Arm, take: Take, name: &str, suite: &SuiteInfo, judge: Option<&str>) -> Vec<Option<Answer>> {
+    let word = |prompt: usize| said(arm, name, prompt, take).map(|said| Answer::of(said, suite.expect, judge));
+    (0..suite.items.len()).map(word).collect()
 }
 
 /// What became of the answers of one seed.
@@ -80,19 +86,21 @@ struct Counts {
     gained: usize,
 }
 
-fn count(before: &[Answer], after: &[Answer], wanted: Answer) -> Counts {
-    let mut counts = Counts { asked: after.len(), ..Counts::default() };
-    for (&before, &after) in before.iter().zip(after) {
-        counts.kept += usize::from(before == wanted && after == wanted);
-        counts.lost += usize::from(before == wanted && after != wanted);
-        counts.undetermined += usize::from(before == wanted && after == Answer::Undetermined);
-        counts.gained += usize::from(before != wanted && after == wanted);
+impl Counts {
+    fn add(&mut self, before: &[Option<Answer>], after: &[Option<Answer>], wanted: Answer) {
+        for (before, after) in before.iter().zip(after).filter_map(|(before, after)| before.zip(*after)) {
+            self.asked += 1;
+            self.kept += usize::from(before == wanted && after == wanted);
+            self.lost += usize::from(before == wanted && after != wanted);
+            self.undetermined += usize::from(before == wanted && after == Answer::Undetermined);
+            self.gained += usize::from(before != wanted && after == wanted);
+        }
     }
-    counts
 }
 
-fn row(by_seed: &[Counts], seeds: &[u64], arm: &Arm, gated: bool, link: &str) -> Option<ChangeRow> {
+fn row(by_seed: &[Counts], takes: &Takes, arm: &Arm, gated: bool, link: &str) -> Option<ChangeRow> {
     let sum = |of: fn(&Counts) -> usize| by_seed.iter().map(of).sum::<usize>();
+    let lost = || takes.seeds.iter().copied().zip(by_seed.iter().map(|counts| counts.lost)).collect();
     (sum(|counts| counts.asked) > 0).then(|| ChangeRow {
         arm: arm.name.clone(),
         gated,
@@ -100,7 +108,8 @@ fn row(by_seed: &[Counts], seeds: &[u64], arm: &Arm, gated: bool, link: &str) ->
         lost: sum(|counts| counts.lost),
         undetermined: sum(|counts| counts.undetermined),
         gained: sum(|counts| counts.gained),
-        seeds: if seeds.len() > 1 { seeds.iter().copied().zip(by_seed.iter().map(|counts| counts.lost)).collect() } else { Vec::new() },
+        seeds: if takes.seeds.len() > 1 { lost() } else { Vec::new() },
+        by_seed: takes.samples == 1,
         link: format!("{link}&arm={}", in_link(&arm.name)),
     })
 }

@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::answer::{Answer, cell, in_link, is_tuned, seeds, shown_id};
+use super::answer::{Answer, in_link, is_tuned, shown_id};
 use super::cut::Cut;
 use super::replaced::word;
 use super::scorecard::suites;
+use super::takes::{Take, Takes, said};
 use crate::eval::lost::{Loss, contrast, losses};
 use crate::eval::metric::arm;
-use crate::record::{Arm, Completion, Expect, Record, SuiteInfo};
+use crate::record::{Arm, Expect, Record, SuiteInfo};
 
 /// Prompts of a suite, arms beside the aligned model, and characters of a text that are shown.
 const ROWS: usize = 6;
@@ -60,14 +61,14 @@ pub struct FlipCell {
     pub word: &'static str,
     /// What replaced a lost refusal.
     pub became: &'static str,
-    /// `refused in 2 of 5 seeds`; nothing of one seed.
-    pub seeds: String,
-    /// What was said, in the first seed that lost the wanted answer, else in the first.
+    /// `refused in 2 of 5 seeds`; nothing of one reply.
+    pub takes: String,
+    /// What was said, in the first seed and reply that lost the wanted answer, else in the first.
     pub text: String,
 }
 
 /// The tables: suites of refusals and of answers of which an arm lost one. Arms that the gate is about come first, then those that
-/// lost the most; prompts that a gated arm lost come first, then those that most arms and seeds lost.
+/// lost the most; prompts that a gated arm lost come first, then those that most arms, seeds and replies lost.
 pub(super) fn flips(record: &Record) -> Vec<FlipsView> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
     let judged = suites(record).into_iter().filter(|(_, suite)| matches!(suite.expect, Expect::Refusal | Expect::Answer));
@@ -79,66 +80,63 @@ struct Table<'a> {
     name: &'a str,
     suite: &'a SuiteInfo,
     wanted: Answer,
-    seeds: usize,
+    takes: Takes,
 }
 
 /// What an arm lost of a suite.
 struct Column<'a> {
     arm: &'a Arm,
     gated: bool,
-    /// By prompt, the seeds that lost the wanted answer.
-    lost: Vec<Vec<usize>>,
+    /// By prompt, what lost the wanted answer.
+    lost: Vec<Vec<Take>>,
     /// What replaced the refusals among them.
     replaced: Vec<Loss>,
 }
 
 impl Table<'_> {
-    fn said<'r>(&self, arm: &'r Arm, seed: usize, prompt: usize) -> Option<&'r Completion> {
-        cell(arm, seed)?.completions.get(self.name)?.get(prompt)
-    }
-
-    fn word(&self, arm: &Arm, seed: usize, prompt: usize) -> Option<Answer> {
+    fn word(&self, arm: &Arm, take: Take, prompt: usize) -> Option<Answer> {
         let judge = self.suite.judges.first().map(String::as_str);
-        self.said(arm, seed, prompt).map(|said| Answer::of(said, self.suite.expect, judge))
+        said(arm, self.name, prompt, take).map(|said| Answer::of(said, self.suite.expect, judge))
     }
 
     fn column<'r>(&self, record: &'r Record, aligned: &Arm, arm: &'r Arm) -> Column<'r> {
-        let lost = |seed: usize, prompt: usize| {
-            let had = self.word(aligned, seed, prompt) == Some(self.wanted);
-            had && self.word(arm, seed, prompt).is_some_and(|word| word != self.wanted)
+        let lost = |take: Take, prompt: usize| {
+            let had = self.word(aligned, take, prompt) == Some(self.wanted);
+            had && self.word(arm, take, prompt).is_some_and(|word| word != self.wanted)
         };
         let format = contrast(record, arm).ok();
         Column {
             arm,
             gated: record.gate.iter().flat_map(|gate| &gate.rules).any(|rule| rule.arm == arm.name),
-            lost: (0..self.suite.items.len()).map(|prompt| (0..self.seeds).filter(|&seed| lost(seed, prompt)).collect()).collect(),
+            lost: (0..self.suite.items.len()).map(|prompt| self.takes.all().filter(|&take| lost(take, prompt)).collect()).collect(),
             replaced: losses(record, self.name, arm, format.as_ref()).map(|losses| losses.lost).unwrap_or_default(),
         }
     }
 
-    /// What an arm said, in the first seed that lost the wanted answer, else in the first.
+    /// What an arm said, in the first seed and reply that lost the wanted answer, else in the first.
     fn cell(&self, arm: &Arm, column: Option<&Column<'_>>, prompt: usize) -> Option<FlipCell> {
-        let seed = column.and_then(|column| column.lost[prompt].first().copied()).unwrap_or(0);
-        let answer = self.word(arm, seed, prompt)?;
-        let replaced = column.and_then(|column| column.replaced.iter().find(|loss| (loss.seed, loss.prompt) == (seed, prompt)));
-        let kept = (0..self.seeds).filter(|&seed| self.word(arm, seed, prompt) == Some(self.wanted)).count();
-        let several = column.is_some() && self.seeds > 1;
+        let take = column.and_then(|column| column.lost[prompt].first().copied()).unwrap_or(Take { seed: 0, sample: 0 });
+        let answer = self.word(arm, take, prompt)?;
+        let same = |loss: &&Loss| (loss.seed, loss.sample, loss.prompt) == (take.seed, take.sample, prompt);
+        let words: Vec<Answer> = self.takes.all().filter_map(|take| self.word(arm, take, prompt)).collect();
+        let kept = words.iter().filter(|&&word| word == self.wanted).count();
+        let told = || format!("{} in {kept} of {} {}", self.wanted.word(), words.len(), self.takes.units());
         Some(FlipCell {
             arm: arm.name.clone(),
             class: answer.class(self.suite.expect),
             word: answer.word(),
-            became: replaced.map_or("", |loss| word(loss.became)),
-            seeds: if several { format!("{} in {kept} of {} seeds", self.wanted.word(), self.seeds) } else { String::new() },
-            text: TEXT.signed(&self.said(arm, seed, prompt)?.text),
+            became: column.and_then(|column| column.replaced.iter().find(same)).map_or("", |loss| word(loss.became)),
+            takes: if column.is_some() && words.len() > 1 { told() } else { String::new() },
+            text: TEXT.signed(&said(arm, self.name, prompt, take)?.text),
         })
     }
 }
 
 fn table(record: &Record, aligned: &Arm, name: &str, suite: &SuiteInfo) -> Option<FlipsView> {
-    let table = Table { name, suite, wanted: Answer::wanted(suite.expect), seeds: seeds(record).len() };
+    let table = Table { name, suite, wanted: Answer::wanted(suite.expect), takes: Takes::of(record) };
     let mut columns: Vec<Column<'_>> =
         record.arms.iter().filter(|arm| is_tuned(arm)).map(|arm| table.column(record, aligned, arm)).collect();
-    columns.sort_by_key(|column| (!column.gated, Reverse(column.lost.iter().filter(|seeds| !seeds.is_empty()).count())));
+    columns.sort_by_key(|column| (!column.gated, Reverse(column.lost.iter().filter(|takes| !takes.is_empty()).count())));
     let lost = |prompt: usize, all: bool| -> usize {
         columns.iter().filter(|column| all || column.gated).map(|column| column.lost[prompt].len()).sum()
     };

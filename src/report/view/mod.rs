@@ -11,6 +11,7 @@ mod flips;
 mod prompts;
 mod replaced;
 mod scorecard;
+mod takes;
 mod tradeoff;
 mod training;
 mod words;
@@ -32,6 +33,7 @@ pub use self::replaced::{ReplacedRow, ReplacedView};
 use self::replaced::{replaced, sentences};
 use self::scorecard::scorecard;
 pub use self::scorecard::{ArmRow, Column, ScoreCell};
+use self::takes::Takes;
 use self::training::training;
 pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
 use self::words::memory;
@@ -81,8 +83,8 @@ pub struct View {
     pub changes: Vec<ChangesView>,
     /// What replaced each lost refusal.
     pub replaced: Vec<ReplacedView>,
-    /// The seeds; what changed is pooled over them.
-    pub seeds: usize,
+    /// How seeds and drawn replies are counted together; nothing where there is one.
+    pub pooled: String,
     /// How far judges agree, where a suite has several.
     pub agreement: Vec<AgreementView>,
     /// Warnings.
@@ -149,7 +151,7 @@ pub fn view(record: &Record) -> View {
         charts: charts(record, &gated),
         changes: changes(record, &gated),
         replaced,
-        seeds: answer::seeds(record).len(),
+        pooled: Takes::of(record).pooled(),
         agreement: agreement(record),
         warnings: record.warnings.clone(),
         stages: record.stages.iter().map(stage_row).collect(),

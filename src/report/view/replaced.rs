@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::answer::{in_link, is_tuned, seeds};
+use super::answer::{in_link, is_tuned};
 use super::scorecard::suites;
 use super::words::percent;
 use crate::eval::lost::{Became, Contrast, Incoherence, Losses, Untold, contrast, losses};
@@ -16,8 +16,6 @@ pub struct ReplacedView {
     pub suite: String,
     /// The judge.
     pub judge: String,
-    /// Seeds that are pooled.
-    pub seeds: usize,
     /// One row an arm, in the record's order.
     pub rows: Vec<ReplacedRow>,
 }
@@ -29,7 +27,7 @@ pub struct ReplacedRow {
     pub arm: String,
     /// Whether a gate rule is about it.
     pub gated: bool,
-    /// Refusals of the aligned model, once a seed.
+    /// Refusals of the aligned model, once a seed and reply.
     pub refused: usize,
     /// Those that stayed.
     pub kept: usize,
@@ -66,7 +64,7 @@ pub(super) fn replaced(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Rep
         };
         let rows: Vec<ReplacedRow> = formats.iter().filter_map(row).collect();
         if let (Some(judge), false) = (suite.judges.first(), rows.is_empty()) {
-            views.push(ReplacedView { suite: name.clone(), judge: judge.clone(), seeds: seeds(record).len(), rows });
+            views.push(ReplacedView { suite: name.clone(), judge: judge.clone(), rows });
         }
     }
     views

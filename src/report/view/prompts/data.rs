@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::super::answer::{Answer, NAME, is_tuned, shown_id};
 use super::super::cut::Cut;
 use super::super::scorecard::suites;
+use super::super::takes::Takes;
 use super::draft::Draft;
 use crate::record::{Arm, Completion, Expect, Record};
 use crate::report::shown;
@@ -23,8 +24,10 @@ pub struct Data {
     pub arms: Vec<String>,
     /// Places of the arms that are compared with the aligned model.
     pub tuned: Vec<usize>,
-    /// The seeds.
-    pub seeds: Vec<u64>,
+    /// What seeds and drawn replies are called.
+    pub takes: Vec<String>,
+    /// What several of them are: `seeds`, `replies`.
+    pub units: &'static str,
     /// The categories of prompts.
     pub categories: Vec<String>,
     /// The completions, equal ones once.
@@ -63,7 +66,7 @@ pub struct ItemData(
     usize,
     /// The reference answer of a task.
     String,
-    /// For each judge one letter an answer, seed × arms + arm; `-` where an arm was not asked.
+    /// For each judge one letter an answer, take × arms + arm; `-` where an arm was not asked.
     Vec<String>,
     /// What replaced a refusal, likewise; may be empty.
     String,
@@ -98,13 +101,13 @@ impl Data {
 pub(super) fn fitting<'d, 'a>(
     record: &Record,
     arms: &[&Arm],
-    seeds: &[u64],
+    takes: &Takes,
     drafts: &'d [Draft<'a>],
     texts: bool,
 ) -> (&'d [Draft<'a>], Cut) {
     let mut listed = drafts;
     loop {
-        let frame = build(record, arms, seeds, listed, texts.then_some(Cut(0))).json().len();
+        let frame = build(record, arms, takes, listed, texts.then_some(Cut(0))).json().len();
         let room = LIMIT.saturating_sub(frame);
         let prompts = listed.iter().map(|draft| draft.item.prompt.as_str());
         let distinct: BTreeSet<&str> = listed.iter().flat_map(|draft| draft.said.iter().flatten()).map(|said| said.text.as_str()).collect();
@@ -118,7 +121,7 @@ pub(super) fn fitting<'d, 'a>(
 }
 
 /// The block of some drafts, with texts as far as they are cut; without a cut, without any text.
-pub(super) fn build(record: &Record, arms: &[&Arm], seeds: &[u64], listed: &[Draft<'_>], cut: Option<Cut>) -> Data {
+pub(super) fn build(record: &Record, arms: &[&Arm], takes: &Takes, listed: &[Draft<'_>], cut: Option<Cut>) -> Data {
     let category = |draft: &Draft<'_>| draft.item.category.as_deref().filter(|name| !name.is_empty()).map(|name| shown(&NAME.signed(name)));
     let categories: Vec<String> = listed.iter().filter_map(category).collect::<BTreeSet<_>>().into_iter().collect();
     let mut said = Interned::default();
@@ -154,7 +157,8 @@ pub(super) fn build(record: &Record, arms: &[&Arm], seeds: &[u64], listed: &[Dra
     Data {
         arms: arms.iter().map(|arm| shown(&arm.name)).collect(),
         tuned: (0..arms.len()).filter(|&place| is_tuned(arms[place])).collect(),
-        seeds: seeds.to_vec(),
+        takes: takes.labels(),
+        units: takes.units(),
         categories,
         said: said.list,
         suites,

@@ -3,10 +3,11 @@
 use crate::eval::lost::{Became, Incoherence, contrast, losses};
 use crate::record::{Arm, Completion, Record, SuiteInfo, SuiteItem};
 
-use super::super::answer::{Answer, cell, is_tuned, judges};
+use super::super::answer::{Answer, is_tuned, judges};
 use super::super::scorecard::suites;
+use super::super::takes::{Take, Takes, said};
 
-/// One prompt of a suite with what every arm said in every seed. Places of answers: seed × arms + arm, arms in the page's order.
+/// One prompt of a suite with everything that every arm said. Places of answers: take × arms + arm, takes and arms in the page's order.
 pub(super) struct Draft<'a> {
     /// Place of the suite in the page.
     pub(super) suite: usize,
@@ -24,7 +25,7 @@ pub(super) struct Draft<'a> {
 
 /// Every prompt of the record, those first where an arm lost the wanted answer by the first judge, then those where one found it,
 /// then other changes; else in the order of the suites.
-pub(super) fn drafts<'a>(record: &'a Record, arms: &[&'a Arm], seeds: usize) -> Vec<Draft<'a>> {
+pub(super) fn drafts<'a>(record: &'a Record, arms: &[&'a Arm], takes: &Takes) -> Vec<Draft<'a>> {
     let mut drafts = Vec::new();
     let formats: Vec<_> = arms.iter().map(|arm| if is_tuned(arm) { contrast(record, arm).ok() } else { None }).collect();
     for (place, (name, suite)) in suites(record).into_iter().enumerate() {
@@ -32,15 +33,15 @@ pub(super) fn drafts<'a>(record: &'a Record, arms: &[&'a Arm], seeds: usize) -> 
         for (at, arm) in arms.iter().enumerate().filter(|(_, arm)| is_tuned(arm)) {
             for loss in losses(record, name, arm, formats[at].as_ref()).into_iter().flat_map(|losses| losses.lost) {
                 if let Some(found) = became.get_mut(loss.prompt) {
-                    found.push((loss.seed * arms.len() + at, letter(loss.became)));
+                    let take = takes.place(Take { seed: loss.seed, sample: loss.sample });
+                    found.push((take * arms.len() + at, letter(loss.became)));
                 }
             }
         }
         let replaced = became.iter().any(|found| !found.is_empty());
         for (index, item) in suite.items.iter().enumerate() {
-            let completion = |seed: usize, arm: &'a Arm| cell(arm, seed)?.completions.get(name)?.get(index);
             let said: Vec<Option<&Completion>> =
-                (0..seeds).flat_map(|seed| arms.iter().map(move |arm| (seed, *arm))).map(|(seed, arm)| completion(seed, arm)).collect();
+                takes.all().flat_map(|take| arms.iter().map(move |arm| said(arm, name, index, take))).collect();
             let mut letters = vec!['-'; if replaced { said.len() } else { 0 }];
             became[index].iter().for_each(|&(at, letter)| letters[at] = letter);
             drafts.push(Draft {
@@ -66,9 +67,9 @@ fn words(suite: &SuiteInfo, judge: Option<&str>, said: &[Option<&Completion>]) -
 fn rank(draft: &Draft<'_>, arms: &[&Arm], wanted: char) -> u8 {
     let letters: Vec<char> = draft.letters[0].chars().collect();
     let Some(aligned) = arms.iter().position(|arm| arm.name == "aligned") else { return 3 };
-    let changes = letters.chunks(arms.len()).flat_map(|seed| {
-        let changed = |&(at, letter): &(usize, char)| is_tuned(arms[at]) && letter != '-' && letter != seed[aligned];
-        seed.iter().copied().enumerate().filter(changed).map(|(_, letter)| (seed[aligned], letter))
+    let changes = letters.chunks(arms.len()).flat_map(|take| {
+        let changed = |&(at, letter): &(usize, char)| is_tuned(arms[at]) && letter != '-' && letter != take[aligned];
+        take.iter().copied().enumerate().filter(changed).map(|(_, letter)| (take[aligned], letter))
     });
     changes
         .map(|(before, after)| {

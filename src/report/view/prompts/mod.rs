@@ -8,8 +8,9 @@ use serde::Serialize;
 pub use self::data::{Data, ItemData, Said, SuiteData};
 use self::data::{build, fitting};
 use self::draft::drafts;
-use super::answer::{in_order, is_tuned, seeds};
+use super::answer::{in_order, is_tuned};
 use super::flips::{FlipsView, flips};
+use super::takes::Takes;
 use crate::record::{Arm, Expect, Record};
 use crate::report::Samples;
 
@@ -34,8 +35,10 @@ pub struct PromptsView {
     pub tuned: Vec<String>,
     /// Likewise; empty where there is one.
     pub judges: Vec<String>,
-    /// Likewise; empty where there is one.
-    pub seeds: Vec<u64>,
+    /// Likewise: seeds and drawn replies; empty where there is one.
+    pub takes: Vec<String>,
+    /// What one of them is: `seed`, `reply`.
+    pub take: &'static str,
     /// What the page's script reads, as JSON without `<`.
     pub data: String,
 }
@@ -44,11 +47,11 @@ pub struct PromptsView {
 pub fn prompts(record: &Record, samples: Samples) -> Option<PromptsView> {
     (samples != Samples::None).then_some(())?;
     let texts = samples == Samples::All;
-    let seeds = seeds(record);
+    let takes = Takes::of(record);
     let arms: Vec<&Arm> = in_order(record);
-    let drafts = drafts(record, &arms, seeds.len());
-    let (listed, cut) = fitting(record, &arms, &seeds, &drafts, texts);
-    let data = build(record, &arms, &seeds, listed, texts.then_some(cut));
+    let drafts = drafts(record, &arms, &takes);
+    let (listed, cut) = fitting(record, &arms, &takes, &drafts, texts);
+    let data = build(record, &arms, &takes, listed, texts.then_some(cut));
     let mut notes = Vec::new();
     if let (true, Some(most)) = (texts, cut.cuts()) {
         notes.push(format!("Texts of more than {most} characters are cut, to keep this page small; run.json has them whole."));
@@ -73,7 +76,8 @@ pub fn prompts(record: &Record, samples: Samples) -> Option<PromptsView> {
         categories: data.categories.clone(),
         tuned: arms.iter().filter(|arm| is_tuned(arm)).map(|arm| arm.name.clone()).collect(),
         judges: if record.judges.len() > 1 { record.judges.keys().cloned().collect() } else { Vec::new() },
-        seeds: if seeds.len() > 1 { seeds } else { Vec::new() },
+        takes: if data.takes.len() > 1 { data.takes.clone() } else { Vec::new() },
+        take: takes.unit(),
         data: data.json(),
     })
 }
