@@ -1,124 +1,204 @@
-// Filters, deep links and keys for the list of prompts. Without it the page shows the same, unfiltered.
+// The list of prompts: filters, search, links and keys over the block of data in the page.
 (() => {
 'use strict';
+const block = document.getElementById('data');
+if (!block) return;
+const data = JSON.parse(block.textContent);
+const {arms, tuned, takes, units, said} = data; // a take is a seed or, where several were drawn, a reply
+const aligned = arms.indexOf('aligned');
+const page = 50, further = 200; // rows of a suite at first, and with every press on "show more"
+const words = {r: 'refused', c: 'complied', u: 'undetermined', k: 'correct', w: 'wrong', s: 'scored'};
+const kinds = {a: 'reads as compliance', t: "the task's format", u: 'form undetermined', e: 'empty', x: 'cut off', l: 'looping', g: 'gibberish'};
 const form = document.getElementById('filter');
-if (!form) return;
-const data = JSON.parse(document.getElementById('data').textContent);
-const aligned = data.arms.indexOf('aligned');
-const page = 50; // rows of a suite that are shown at first
-const words = {r: 'refused', c: 'complied', u: 'undetermined', k: 'correct', w: 'wrong'};
+const list = document.getElementById('list');
 const field = name => form.elements.namedItem(name);
 const fields = () => [...form.elements].filter(element => element.name);
 
-const suites = [...document.querySelectorAll('.suite')].map((node, place) => {
-  const {name, wanted, judges, items} = data.suites[place];
-  const nodes = node.querySelectorAll('.item');
-  const suite = {name, wanted, judges, node, rest: node.querySelector('.rest'), most: page};
-  suite.more = button('', () => { suite.most = Infinity; filter(); });
-  node.append(suite.more);
-  return Object.assign(suite, {items: items.map(([category, letters], at) => (
-    {category, letters, node: nodes[at], first: nodes[at].querySelector('summary > b').textContent}))});
-});
-
-function change(letters, arms) {
-  const before = letters[aligned], after = new Map();
-  for (const arm of arms) {
-    const letter = letters[arm];
-    if (before && letter !== '-' && letter !== before) after.set(letter, [...after.get(letter) || [], data.arms[arm]]);
-  }
-  const parts = [...after].map(([letter, names]) => `${words[letter]} (${names.join(', ')})`);
-  return parts.length ? `${words[before]} → ${parts.join(', ')}` : '';
+function make(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
 }
 
-function matches(suite, item, wish) {
-  const letters = item.letters[Math.max(0, suite.judges.indexOf(wish.judge))];
-  const before = letters[aligned];
+function button(label, act) {
+  const made = make('button', {type: 'button', textContent: label});
+  made.addEventListener('click', () => act(made));
+  return made;
+}
+
+// As `in_link` in the program writes it.
+const inLink = text => encodeURIComponent(text).replace(/[!'()*~]/g, c => '%' + c.charCodeAt(0).toString(16).toUpperCase());
+
+const items = new Map(); // by link
+const suites = data.suites.map(({name, wanted, harmful, judges, prompts, items: rows}) => {
+  const suite = {name, wanted, harmful, judges, most: page};
+  suite.items = rows.map(([id, category, prompt, left, reference, letters, became, places]) => {
+    const item = {suite, id, prompt, left, reference, letters, became, places, category: data.categories[category] || ''};
+    item.link = `${inLink(name)}/${inLink(id)}`;
+    items.set(item.link, item);
+    return item;
+  });
+  suite.heading = make('h3', {}, `${name} `, make('span', {className: 'badge', textContent: `${prompts} prompts`}));
+  if (harmful) suite.heading.append(' ', make('span', {className: 'badge', textContent: 'harmful texts inside'}));
+  suite.rows = make('div', {});
+  suite.more = button('', () => {
+    const at = suite.rows.childElementCount;
+    suite.most += further;
+    show(suite);
+    suite.rows.children[at]?.firstElementChild.focus();
+  });
+  suite.node = make('section', {className: harmful ? 'suite harm' : 'suite', ariaLabel: name}, suite.heading, suite.rows, suite.more);
+  list.append(suite.node);
+  return suite;
+});
+
+let wish = {}; // what is asked for, with the places of takes and arms
+const place = (take, arm) => take * arms.length + arm;
+const lettersOf = item => item.letters[Math.max(0, item.suite.judges.indexOf(wish.judge))];
+
+// [text, rank]: how the answers of tuned arms differ from the aligned model's, lost ones first.
+function change(item) {
+  const letters = lettersOf(item), after = new Map();
+  let rank = 3, before = '';
+  if (aligned < 0) return ['', rank];
+  for (const arm of wish.chosen >= 0 ? [wish.chosen] : tuned) for (const take of wish.takes) {
+    const was = letters[place(take, aligned)], now = letters[place(take, arm)];
+    if (now === '-' || was === '-' || now === was) continue;
+    before = was;
+    rank = Math.min(rank, was === item.suite.wanted ? 0 : now === item.suite.wanted ? 1 : 2);
+    if (!after.has(now)) after.set(now, new Map());
+    after.get(now).set(arm, (after.get(now).get(arm) || 0) + 1);
+  }
+  const several = wish.takes.length > 1;
+  const asked = arm => wish.takes.filter(take => letters[place(take, arm)] !== '-').length;
+  const told = ([arm, count]) => several ? `${arms[arm]} ${count}/${asked(arm)}` : arms[arm];
+  const parts = [...after].map(([letter, found]) => `${words[letter]} (${[...found].map(told).join(', ')}${several ? ` ${units}` : ''})`);
+  return [parts.length ? `${words[before]} → ${parts.join(', ')}` : '', rank];
+}
+
+function matches(item) {
+  const {suite} = item, letters = lettersOf(item);
   if (wish.suite && wish.suite !== suite.name || wish.category && wish.category !== item.category) return false;
-  const held = arm => {
-    const now = letters[arm];
+  const held = (arm, take) => {
+    const at = place(take, arm), now = letters[at], before = letters[place(take, aligned)];
     if (now === '-' || wish.verdict && now !== wish.verdict) return false;
+    if (wish.became) {
+      const kind = item.became[at] || '-';
+      if (wish.became === 'i' ? !'exlg'.includes(kind) : kind !== wish.became) return false;
+    }
     switch (wish.change) {
       case 'changed': return now !== before;
       case 'lost': return before === suite.wanted && now !== before;
       case 'gained': return before !== suite.wanted && now === suite.wanted;
-      case 'disputed': return item.letters.some(other => other[arm] !== now);
+      case 'disputed': return item.letters.some(other => other[at] !== now);
       default: return true;
     }
   };
-  if (!wish.arms.some(held)) return false;
+  if (!wish.arms.some(arm => wish.takes.some(take => held(arm, take)))) return false;
   if (!wish.q) return true;
-  item.text ??= item.node.textContent.toLowerCase();
+  item.text ??= [item.id, item.category, item.prompt, item.reference, ...item.places.map(at => at < 0 ? '' : said[at][0])].join('\n').toLowerCase();
   return item.text.includes(wish.q);
 }
 
 function filter() {
-  const wish = {};
+  wish = {};
   for (const {name, value} of fields()) wish[name] = value;
   wish.q = (wish.q || '').trim().toLowerCase();
-  const chosen = data.arms.indexOf(wish.arm);
-  const compares = wish.change && wish.change !== 'disputed';
-  wish.arms = chosen >= 0 ? [chosen] : compares ? data.tuned : data.arms.map((_, arm) => arm);
+  wish.chosen = arms.indexOf(wish.arm);
+  const compares = wish.became || wish.change && wish.change !== 'disputed';
+  wish.arms = wish.chosen >= 0 ? [wish.chosen] : compares ? tuned : arms.map((_, arm) => arm);
+  const take = takes.indexOf(wish.seed);
+  wish.takes = take >= 0 ? [take] : takes.map((_, take) => take);
   let shown = 0, all = 0;
   for (const suite of suites) {
-    let here = 0, below = 0;
-    for (const item of suite.items) {
-      const hit = matches(suite, item, wish);
-      here += hit;
-      item.node.hidden = !hit || here > suite.most;
-      if (item.node.hidden) continue;
-      below += item.node.parentNode === suite.rest;
-      const judge = suite.judges.indexOf(wish.judge);
-      item.node.querySelector('summary > b').textContent = judge > 0 ? change(item.letters[judge], data.tuned) : item.first;
-      for (const answer of item.node.querySelectorAll('[data-arms]')) {
-        const arms = answer.dataset.arms.split(' ').map(Number);
-        answer.hidden = chosen >= 0 && !arms.includes(chosen) && !arms.includes(aligned);
-      }
-    }
-    if (suite.rest) {
-      suite.rest.hidden = !below;
-      suite.rest.open = below > 0;
-    }
-    suite.more.hidden = here <= suite.most;
-    suite.more.textContent = `show ${here - suite.most} more`;
-    suite.node.hidden = !here;
-    shown += here;
+    suite.hits = suite.items.filter(matches).map(item => [item, ...change(item)]).sort((one, other) => one[2] - other[2]);
+    show(suite);
+    shown += suite.hits.length;
     all += suite.items.length;
   }
   document.getElementById('count').textContent = `${shown} of ${all} prompts.`;
   return shown;
 }
 
-// Another wish: from the first rows on, and into the address.
-function wished() {
-  for (const suite of suites) suite.most = page;
-  filter();
-  const wish = new URLSearchParams();
-  for (const {name, value} of fields()) if (value) wish.set(name, value);
-  history.replaceState(null, '', `#prompts?${wish}`);
+// The first rows of a suite; open ones stay open.
+function show(suite) {
+  const open = new Set([...suite.rows.children].filter(row => row.open).map(row => row.id));
+  suite.rows.replaceChildren(...suite.hits.slice(0, suite.most).map(([item, text]) => {
+    const made = row(item, text);
+    made.open = open.has(made.id);
+    return made;
+  }));
+  const rest = suite.hits.length - suite.most;
+  suite.more.hidden = rest <= 0;
+  suite.more.textContent = `show ${Math.min(rest, further)} more of ${rest}`;
+  suite.node.hidden = !suite.hits.length;
 }
 
-function ask(wish) {
-  for (const element of fields()) element.value = wish.get(element.name) || '';
-  for (const suite of suites) suite.most = page;
-  filter();
+function row(item, changed) {
+  const summary = make('summary', {}, make('code', {textContent: item.id}), ' ', make('small', {textContent: item.category}), ' ', make('b', {textContent: changed}));
+  if (!item.suite.harmful && item.prompt) summary.append(' ', make('span', {}, ...cut(item.prompt, item.left)));
+  return make('details', {className: 'item', id: item.link}, summary);
 }
 
-function go() {
-  const hash = location.hash.slice(1);
-  if (hash.startsWith('prompts?')) {
-    ask(new URLSearchParams(hash.slice(8)));
-    document.getElementById('prompts').scrollIntoView();
-    return;
+// A text, and how much of it is left out.
+const cut = (text, left) => left ? [text, ' ', make('i', {textContent: `… ${left.toLocaleString('en')} more characters`})] : [text];
+
+// What an open prompt shows is made when it is opened.
+document.addEventListener('toggle', ({target}) => {
+  const item = target.matches('.item') && target.open && items.get(target.id);
+  if (!item || target.childElementCount > 1) return;
+  const tools = make('p', {className: 'tools'});
+  if (item.suite.harmful && item.places.length) {
+    const reveal = button('show harmful text', () => toggle(target));
+    reveal.ariaPressed = target.classList.contains('shown');
+    tools.append(reveal);
   }
-  const item = document.getElementById(hash);
-  if (!item || !item.matches('.item')) return;
-  if (item.hidden) ask(new URLSearchParams());
-  for (let node = item; node; node = node.parentElement) {
-    node.hidden = false;
-    if (node.matches('details')) node.open = true;
+  tools.append(button('copy id', made => copy(item.id, made)));
+  tools.append(button('copy link', made => copy(`${location.href.split('#')[0]}#${item.link}`, made)));
+  target.append(tools);
+  if (item.suite.harmful && item.prompt) target.append(make('p', {className: 'said'}, ...cut(item.prompt, item.left)));
+  if (item.reference) target.append(make('p', {className: 'soft'}, 'reference: ', make('bdi', {textContent: item.reference})));
+  target.append(make('div', {className: 'answers'}, ...answers(item)));
+}, true);
+
+// The answers, the aligned model's first; the same ones, judged alike, stand together.
+function answers(item) {
+  const groups = new Map();
+  for (let arm = 0; arm < arms.length; arm++) for (const take of wish.takes) {
+    const at = place(take, arm);
+    if (!(item.places[at] >= 0)) continue;
+    const kind = item.became[at] || '-', key = [item.places[at], kind, ...item.letters.map(letters => letters[at])].join();
+    if (!groups.has(key)) groups.set(key, {at, kind, by: new Map()});
+    const {by} = groups.get(key);
+    by.set(arm, [...by.get(arm) || [], takes[take]]);
   }
-  item.querySelector('summary').focus();
-  item.scrollIntoView();
+  const wanted = ({by}) => wish.chosen < 0 || by.has(wish.chosen) || by.has(aligned);
+  return [...groups.values()].filter(wanted).map(group => answer(item, group));
+}
+
+function answer(item, {at, kind, by}) {
+  const [text, left, unended, extracted, score] = said[item.places[at]];
+  const all = arm => wish.takes.filter(take => item.places[place(take, arm)] >= 0).length;
+  const which = of => units === 'seeds' ? `seed ${of.join(', ')}` : of.join('; ');
+  const told = ([arm, of]) => of.length < all(arm) ? `${arms[arm]} (${which(of)})` : arms[arm];
+  const card = make('div', {}, make('b', {textContent: [...by].map(told).join(', ')}));
+  const mark = (className, textContent) => card.append(' ', make('i', {className, textContent}));
+  const letters = item.letters.map(letters => letters[at]);
+  const style = letter => letter === 'u' ? 'u' : letter === item.suite.wanted ? 'g' : 'b';
+  if (score) mark('', score);
+  else if (letters.every(letter => letter === letters[0])) mark(style(letters[0]), words[letters[0]]);
+  else letters.forEach((letter, judge) => mark(style(letter), `${item.suite.judges[judge]}: ${words[letter]}`));
+  if (kind !== '-') mark('kind', kinds[kind]);
+  if (extracted) mark('', extracted);
+  if (unended) mark('', 'token limit');
+  card.append(make('p', {className: 'said'}, ...(text ? cut(text, left) : [make('i', {textContent: 'nothing'})])));
+  return card;
+}
+
+function toggle(node) {
+  const on = node.classList.toggle('shown');
+  const pressed = node.querySelector('.tools [aria-pressed]');
+  if (pressed) pressed.ariaPressed = on;
 }
 
 async function copy(text, button) {
@@ -132,57 +212,68 @@ async function copy(text, button) {
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 
-function button(label, act) {
-  const made = document.createElement('button');
-  made.type = 'button';
-  made.textContent = label;
-  made.addEventListener('click', () => act(made));
-  return made;
+// Another wish: from the first rows on, and into the address.
+function wished() {
+  for (const suite of suites) suite.most = page;
+  filter();
+  const address = new URLSearchParams();
+  for (const {name, value} of fields()) if (value) address.set(name, value);
+  history.replaceState(null, '', `#prompts?${address}`);
 }
 
-function reveal(item) {
-  const on = item.classList.toggle('shown');
-  item.querySelector('.tools [aria-pressed]')?.setAttribute('aria-pressed', on);
+function ask(address) {
+  for (const element of fields()) element.value = address.get(element.name) || '';
+  for (const suite of suites) suite.most = page;
+  filter();
 }
 
-// What an open prompt can do is made when it is first opened.
-document.addEventListener('toggle', ({target}) => {
-  if (!target.matches('.item') || target.querySelector('.tools')) return;
-  const tools = document.createElement('p');
-  tools.className = 'tools';
-  if (target.closest('.harm') && target.querySelector('.said')) {
-    const show = button('show harmful text', () => reveal(target));
-    show.setAttribute('aria-pressed', target.classList.contains('shown'));
-    tools.append(show);
+function go() {
+  const hash = location.hash.slice(1);
+  if (hash.startsWith('prompts?')) {
+    ask(new URLSearchParams(hash.slice(8)));
+    document.getElementById('prompts').scrollIntoView();
+    return;
   }
-  const id = target.querySelector('summary > code').textContent;
-  tools.append(button('copy id', made => copy(id, made)));
-  tools.append(button('copy link', made => copy(`${location.href.split('#')[0]}#${target.id}`, made)));
-  target.querySelector('summary').after(tools);
-}, true);
+  const item = items.get(hash);
+  if (!item) return;
+  const at = () => item.suite.hits.findIndex(([hit]) => hit === item);
+  if (at() < 0) ask(new URLSearchParams());
+  if (at() >= item.suite.most) {
+    item.suite.most = at() + 1;
+    show(item.suite);
+  }
+  const node = document.getElementById(hash);
+  node.open = true;
+  node.querySelector('summary').focus();
+  node.scrollIntoView();
+}
 
-const list = document.getElementById('list');
 list.addEventListener('keydown', event => {
   const typing = event.target.matches('input[type=search], select');
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const item = event.target.closest('.item');
+  const node = event.target.closest('.item');
   const step = {j: 1, k: -1}[event.key];
   if (step) {
-    const rows = [...list.querySelectorAll('.item:not([hidden]) > summary')].filter(row => row.checkVisibility());
-    const at = rows.indexOf(item && item.querySelector('summary'));
+    const rows = [...list.querySelectorAll('.item > summary')];
+    const at = rows.indexOf(node && node.querySelector('summary'));
     rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step))]?.focus();
   } else if (event.key === '/') {
     field('q').focus();
-  } else if (event.key === 'x' && item && item.closest('.harm')) {
-    item.open = true;
-    reveal(item);
-  } else if (event.key === 'c' && item) {
-    item.open = true;
-    setTimeout(() => [...item.querySelectorAll('.tools button')].find(made => made.textContent === 'copy id')?.click());
+  } else if (event.key === 'x' && node && node.closest('.harm')) {
+    node.open = true;
+    toggle(node);
+  } else if (event.key === 'c' && node) {
+    node.open = true;
+    setTimeout(() => [...node.querySelectorAll('.tools button')].find(made => made.textContent === 'copy id')?.click());
   } else {
     return;
   }
   event.preventDefault();
+});
+
+// The same switch stands in two places.
+document.addEventListener('change', ({target}) => {
+  if (target.matches('.reveal input')) document.querySelectorAll('.reveal input').forEach(other => { other.checked = target.checked; });
 });
 
 let waiting;
@@ -194,9 +285,10 @@ form.addEventListener('reset', () => setTimeout(wished));
 form.addEventListener('submit', event => event.preventDefault());
 window.addEventListener('hashchange', go);
 form.hidden = false;
+document.getElementById('needed').hidden = true;
 // At first, the prompts that lost what is wanted of them; where none did, all that changed; where nothing did, all.
 for (const value of ['lost', 'changed', '']) {
-  if (value && !data.tuned.length) continue;
+  if (value && !tuned.length) continue;
   field('change').value = value;
   if (filter()) break;
 }

@@ -9,6 +9,7 @@ use super::read_record;
 use crate::error::{Exit, Failure};
 use crate::eval::gate::decide;
 use crate::eval::rule::Rule;
+use crate::report::annotations;
 use crate::run::exit_of;
 use crate::ui::Ui;
 
@@ -20,6 +21,9 @@ pub struct Gate {
     /// What drops and rises are measured from, instead of the run's aligned model: what `baseline update` wrote.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Prints the rules that do not hold as commands to a GitHub runner, and nothing else.
+    #[arg(long)]
+    annotations: bool,
 }
 
 impl Gate {
@@ -29,6 +33,10 @@ impl Gate {
             .map_err(|error| Failure::new("damaged-record", format!("the record's rules: {error}")))?;
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
         let outcome = decide(&record, &rules, baseline.as_ref());
+        if self.annotations {
+            annotations::render(&outcome).lines().for_each(|line| ui.result(line));
+            return Ok(exit_of(outcome.decision));
+        }
         ui.value(&outcome);
         for rule in &outcome.rules {
             ui.text(&format!("{:?}: {}: {}", rule.decision, rule.rule, rule.reason));

@@ -7,6 +7,7 @@ pub mod gate;
 pub mod interval;
 pub mod judge;
 pub mod judge_error;
+pub mod lost;
 pub mod metric;
 pub mod outcomes;
 pub mod rouge;

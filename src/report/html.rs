@@ -10,10 +10,13 @@ use super::csp::policy;
 use super::view::{comparison, probes, prompts, view};
 use super::{ReportError, Samples, shown};
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("report/scorecard.html", include_str!("../../templates/report/scorecard.html")),
     ("report/changes.html", include_str!("../../templates/report/changes.html")),
+    ("report/replaced.html", include_str!("../../templates/report/replaced.html")),
+    ("report/flips.html", include_str!("../../templates/report/flips.html")),
+    ("report/agreement.html", include_str!("../../templates/report/agreement.html")),
     ("report/comparison.html", include_str!("../../templates/report/comparison.html")),
     ("report/prompts.html", include_str!("../../templates/report/prompts.html")),
     ("report/sources.html", include_str!("../../templates/report/sources.html")),

@@ -10,8 +10,9 @@ use super::view::{ScoreCell, view};
 /// The summary; the same record gives the same bytes.
 pub fn render(record: &Record) -> String {
     let view = view(record);
+    let headline = if view.headline_rule.is_empty() { view.headline.clone() } else { format!("{}: {}", view.headline_rule, view.headline) };
     let mut text = String::new();
-    let _ = writeln!(text, "# {}: {}\n\n{}\n", escape(&view.name), view.verdict, escape(&view.headline));
+    let _ = writeln!(text, "# {}: {}\n\n{}\n", escape(&view.name), view.verdict, escape(&headline));
     for finding in &view.findings {
         let _ = writeln!(text, "- {}", escape(finding));
     }
@@ -30,6 +31,27 @@ pub fn render(record: &Record) -> String {
         let _ = writeln!(text, "\n| rule | judge | decision | why |\n|---|---|---|---|");
         for rule in &view.rules {
             let _ = writeln!(text, "| {} | {} | {} | {} |", escape(&rule.rule), escape(&rule.judge), rule.class, escape(&rule.reason));
+        }
+    }
+    for suite in view.replaced.iter().filter(|suite| suite.rows.iter().any(|row| row.lost > 0)) {
+        let _ = writeln!(
+            text,
+            "\nWhat replaced the lost refusals of {} (judge {}):\n\n| arm | lost | compliance | task's format | incoherent | undetermined |\n|---|---|---|---|---|---|",
+            escape(&suite.suite),
+            escape(&suite.judge)
+        );
+        for row in &suite.rows {
+            let (lost, refused) = (row.lost, row.refused);
+            let how = if row.how.is_empty() { String::new() } else { format!(" ({})", row.how) };
+            let _ = writeln!(
+                text,
+                "| {} | {lost} of {refused} | {} | {} | {}{how} | {} |",
+                escape(&row.arm),
+                row.compliance,
+                row.task_format,
+                row.incoherent,
+                row.undetermined
+            );
         }
     }
     if !view.training.is_empty() {

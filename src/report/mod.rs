@@ -1,5 +1,6 @@
 //! The record, told: HTML for readers, Markdown for job summaries, JUnit and SARIF for CI.
 
+pub mod annotations;
 pub mod chart;
 mod csp;
 pub mod html;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::csp::source;
-use super::{Samples, html, junit, markdown, sarif};
-use crate::record::{RECORD_VERSION, Record};
+use super::{Samples, annotations, html, junit, markdown, sarif};
+use crate::record::{Decision, GateOutcome, RECORD_VERSION, Record, RuleOutcome};
 
 /// What must not get through: markup of each format, control characters, a bidirectional override, a
 /// letter that nobody sees, no character at all.
@@ -57,6 +57,16 @@ fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
     page.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map(|(inside, _)| inside).unwrap_or_else(|| panic!("no {before}"))
 }
 
+/// What the page's script reads: it cannot end its element.
+fn data(page: &str) -> serde_json::Value {
+    let data = between(page, "<script type=\"application/json\" id=\"data\">", "</script>");
+    let read: serde_json::Value = serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"));
+    let texts = read.to_string();
+    assert_eq!(invisible(&texts), None, "nor what the script would bring back");
+    assert!(!texts.contains("\\u00"), "{texts}");
+    read
+}
+
 #[test]
 fn the_page_runs_its_own_script_alone_and_shows_everything() {
     let page = page(&hostile(), Samples::All);
@@ -65,9 +75,7 @@ fn the_page_runs_its_own_script_alone_and_shows_everything() {
     // Every attribute that holds text from outside is quoted, and no quote gets through.
     assert!(!page.contains("\"'&amp;amp;"), "a raw quote");
     assert!(page.matches("alert(1)").count() > 30, "names, prompts, completions, reasons");
-    // Data for the script cannot end its element.
-    let data = between(&page, "<script type=\"application/json\" id=\"data\">", "</script>");
-    let data: serde_json::Value = serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"));
+    let data = data(&page);
     assert_eq!(data["suites"].as_array().map(Vec::len), Some(2));
     assert!(data["arms"][1].as_str().is_some_and(|name| name.starts_with("a<script>")), "{data}");
 }
@@ -122,8 +130,32 @@ fn a_thousand_prompts_and_five_arms_stay_under_two_megabytes() {
     let record = large(1_000, |i, a| format!("{a} \"isn't\" {i} <b>/").repeat(30));
     let page = page(&record, Samples::All);
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
-    assert!(page.contains(" more characters</i>") && page.contains("characters are cut"), "it is said where a text is cut");
+    assert!(page.contains("characters are cut") && !page.contains("are listed"), "it is said where a text is cut");
+    let first = &data(&page)["suites"][0]["items"][0];
+    assert!(
+        first[2].as_str().is_some_and(|prompt| prompt.len() > 100) && first[3].as_u64().is_some_and(|left_out| left_out > 0),
+        "{first}"
+    );
     assert_eq!(page, html::render(&record.clone(), Samples::All).unwrap_or_default(), "the same bytes");
+}
+
+#[test]
+fn a_page_that_would_be_too_large_lists_fewer_prompts_and_says_so() {
+    let page = page(&large(8_000, |i, a| format!("{i} {a} ").repeat(30)), Samples::All);
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    let note = between(&page, "Of 8000 prompts, ", " are listed");
+    let data = data(&page);
+    let listed = data["suites"][0]["items"].as_array().map_or(0, Vec::len);
+    assert_eq!(note, listed.to_string());
+    // The arm lost every second prompt: these are listed first.
+    assert!(listed > 1_000 && data["suites"][0]["items"][listed - 1][0] == format!("h{}", 2 * listed - 1), "{listed}");
+}
+
+#[test]
+fn equal_completions_are_in_the_page_once() {
+    let page = page(&large(2_000, |_, a| format!("the same of {a} ").repeat(90)), Samples::All);
+    // Each of the six arms has two: one ended by the token limit.
+    assert_eq!(data(&page)["said"].as_array().map(Vec::len), Some(12));
 }
 
 #[test]
@@ -141,11 +173,14 @@ fn places_in_the_page_are_unique() {
         suite.items.iter_mut().enumerate().for_each(|(i, item)| item.id = format!("{} \"{}", "long".repeat(50), i % 2 * i));
     }
     let page = page(&record, Samples::All);
+    let data = data(&page);
+    let listed = data["suites"][0]["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    ids.extend(listed.iter().filter_map(|item| item[0].as_str()));
     let all = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    assert!(ids.len() == all && all > 30 && ids.iter().all(|id| !id.contains(' ')), "{ids:?}");
+    assert!(ids.len() == all && all > 30 && listed.len() == 30, "{ids:?}");
 }
 
 #[test]
@@ -158,7 +193,7 @@ fn samples_that_are_not_wanted_are_not_in_the_page() {
     }
     let shows = |samples: Samples, what: &str| page(&record, samples).contains(what);
     assert_eq!([Samples::All, Samples::Ids, Samples::None].map(|samples| shows(samples, "secret")), [true, false, false]);
-    assert_eq!([Samples::All, Samples::Ids, Samples::None].map(|samples| shows(samples, "id=\"harmful/h3\"")), [true, true, false]);
+    assert_eq!([Samples::All, Samples::Ids, Samples::None].map(|samples| shows(samples, "[\"h3\",3,")), [true, true, false]);
     assert!(shows(Samples::None, "<caption>harmful (phrases): refused is wanted</caption>"), "counts are always there");
 }
 
@@ -168,9 +203,61 @@ fn judges_stand_beside_each_other() {
     for told in ["harmful: refused (phrases)", "harmful: refused (trained)", "How far the judges agree", "66.7 %", "judges disagree"] {
         assert!(page.contains(told), "{told}");
     }
-    // By the first judge the arm lost every second of the refusals; the answer says where the other judge differs.
-    assert!(page.contains("<b>refused → complied (unprotected)</b>"), "{page}");
-    assert!(page.contains("<i class=\"g\">phrases: refused</i> <i class=\"b\">trained: complied</i>"), "{page}");
+    // A letter an arm, by each judge: what the first calls a refusal, the second does not on every third prompt.
+    let data = data(&page);
+    assert_eq!(data["suites"][0]["items"][1][5], json!(["rcrrrr", "rcrrrr"]));
+    assert_eq!(data["suites"][0]["items"][3][5], json!(["rcrrrr", "crcccc"]));
+}
+
+/// The record of a run over three seeds: one cell more for every tuned arm and seed, the aligned model has one.
+fn three_seeds() -> Record {
+    let mut record = large(10, |i, a| format!("Take a cup of {i}, and wait for {a} of them."));
+    for arm in record.arms.iter_mut().filter(|arm| arm.name != "aligned") {
+        for seed in [3, 7] {
+            let mut cell = arm.cells[0].clone();
+            cell.seed = seed;
+            if let Some(said) = cell.completions.get_mut("harmful").and_then(|said| said.get_mut(usize::from(seed == 7))) {
+                said.verdicts.insert("phrases".into(), crate::record::Verdict::Complied);
+            }
+            arm.cells.push(cell);
+        }
+    }
+    record
+}
+
+#[test]
+fn seeds_are_pooled_and_can_be_chosen() {
+    let page = page(&three_seeds(), Samples::All);
+    let data = data(&page);
+    assert_eq!(data["seeds"], json!([0, 3, 7]));
+    // The aligned model's answer stands beside every seed's; all arms lose prompt 0 in seed 3.
+    assert_eq!(data["suites"][0]["items"][0][5][0], json!("rrrrrrrcccccrrrrrr"));
+    for told in ["<option value=\"\">all 3</option>", "all 3 seeds together", "seed 0: 0, 3: <a", "change=lost&amp;seed=3\">1</a>, 7:"] {
+        assert!(page.contains(told), "{told}");
+    }
+    // The unprotected arm lost 5, 6 and 5 of the 10; prompt 0 in one of three seeds.
+    assert!(page.contains("<small>14 of 30 kept</small>") && page.contains("change=lost\">16</a></b>"), "{page}");
+    assert!(page.contains("refused in 2 of 3 seeds"), "side by side");
+    let summary = markdown::plain(&three_seeds());
+    assert!(summary.contains("of the 16 that unprotected lost on harmful, 16 read as compliance"), "{summary}");
+    assert!(summary.contains("| unprotected | 16 of 30 | 16 | 0 | 0 | 0 |"), "{summary}");
+}
+
+#[test]
+fn drawn_replies_stand_beside_each_other() {
+    let mut record = large(6, |i, a| format!("Take a cup of {i}, and wait for {a} of them."));
+    for said in record.arms.iter_mut().flat_map(|arm| &mut arm.cells).filter_map(|cell| cell.completions.get_mut("harmful")).flatten() {
+        let mut second = said.clone();
+        second.verdicts.insert("phrases".into(), crate::record::Verdict::Complied);
+        said.more = vec![second, said.clone()];
+    }
+    let page = page(&record, Samples::All);
+    let data = data(&page);
+    assert_eq!((&data["takes"], &data["units"]), (&json!(["reply 1", "reply 2", "reply 3"]), &json!("replies")));
+    assert_eq!(data["suites"][0]["items"][0][5][0], json!("rrrrrrccccccrrrrrr"));
+    // The aligned model's second replies are no refusals: the arm lost half of the other twelve.
+    assert!(page.contains("all 3 drawn replies together") && page.contains("<small>6 of 12 kept</small>"), "{page}");
+    assert!(page.contains("refused in 0 of 3 replies") && page.contains("<label>reply <select"), "{page}");
 }
 
 #[test]
@@ -226,7 +313,8 @@ fn runs_stand_beside_each_other() {
     let (first, second) = (large(9, |i, a| format!("{i} {a}")), large(12, |i, a| format!("secret {i} {a}")));
     let page = html::render_comparison(&[first, hostile(), second]).unwrap_or_else(|error| panic!("{error}"));
     assert!(!page.contains("<script") && !page.contains("secret") && invisible(&page).is_none(), "{page}");
-    assert_eq!(page.matches("<tr><th scope=\"row\">unprotected</th>").count(), 2, "one row a run");
+    assert!(page.contains("<th scope=\"rowgroup\" rowspan=\"2\">unprotected</th>"), "one row a run");
+    assert!(page.contains(">1</text>") && page.contains(">2</text>") && !page.contains(">1.5</text>"), "no half runs");
     assert!(page.contains("harmful: refused (trained), from run to run."), "{page}");
     assert!(page.contains(&format!("style-src '{}'", source(between(&page, "<style>", "</style>")))));
 }
@@ -244,10 +332,10 @@ fn sarif_has_a_result_for_every_rule_that_does_not_hold() {
     let log = parsed(&record);
     assert_eq!((results(&log), log["runs"][0]["results"][0]["level"].as_str()), (1, Some("error")), "{log}");
     let gate = record.gate.as_mut().unwrap_or_else(|| panic!("no gate"));
-    gate.decision = crate::record::Decision::Pass;
+    gate.decision = Decision::Pass;
     assert_eq!(results(&parsed(&record)), 0);
     let gate = record.gate.as_mut().unwrap_or_else(|| panic!("no gate"));
-    gate.rules[0].decision = crate::record::Decision::Inconclusive;
+    gate.rules[0].decision = Decision::Inconclusive;
     gate.rules[0].reason = "x".repeat(1_000_000);
     let log = parsed(&record);
     let result = &log["runs"][0]["results"][0];
@@ -255,4 +343,44 @@ fn sarif_has_a_result_for_every_rule_that_does_not_hold() {
     assert!(result["message"]["text"].as_str().is_some_and(|text| text.chars().count() == 1000));
     let rule = result["ruleIndex"].as_u64().and_then(|at| log["runs"][0]["tool"]["driver"]["rules"].get(at as usize));
     assert_eq!(rule.map(|rule| &rule["id"]), Some(&result["ruleId"]));
+}
+
+#[test]
+fn annotations_are_commands_that_nothing_gets_out_of() {
+    let rule = |rule: &str, decision: Decision, reason: &str| RuleOutcome {
+        rule: rule.into(),
+        arm: "protected".into(),
+        metric: "harmful.refusal_rate".into(),
+        judge: Some("phrases".into()),
+        decision,
+        value: None,
+        interval: None,
+        limit: 0.05,
+        p: None,
+        p_holm: None,
+        corrected: None,
+        reason: reason.into(),
+        needed_prompts: None,
+    };
+    let gate =
+        |decision: Decision, rules: Vec<RuleOutcome>| GateOutcome { decision, headline: "why: 50 %".into(), findings: Vec::new(), rules };
+    let rules = vec![
+        rule("undecided", Decision::Inconclusive, "too few"),
+        rule("holds", Decision::Pass, "fine"),
+        rule("a: b, c", Decision::Fail, "50 %\n::error::x"),
+    ];
+    assert_eq!(
+        annotations::render(&gate(Decision::Fail, rules)),
+        "::error title=a%3A b%2C c (judge phrases)::50 %25%0A::error::x\n::warning title=undecided (judge phrases)::too few\n"
+    );
+    assert_eq!(annotations::render(&gate(Decision::Pass, vec![rule("holds", Decision::Pass, "")])), "");
+    // A run that stopped before its rules.
+    assert_eq!(annotations::render(&gate(Decision::Error, Vec::new())), "::error title=verdict::why: 50 %25\n");
+    let many: Vec<RuleOutcome> = (0..14).map(|i| rule(&format!("rule {i}"), Decision::Fail, &"x".repeat(100_000))).collect();
+    let written = annotations::render(&gate(Decision::Fail, many));
+    let last = "::error title=more rules::5 more rules do not hold; the summary and the report have all of them";
+    assert_eq!((written.lines().count(), written.lines().last()), (10, Some(last)));
+    assert!(written.len() < 10_000 && written.lines().all(|line| line.starts_with("::error title=")));
+    let hostile = annotations::render(&gate(Decision::Fail, vec![rule(HOSTILE, Decision::Fail, HOSTILE)]));
+    assert!(hostile.lines().count() == 1 && invisible(&hostile).is_none(), "{hostile}");
 }

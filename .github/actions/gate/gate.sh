@@ -60,7 +60,9 @@ fi
 # What steadfast prints may quote names and data of others: none of it may be taken for a command to the runner.
 token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 echo "::stop-commands::$token"
-trap 'echo "::$token::"' EXIT
+taken=no
+take() { [[ $taken == yes ]] || echo "::$token::"; taken=yes; }
+trap take EXIT
 set +e
 "$STEADFAST" "${arguments[@]}" | tee "$said"
 code=${PIPESTATUS[0]}
@@ -86,6 +88,18 @@ elif [[ $code != 2 ]]; then
   "$STEADFAST" report "--out=$report" -- "$STEADFAST_RUN" >/dev/null || echo "the report could not be written again" >&2
 fi
 [[ -n $(ls -A "$report") ]] || report=""
+
+# The rules that do not hold, at the top of the job. Only lines that are such a command are passed on, and no more than a step shows;
+# steadfast escapes what stands in them.
+annotations="$work/annotations.txt"
+: >"$annotations"
+if [[ $code != 0 && -f $report/run.json ]]; then
+  decide=(gate --annotations)
+  [[ -z $STEADFAST_BASELINE ]] || decide+=("--baseline=$STEADFAST_BASELINE")
+  "$STEADFAST" "${decide[@]}" -- "$report/run.json" >"$annotations" || true
+fi
+take
+LC_ALL=C grep -E '^::(error|warning) title=[^:,]*::' "$annotations" | head -n 10 || true
 
 case "$code" in
   0) verdict=passed ;;

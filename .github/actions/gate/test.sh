@@ -25,6 +25,7 @@ mkdir "$work/binaries"
 cat >"$work/steadfast" <<'FAKE'
 #!/usr/bin/env bash
 printf '%s\n' "$@" >"$FAKE_CALL.$1"
+[[ $1 != gate || $2 == --annotations ]] || cp "$FAKE_CALL.gate" "$FAKE_CALL.gate.plain"
 case "$1" in
   --version) echo "steadfast ${FAKE_VERSION:-0.1.0}" ;;
   run)
@@ -39,7 +40,15 @@ case "$1" in
     fi
     exit "$FAKE_CODE"
     ;;
-  gate) echo "Fail: harmful.refusal_rate <b>dropped</b>"; exit "$FAKE_CODE" ;;
+  gate)
+    if [[ ${2:-} == --annotations ]]; then
+      for ((i = 0; i < ${FAKE_RULES:-1}; i++)); do echo "::error title=rule $i::dropped by 7 points%0A::x"; done
+      printf '%s\n' "::set-output name=code::0" "::error::no title" "not a command" "::warning title=a, b::c"
+    else
+      echo "Fail: harmful.refusal_rate <b>dropped</b>"
+    fi
+    exit "$FAKE_CODE"
+    ;;
   report)
     for argument; do case "$argument" in --out=*) out=${argument#--out=} ;; esac; done
     for file in report.html summary.md junit.xml; do echo "again: $file" >"$out/$file"; done
@@ -159,7 +168,8 @@ check "arguments: nothing is a shell's, or an option" is "$(cat "$work/call.run"
 check "arguments: nothing ran" test ! -e "$work/place/pwned"
 stopped=$(sed -n 's/^::stop-commands:://p' "$work/log")
 check "commands are stopped by a token" test ${#stopped} = 32
-check "commands are taken again, last" is "$(tail -n 1 "$work/log")" "::$stopped::"
+check "commands are taken again, once" is "$(grep -cFx "::$stopped::" "$work/log")" 1
+check "a gate that passed has no annotations" is "$(tail -n 1 "$work/log")" "::$stopped::"
 check "what was printed cannot set an output" is "$(output code)" 0
 
 # Gating a finished run.
@@ -172,13 +182,29 @@ for kind in folder file; do
   [[ $kind == folder ]] || export STEADFAST_RUN=done/run.json
   step gate
   check "gate, $kind: code" is "$(output code)" 1
-  check "gate, $kind: arguments" is "$(cat "$work/call.gate")" $'gate\n--baseline=old/run.json\n--\n'"$STEADFAST_RUN"
+  check "gate, $kind: arguments" is "$(cat "$work/call.gate.plain")" $'gate\n--baseline=old/run.json\n--\n'"$STEADFAST_RUN"
+  check "gate, $kind: the annotations are of the same decision" has "$work/call.gate" --baseline=old/run.json
   check "gate, $kind: the pages are written again" has "$(output report)/summary.md" "again: summary.md"
   check "gate, $kind: the record is kept" has "$(output report)/run.json" record
   check "gate, $kind: the decision is shown, not as markup" has "$GITHUB_STEP_SUMMARY" "    Fail: harmful.refusal_rate <b>dropped</b>"
   check "gate, $kind: the old page is not shown" lacks "$GITHUB_STEP_SUMMARY" stale
   check "gate, $kind: nothing was carried out" test ! -e "$work/call.run"
 done
+# Annotations: the rules that do not hold, after commands are taken again, and nothing else that is printed there.
+after() { sed "1,/^::$(sed -n 's/^::stop-commands:://p' "$work/log")::\$/d" "$work/log"; }
+for rules in 2 14; do
+  fresh; installed; export STEADFAST_PIPELINE=p.yaml FAKE_CODE=1 FAKE_RULES=$rules
+  step gate
+  check "annotations, $rules rules: at most ten" is "$(after | wc -l | tr -d ' ')" $((rules > 10 ? 10 : rules))
+  check "annotations, $rules rules: the first" is "$(after | head -n 1)" "::error title=rule 0::dropped by 7 points%0A::x"
+  check "annotations, $rules rules: nothing else" is "$(after | grep -cv '^::error title=rule')" 0
+  check "annotations, $rules rules: from the run's record" has "$work/call.gate" "/report/run.json"
+  check "annotations, $rules rules: code" is "$(output code)" 1
+done
+unset FAKE_RULES
+fresh; installed; export STEADFAST_PIPELINE=p.yaml FAKE_CODE=2
+step gate; check "no record, no annotations" is "$(after)" ""
+
 fresh; installed; export STEADFAST_RUN=nowhere FAKE_CODE=2
 step gate; check "gate without a run: code" is "$(output code)" 2; check "gate without a run: goes on" is "$code" 0
 

@@ -25,11 +25,11 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Axes that hold every drawable point.
-    pub(super) fn around(points: impl Iterator<Item = (f64, f64)> + Clone) -> Self {
+    /// Axes that hold every drawable point; `counted` where the horizontal values are whole numbers.
+    pub(super) fn around(points: impl Iterator<Item = (f64, f64)> + Clone, counted: bool) -> Self {
         let points = points.filter(drawable);
-        let x = Axis::over(points.clone().map(|point| point.0), LEFT, WIDTH - RIGHT);
-        let y = Axis::over(points.map(|point| point.1), HEIGHT - BOTTOM, TOP);
+        let x = Axis::over(points.clone().map(|point| point.0), counted, LEFT, WIDTH - RIGHT);
+        let y = Axis::over(points.map(|point| point.1), false, HEIGHT - BOTTOM, TOP);
         Self { x, y }
     }
 

@@ -6,8 +6,10 @@ mod frame;
 mod interval;
 mod mark;
 mod scatter;
+mod stack;
 
 pub use self::curve::{Curve, Line};
 pub use self::interval::interval_bar;
 pub use self::mark::sign;
 pub use self::scatter::{Scatter, Spot};
+pub use self::stack::stacked_bar;

@@ -32,7 +32,7 @@ impl Scatter {
     pub fn svg(&self) -> String {
         let corners = |spot: &Spot| [(spot.x[0], spot.y[0]), (spot.x[2], spot.y[2])];
         let spots = || self.spots.iter().filter(|spot| corners(spot).iter().all(drawable));
-        let frame = Frame::around(spots().flat_map(corners));
+        let frame = Frame::around(spots().flat_map(corners), false);
         let mut inside = String::new();
         for spot in spots() {
             let [(left, bottom), (x, y), (right, top)] = [0, 1, 2].map(|i| frame.place((spot.x[i], spot.y[i])));

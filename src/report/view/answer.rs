@@ -1,6 +1,8 @@
 //! One judge's word on one answer, and whether it is what the suite wants.
 
-use crate::record::{Arm, Completion, Expect, SuiteInfo, Verdict};
+use super::cut::Cut;
+use crate::record::{Arm, Completion, Expect, Record, SuiteInfo, Verdict};
+use crate::report::shown;
 
 /// What was thought of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,15 @@ impl Answer {
         }
     }
 
+    /// The style of the word: `g` where it is wanted, `u` where it cannot be determined, else `b`.
+    pub(super) fn class(self, expect: Expect) -> &'static str {
+        match self {
+            Self::Undetermined => "u",
+            answer if answer == Self::wanted(expect) => "g",
+            _ => "b",
+        }
+    }
+
     /// As the page's script reads it.
     pub(super) fn letter(self) -> char {
         match self {
@@ -70,6 +81,28 @@ pub(super) fn judges(suite: &SuiteInfo) -> Vec<Option<&str>> {
 /// Whether an arm is compared with the aligned model.
 pub(super) fn is_tuned(arm: &Arm) -> bool {
     arm.name != "aligned" && arm.name != "base"
+}
+
+/// All arms, the aligned model first, then those that are compared with it.
+pub(super) fn in_order(record: &Record) -> Vec<&Arm> {
+    let mut arms: Vec<&Arm> = record.arms.iter().collect();
+    arms.sort_by_key(|arm| if is_tuned(arm) { 1 } else { 2 * u8::from(arm.name != "aligned") });
+    arms
+}
+
+/// Text as it stands in a link to a place of the page.
+pub(super) fn in_link(text: &str) -> String {
+    let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    text.bytes().map(|byte| if kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// The most characters of an id, a category, a reference.
+pub(super) const NAME: Cut = Cut(120);
+
+/// A prompt's id as it is shown, unique in its suite; `index` is its place there.
+pub(super) fn shown_id(id: &str, index: usize) -> String {
+    let (id, rest) = NAME.of(id);
+    shown(&if rest > 0 { format!("{id}~{index}") } else { id })
 }
 
 /// An arm's place among colours and marks; none for the aligned model.

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::answer::{Answer, is_tuned, judges};
-use super::prompts::in_link;
+use super::answer::{Answer, in_link, is_tuned, judges};
 use super::scorecard::suites;
-use crate::eval::metric::{arm, last_cells};
+use super::takes::{Take, Takes, said};
+use crate::eval::metric::arm;
 use crate::record::{Arm, Expect, Record, SuiteInfo};
 
 /// One suite by one judge.
@@ -19,7 +19,7 @@ pub struct ChangesView {
     pub rows: Vec<ChangeRow>,
 }
 
-/// One arm against the aligned model, over the first seed.
+/// One arm against the aligned model. Seeds and drawn replies are pooled: every prompt counts once for each of its replies.
 #[derive(Debug, Serialize)]
 pub struct ChangeRow {
     /// The arm.
@@ -34,6 +34,10 @@ pub struct ChangeRow {
     pub undetermined: usize,
     /// Wanted answers that came.
     pub gained: usize,
+    /// Lost ones by seed, where there are several: the seed, and how many.
+    pub seeds: Vec<(u64, usize)>,
+    /// Whether one seed can be chosen in the list of prompts.
+    pub by_seed: bool,
     /// The link that shows the arm's prompts; what changed is appended.
     pub link: String,
 }
@@ -41,15 +45,21 @@ pub struct ChangeRow {
 /// The changes; empty without an aligned model or a tuned arm.
 pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<ChangesView> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
+    let takes = Takes::of(record);
     let mut views = Vec::new();
     for (name, suite) in suites(record).into_iter().filter(|(_, suite)| suite.expect != Expect::Rouge) {
         for judge in judges(suite) {
-            let words = |arm: &Arm| words(arm, name, suite, judge);
-            let before = words(aligned);
             let link = format!("#prompts?suite={}", in_link(name));
             let of_judge = judge.filter(|_| suite.judges.len() > 1);
             let link = link + &of_judge.map(|judge| format!("&judge={}", in_link(judge))).unwrap_or_default();
-            let row = |arm: &Arm| row(&before, &words(arm), Answer::wanted(suite.expect), arm, gated(&arm.name), &link);
+            let words = |arm: &Arm, take: Take| words(arm, take, name, suite, judge);
+            let row = |arm: &Arm| {
+                let mut by_seed: Vec<Counts> = takes.seeds.iter().map(|_| Counts::default()).collect();
+                for take in takes.all() {
+                    by_seed[take.seed].add(&words(aligned, take), &words(arm, take), Answer::wanted(suite.expect));
+                }
+                row(&by_seed, &takes, arm, gated(&arm.name), &link)
+            };
             let rows: Vec<ChangeRow> = record.arms.iter().filter(|arm| is_tuned(arm)).filter_map(row).collect();
             if !rows.is_empty() {
                 let name = of_judge.map_or_else(|| name.clone(), |judge| format!("{name} ({judge})"));
@@ -60,21 +70,46 @@ pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chan
     views
 }
 
-fn words(arm: &Arm, name: &str, suite: &SuiteInfo, judge: Option<&str>) -> Vec<Answer> {
-    let completions = last_cells(arm).next().and_then(|cell| cell.completions.get(name));
-    completions.into_iter().flatten().map(|completion| Answer::of(completion, suite.expect, judge)).collect()
+/// The answers of one take, in the suite's order; none where there is none.
+fn words(arm: &Arm, take: Take, name: &str, suite: &SuiteInfo, judge: Option<&str>) -> Vec<Option<Answer>> {
+    let word = |prompt: usize| said(arm, name, prompt, take).map(|said| Answer::of(said, suite.expect, judge));
+    (0..suite.items.len()).map(word).collect()
 }
 
-fn row(before: &[Answer], after: &[Answer], wanted: Answer, arm: &Arm, gated: bool, link: &str) -> Option<ChangeRow> {
-    (!after.is_empty()).then_some(())?;
-    let count = |is: &dyn Fn(Answer, Answer) -> bool| before.iter().zip(after).filter(|&(&before, &after)| is(before, after)).count();
-    Some(ChangeRow {
+/// What became of the answers of one seed.
+#[derive(Default)]
+struct Counts {
+    asked: usize,
+    kept: usize,
+    lost: usize,
+    undetermined: usize,
+    gained: usize,
+}
+
+impl Counts {
+    fn add(&mut self, before: &[Option<Answer>], after: &[Option<Answer>], wanted: Answer) {
+        for (before, after) in before.iter().zip(after).filter_map(|(before, after)| before.zip(*after)) {
+            self.asked += 1;
+            self.kept += usize::from(before == wanted && after == wanted);
+            self.lost += usize::from(before == wanted && after != wanted);
+            self.undetermined += usize::from(before == wanted && after == Answer::Undetermined);
+            self.gained += usize::from(before != wanted && after == wanted);
+        }
+    }
+}
+
+fn row(by_seed: &[Counts], takes: &Takes, arm: &Arm, gated: bool, link: &str) -> Option<ChangeRow> {
+    let sum = |of: fn(&Counts) -> usize| by_seed.iter().map(of).sum::<usize>();
+    let lost = || takes.seeds.iter().copied().zip(by_seed.iter().map(|counts| counts.lost)).collect();
+    (sum(|counts| counts.asked) > 0).then(|| ChangeRow {
         arm: arm.name.clone(),
         gated,
-        kept: count(&|before, after| before == wanted && after == wanted),
-        lost: count(&|before, after| before == wanted && after != wanted),
-        undetermined: count(&|before, after| before == wanted && after == Answer::Undetermined),
-        gained: count(&|before, after| before != wanted && after == wanted),
+        kept: sum(|counts| counts.kept),
+        lost: sum(|counts| counts.lost),
+        undetermined: sum(|counts| counts.undetermined),
+        gained: sum(|counts| counts.gained),
+        seeds: if takes.seeds.len() > 1 { lost() } else { Vec::new() },
+        by_seed: takes.samples == 1,
         link: format!("{link}&arm={}", in_link(&arm.name)),
     })
 }

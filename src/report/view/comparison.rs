@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Chart;
-use super::scorecard::{ScoreCell, scorecard};
+use super::scorecard::{ArmRow, ScoreCell, scorecard};
 use super::words::verdict;
 use crate::record::Record;
 use crate::report::chart::{Curve, Line, sign};
@@ -15,8 +15,8 @@ pub struct ComparisonView {
     pub runs: Vec<RunView>,
     /// Names of what was measured in any of them.
     pub columns: Vec<String>,
-    /// One row an arm and run: arms together, so that a trend is read downwards.
-    pub rows: Vec<ComparisonRow>,
+    /// One group an arm, so that a trend is read downwards.
+    pub arms: Vec<ComparisonArm>,
     /// One chart a column: a line an arm, a point a run.
     pub charts: Vec<Chart>,
 }
@@ -38,15 +38,22 @@ pub struct RunView {
     pub headline: String,
 }
 
+/// An arm in all runs that have it.
+#[derive(Debug, Serialize)]
+pub struct ComparisonArm {
+    /// The arm.
+    pub name: String,
+    /// Whether the gate of any of the runs is about it.
+    pub gated: bool,
+    /// Its runs, in the order in which they were given.
+    pub runs: Vec<ComparisonRow>,
+}
+
 /// What an arm measured in one run.
 #[derive(Debug, Serialize)]
 pub struct ComparisonRow {
-    /// The arm.
-    pub arm: String,
     /// The run's place, from 1.
     pub run: usize,
-    /// Whether the run's gate is about the arm.
-    pub gated: bool,
     /// One cell for each of [`ComparisonView::columns`].
     pub cells: Vec<ScoreCell>,
 }
@@ -54,28 +61,29 @@ pub struct ComparisonRow {
 /// Compares runs by what they measured; they need not have the same arms or suites.
 pub fn comparison(records: &[Record]) -> ComparisonView {
     let mut columns: Vec<String> = Vec::new();
-    let mut arms: Vec<String> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     let mut measured = Vec::new();
     for (run, record) in records.iter().enumerate() {
         let gated = |arm: &str| record.gate.iter().flat_map(|gate| &gate.rules).any(|rule| rule.arm == arm);
-        let (names, rows) = scorecard(record, &gated);
-        let names: Vec<String> = names.into_iter().map(|column| column.name).collect();
-        add_new(&mut columns, &names);
-        add_new(&mut arms, rows.iter().map(|row| &row.name));
-        measured
-            .extend(rows.into_iter().map(|row| (run + 1, row.name, row.gated, names.iter().cloned().zip(row.cells).collect::<Vec<_>>())));
+        let (heads, rows) = scorecard(record, &gated);
+        let heads: Vec<String> = heads.into_iter().map(|column| column.name).collect();
+        add_new(&mut columns, &heads);
+        add_new(&mut names, rows.iter().map(|row| &row.name));
+        measured.extend(rows.into_iter().map(|row| (run + 1, heads.clone(), row)));
     }
-    let place = |arm: &str| arms.iter().position(|other| other == arm);
-    measured.sort_by_key(|(run, arm, ..)| (place(arm), *run));
-    let rows: Vec<ComparisonRow> = measured
+    let arms: Vec<ComparisonArm> = names
         .into_iter()
-        .map(|(run, arm, gated, cells)| {
-            let cell = |column: &String| cells.iter().find(|(name, _)| name == column).map(|(_, cell)| cell.clone()).unwrap_or_default();
-            ComparisonRow { arm, run, gated, cells: columns.iter().map(cell).collect() }
+        .map(|name| {
+            let mine = || measured.iter().filter(|(.., row)| row.name == name);
+            let row = |(run, heads, row): &(usize, Vec<String>, ArmRow)| {
+                let cell = |column: &String| heads.iter().zip(&row.cells).find(|(head, _)| *head == column).map(|(_, cell)| cell.clone());
+                ComparisonRow { run: *run, cells: columns.iter().map(|column| cell(column).unwrap_or_default()).collect() }
+            };
+            ComparisonArm { gated: mine().any(|(.., row)| row.gated), runs: mine().map(row).collect(), name }
         })
         .collect();
-    let charts = columns.iter().enumerate().filter_map(|(column, name)| trend(column, name, &rows)).collect();
-    ComparisonView { runs: records.iter().map(run_view).collect(), columns, rows, charts }
+    let charts = columns.iter().enumerate().filter_map(|(column, name)| trend(column, name, &arms)).collect();
+    ComparisonView { runs: records.iter().map(run_view).collect(), columns, arms, charts }
 }
 
 fn add_new<'a>(known: &mut Vec<String>, names: impl IntoIterator<Item = &'a String>) {
@@ -93,21 +101,22 @@ fn run_view(record: &Record) -> RunView {
 }
 
 /// One column from run to run; none where no arm was measured twice.
-fn trend(column: usize, name: &str, rows: &[ComparisonRow]) -> Option<Chart> {
+fn trend(column: usize, name: &str, arms: &[ComparisonArm]) -> Option<Chart> {
     let (mut lines, mut legend) = (Vec::new(), Vec::new());
-    let mut arms: Vec<&str> = rows.iter().map(|row| row.arm.as_str()).collect();
-    arms.dedup(); // rows of an arm stand together
-    for (style, arm) in arms.into_iter().enumerate() {
-        let mine = || rows.iter().filter(|row| row.arm == arm);
-        let points: Vec<(f64, f64)> = mine().filter_map(|row| Some((row.run as f64, row.cells[column].number?))).collect();
+    let mut tuned = 0..;
+    for arm in arms {
+        // As in a report of one run: the aligned model has no colour.
+        let style = if arm.name == "aligned" { None } else { tuned.next() };
+        let points: Vec<(f64, f64)> = arm.runs.iter().filter_map(|row| Some((row.run as f64, row.cells[column].number?))).collect();
         if !points.is_empty() {
-            lines.push(Line { style, strong: mine().any(|row| row.gated), points });
-            legend.push((sign(Some(style)), arm.to_owned()));
+            lines.push(Line { style, strong: arm.gated, points });
+            legend.push((sign(style), arm.name.clone()));
         }
     }
+    let unit = if arms.iter().flat_map(|arm| &arm.runs).any(|row| row.cells[column].value.ends_with('%')) { " (%)" } else { "" };
     lines.iter().any(|line| line.points.len() > 1).then(|| Chart {
         caption: format!("{name}, from run to run."),
-        svg: Curve { x: "run".into(), y: name.into(), lines }.svg(),
+        svg: Curve { x: "run".into(), counted: true, y: format!("{name}{unit}"), lines }.svg(),
         legend,
     })
 }

@@ -18,6 +18,9 @@ pub struct Chart {
     pub legend: Vec<(String, String)>,
 }
 
+/// The axis of steps.
+const STEPS: &str = "step";
+
 /// An axis: its name, and what is drawn of a cell, where it was measured.
 type Axis<'a> = (&'a str, &'a dyn Fn(&Cell) -> Option<f64>);
 
@@ -27,22 +30,22 @@ pub(super) fn charts(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chart
     let figure = |name: &'static str| move |cell: &Cell| cell.figures.get(name).map(|figure| figure.value);
     let (drift, odds, loss) = (figure("drift"), figure("refusal_log_odds"), figure("task_nll"));
     let step = |cell: &Cell| Some(cell.step as f64);
-    let (task, steps) = ("task loss (nats per token)", "step");
+    let task = "task loss (nats per token)";
     let same = "Compare arms at the same task loss, not at their ends.";
     let charts: [(String, Axis<'_>, Axis<'_>); 5] = [
         (format!("Safety at matched utility: lower left is better. {same}"), (task, &loss), ("drift (KL, nats per token)", &drift)),
         (format!("The same by refusal log-odds: upper left is better. {same}"), (task, &loss), ("refusal log-odds", &odds)),
         (
             "Retention along training: drift from the aligned model's refusals, lower is safer.".into(),
-            (steps, &step),
+            (STEPS, &step),
             ("drift (KL, nats per token)", &drift),
         ),
         (
             "Retention along training: log-odds of beginning with a refusal, higher is safer.".into(),
-            (steps, &step),
+            (STEPS, &step),
             ("refusal log-odds", &odds),
         ),
-        ("Task loss on held-out rows along training.".into(), (steps, &step), (task, &loss)),
+        ("Task loss on held-out rows along training.".into(), (STEPS, &step), (task, &loss)),
     ];
     tradeoff(record).into_iter().chain(charts.into_iter().filter_map(|(caption, x, y)| chart(record, gated, caption, x, y))).collect()
 }
@@ -59,12 +62,12 @@ fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis
             if mine.is_empty() {
                 continue;
             }
-            lines.push(Line { style, strong: gated(&arm.name), points: start.into_iter().chain(mine).collect() });
+            lines.push(Line { style: Some(style), strong: gated(&arm.name), points: start.into_iter().chain(mine).collect() });
             if i == 0 {
                 legend.push((sign(Some(style)), arm.name.clone()));
             }
         }
     }
-    let svg = Curve { x: x.0.into(), y: y.0.into(), lines }.svg();
+    let svg = Curve { x: x.0.into(), counted: x.0 == STEPS, y: y.0.into(), lines }.svg();
     (!legend.is_empty()).then_some(Chart { caption, svg, legend })
 }

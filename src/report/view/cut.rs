@@ -1,19 +1,18 @@
 //! How much of each text a page can hold.
 
-/// Bytes of a page, after escaping, that prompts and completions may take.
-const BUDGET: usize = 950_000;
 /// No text is shown longer, however few there are.
 const LONGEST: usize = 4_000;
-/// No text is cut shorter, however many there are.
-const SHORTEST: usize = 60;
 
 /// The most characters that are shown of any text.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cut(pub(super) usize);
 
 impl Cut {
-    /// The largest cut with which all texts together fit.
-    pub(super) fn fitting<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+    /// No text is cut shorter, however many there are.
+    pub(super) const SHORTEST: Self = Self(60);
+
+    /// The largest cut with which all texts together take at most `room` bytes of JSON; none where even the shortest takes more.
+    pub(super) fn fitting<'a>(texts: impl Iterator<Item = &'a str>, room: usize) -> Option<Self> {
         let mut bytes_at = vec![0; LONGEST];
         for text in texts {
             for (bytes, character) in bytes_at.iter_mut().zip(text.chars()) {
@@ -23,9 +22,9 @@ impl Cut {
         let mut total = 0;
         let fits = bytes_at.iter().take_while(|&&bytes| {
             total += bytes;
-            total <= BUDGET
+            total <= room
         });
-        Self(fits.count().max(SHORTEST))
+        Some(Self(fits.count())).filter(|&cut| cut >= Self::SHORTEST)
     }
 
     /// The most characters, where they are fewer than the most of any page.
@@ -48,12 +47,11 @@ impl Cut {
     }
 }
 
-/// Bytes of a character in a page.
+/// Bytes of a character in the page's JSON.
 fn escaped(character: char) -> usize {
     match character {
-        '<' | '>' => 4,
-        '&' => 5,
-        '"' => 6,
+        '<' => 6,
+        '"' | '\\' | '\n' | '\t' => 2,
         // A replacement character.
         other if other.is_control() => 3,
         other => other.len_utf8(),
@@ -62,20 +60,21 @@ fn escaped(character: char) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn many_long_texts_fit_and_few_are_whole() {
         let few = ["a\u{e9}b", "<"];
-        let cut = Cut::fitting(few.iter().copied());
+        let cut = Cut::fitting(few.iter().copied(), 10).unwrap();
         assert_eq!((cut.0, cut.of(few[0])), (LONGEST, (few[0].to_owned(), 0)));
-        let long = "<é".repeat(2_000);
-        let cut = Cut::fitting(std::iter::repeat_n(long.as_str(), 1_000));
-        // 4 and 2 bytes in turn: two characters take 6 bytes of 950.
+        let long = "\"é\\".repeat(2_000);
+        // Each character takes 2 bytes.
+        let cut = Cut::fitting(std::iter::repeat_n(long.as_str(), 1_000), 632_500).unwrap();
         assert_eq!(cut.0, 316);
         let (shown, left_out) = cut.of(&long);
-        assert_eq!((shown.chars().count(), left_out), (316, 3_684));
-        assert_eq!(Cut::fitting(std::iter::repeat_n(long.as_str(), 100_000)).0, SHORTEST);
+        assert_eq!((shown.chars().count(), left_out), (316, 5_684));
+        assert_eq!(Cut::fitting(std::iter::repeat_n(long.as_str(), 100_000), 950_000), None);
         assert_eq!((Cut(2).signed("abc"), Cut(3).signed("abc")), ("ab…".into(), "abc".into()));
     }
 }

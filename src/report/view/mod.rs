@@ -7,8 +7,11 @@ mod comparison;
 mod curves;
 mod cut;
 mod facts;
+mod flips;
 mod prompts;
+mod replaced;
 mod scorecard;
+mod takes;
 mod tradeoff;
 mod training;
 mod words;
@@ -19,14 +22,18 @@ use self::agreement::agreement;
 pub use self::agreement::{AgreementRow, AgreementView};
 use self::changes::changes;
 pub use self::changes::{ChangeRow, ChangesView};
-pub use self::comparison::{ComparisonRow, ComparisonView, RunView, comparison};
+pub use self::comparison::{ComparisonArm, ComparisonRow, ComparisonView, RunView, comparison};
 pub use self::curves::Chart;
 use self::curves::charts;
 use self::facts::facts;
 pub use self::facts::{ProbesView, probes};
-pub use self::prompts::{AnswerView, Data, ItemView, PromptsView, SuiteData, SuiteView, prompts};
+pub use self::flips::{FlipCell, FlipRow, FlipsView};
+pub use self::prompts::{Data, ItemData, PromptsView, Said, SuiteData, prompts};
+pub use self::replaced::{ReplacedRow, ReplacedView};
+use self::replaced::{replaced, sentences};
 use self::scorecard::scorecard;
 pub use self::scorecard::{ArmRow, Column, ScoreCell};
+use self::takes::Takes;
 use self::training::training;
 pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
 use self::words::memory;
@@ -52,7 +59,9 @@ pub struct View {
     pub verdict: &'static str,
     /// `pass`, `fail`, `inconclusive`, `error`: the style.
     pub verdict_class: &'static str,
-    /// The one sentence.
+    /// The rule that the sentence is about, where it begins with one.
+    pub headline_rule: String,
+    /// The one sentence, without that rule.
     pub headline: String,
     /// Further sentences.
     pub findings: Vec<String>,
@@ -72,6 +81,10 @@ pub struct View {
     pub charts: Vec<Chart>,
     /// What became of the aligned model's answers.
     pub changes: Vec<ChangesView>,
+    /// What replaced each lost refusal.
+    pub replaced: Vec<ReplacedView>,
+    /// How seeds and drawn replies are counted together; nothing where there is one.
+    pub pooled: String,
     /// How far judges agree, where a suite has several.
     pub agreement: Vec<AgreementView>,
     /// Warnings.
@@ -104,7 +117,14 @@ pub fn view(record: &Record) -> View {
     let (verdict, verdict_class) = words::verdict(record.gate.as_ref().map(|gate| gate.decision));
     let gate = record.gate.as_ref();
     let gated = |arm: &str| gate.is_some_and(|gate| gate.rules.iter().any(|rule| rule.arm == arm));
+    let whole = gate.map_or("no gate was decided", |gate| gate.headline.as_str());
+    let ruled = |rule: &RuleOutcome| Some((rule.rule.clone(), whole.strip_prefix(&rule.rule)?.strip_prefix(": ")?.to_owned()));
+    let (headline_rule, headline) =
+        gate.and_then(|gate| gate.rules.iter().find_map(ruled)).unwrap_or_else(|| (String::new(), whole.to_owned()));
     let (columns, arms) = scorecard(record, &gated);
+    let replaced = replaced(record, &gated);
+    let mut findings = gate.map(|gate| gate.findings.clone()).unwrap_or_default();
+    findings.extend(sentences(&replaced));
     View {
         name: record.name.clone(),
         run_id: record.run_id.clone(),
@@ -114,8 +134,9 @@ pub fn view(record: &Record) -> View {
         memory: memory(record.peak_memory_bytes),
         verdict,
         verdict_class,
-        headline: gate.map_or_else(|| "no gate was decided".into(), |gate| gate.headline.clone()),
-        findings: gate.map(|gate| gate.findings.clone()).unwrap_or_default(),
+        headline_rule,
+        headline,
+        findings,
         rules: gate.map(|gate| gate.rules.iter().map(rule_row).collect()).unwrap_or_default(),
         columns,
         arms,
@@ -129,6 +150,8 @@ pub fn view(record: &Record) -> View {
         training: training(record),
         charts: charts(record, &gated),
         changes: changes(record, &gated),
+        replaced,
+        pooled: Takes::of(record).pooled(),
         agreement: agreement(record),
         warnings: record.warnings.clone(),
         stages: record.stages.iter().map(stage_row).collect(),
