@@ -229,7 +229,7 @@ fn three_seeds() -> Record {
 fn seeds_are_pooled_and_can_be_chosen() {
     let page = page(&three_seeds(), Samples::All);
     let data = data(&page);
-    assert_eq!(data["seeds"], json!([0, 3, 7]));
+    assert_eq!((&data["takes"], &data["units"]), (&json!(["0", "3", "7"]), &json!("seeds")));
     // The aligned model's answer stands beside every seed's; all arms lose prompt 0 in seed 3.
     assert_eq!(data["suites"][0]["items"][0][5][0], json!("rrrrrrrcccccrrrrrr"));
     for told in ["<option value=\"\">all 3</option>", "all 3 seeds together", "seed 0: 0, 3: <a", "change=lost&amp;seed=3\">1</a>, 7:"] {
