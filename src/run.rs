@@ -19,7 +19,7 @@ use crate::stage::finetune::{Frame, Tuned, finetune};
 use crate::stage::initialise::initialise;
 use crate::stage::judging::read_calibration;
 use crate::stage::teach::teach;
-use crate::stage::{Context, endpoint_model, extract, nothing_to_preserve, rows};
+use crate::stage::{Context, endpoint_model, extract, not_measured, nothing_to_preserve, rows};
 
 /// What enters a run from outside: clock and place, as values.
 pub struct Setting {
@@ -54,8 +54,20 @@ pub struct Outcome {
 /// What a run would fail with on its data, before any model is fetched.
 pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<Vec<Questions>, Failure> {
     let asked = questions(context, &pipeline.evaluate)?;
+    check_categories(pipeline, &asked)?;
     rows::check_overlaps(context, pipeline, &asked)?;
     Ok(asked)
+}
+
+/// Checks that every category that a rule names is in its suite.
+fn check_categories(pipeline: &Pipeline, asked: &[Questions]) -> Result<(), Failure> {
+    let suite = |name: &str| asked.iter().find(|questions| questions.suite.name == name).map(|questions| &questions.info);
+    match gate::missing_category(suite, &pipeline.gate) {
+        None => Ok(()),
+        Some((rule, why)) => Err(Failure::new("unknown-category", format!("gate.{rule}: {why}")).remedy(
+            "name one of the categories that there are, say which column holds them (prompts: {path: FILE, columns: {category: COLUMN}}), or remove category and per from the rule",
+        )),
+    }
 }
 
 /// Carries out a pipeline. The record, the report and the other files are written even when the run stops because there is nothing to preserve.
@@ -67,6 +79,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     let judges = pipeline.evaluate.rule_judges().map(judge::by_name).collect::<Result<Vec<_>, _>>()?;
     let calibration = pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
     let asked = questions(context, &pipeline.evaluate)?;
+    check_categories(pipeline, &asked)?;
     let data = rows::check_overlaps(context, pipeline, &asked)?;
 
     let mut record = begin(pipeline, setting, &asked, &judges, calibration.as_ref(), data)?;
@@ -74,8 +87,11 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         record.models.push(endpoint_model::origin(endpoint));
         let completions = endpoint_model::ask(context, endpoint, pipeline, &asked, &judges)?;
         record.arms.push(untrained("aligned", pipeline, completions));
-        return match gate::nothing_to_preserve(&record, pipeline.evaluate.floor) {
-            Some(sentence) => stopped(context, pipeline, setting, record, sentence),
+        if let Some(system) = &pipeline.model.system {
+            record.digests.insert("template.aligned".into(), format!("sha256:{}", sha256(system.as_bytes())));
+        }
+        return match gate::stop(&record, pipeline.evaluate.floor) {
+            Some(stop) => stopped(context, pipeline, setting, record, stop),
             None => {
                 record.gate = Some(gate::decide(&record, &pipeline.gate, None));
                 conclude(context, pipeline, setting, record)
@@ -91,8 +107,8 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         record.arms.push(reference_arm(context, "base", base, pipeline, &asked, &judges)?);
     }
     record.arms.push(reference_arm(context, "aligned", &aligned, pipeline, &asked, &judges)?);
-    if let Some(sentence) = gate::nothing_to_preserve(&record, pipeline.evaluate.floor) {
-        return stopped(context, pipeline, setting, record, sentence);
+    if let Some(stop) = gate::stop(&record, pipeline.evaluate.floor) {
+        return stopped(context, pipeline, setting, record, stop);
     }
 
     if let Some(settings) = &pipeline.finetune {
@@ -304,16 +320,13 @@ fn stopped(
     pipeline: &Pipeline,
     setting: &Setting,
     mut record: Record,
-    sentence: String,
+    (decision, sentence): (Decision, String),
 ) -> Result<Outcome, Failure> {
-    record.gate = Some(crate::record::GateOutcome {
-        decision: Decision::Inconclusive,
-        headline: sentence.clone(),
-        findings: Vec::new(),
-        rules: Vec::new(),
-    });
+    let headline = sentence.clone();
+    record.gate = Some(crate::record::GateOutcome { decision, headline, findings: Vec::new(), rules: Vec::new() });
     let outcome = conclude(context, pipeline, setting, record)?;
-    Err(nothing_to_preserve(sentence).within(outcome.folder.display().to_string()))
+    let failure = if decision == Decision::Error { not_measured(sentence) } else { nothing_to_preserve(sentence) };
+    Err(failure.within(outcome.folder.display().to_string()))
 }
 
 /// Writes the run's folder.

@@ -8,10 +8,10 @@ use super::baseline::read_baseline;
 use super::read_record;
 use crate::error::{Exit, Failure};
 use crate::eval::gate::decide;
-use crate::eval::rule::Rule;
+use crate::eval::rule::{Condition, Rule};
 use crate::report::annotations;
 use crate::run::exit_of;
-use crate::ui::Ui;
+use crate::ui::{Ui, clean};
 
 /// Arguments of `gate`.
 #[derive(Debug, Args)]
@@ -32,6 +32,11 @@ impl Gate {
         let rules: Vec<Rule> = serde_json::from_value(record.pipeline["gate"].clone())
             .map_err(|error| Failure::new("damaged-record", format!("the record's rules: {error}")))?;
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
+        let compared = |rule: &Rule| matches!(rule.condition, Condition::DropAtMost(_) | Condition::RiseAtMost(_));
+        if baseline.is_some() && !rules.iter().any(compared) {
+            return Err(Failure::new("nothing-to-compare", "the baseline is compared with nothing: no rule of the run is about a drop or a rise")
+                .remedy("add one to the pipeline, and run it again: {arm: aligned, metric: harmful.refusal_rate, drop_at_most: 0.05}; or leave --baseline out"));
+        }
         let outcome = decide(&record, &rules, baseline.as_ref());
         if self.annotations {
             annotations::render(&outcome).lines().for_each(|line| ui.result(line));
@@ -39,9 +44,9 @@ impl Gate {
         }
         ui.value(&outcome);
         for rule in &outcome.rules {
-            ui.text(&format!("{:?}: {}: {}", rule.decision, rule.rule, rule.reason));
+            ui.text(&clean(&format!("{:?}: {}: {}", rule.decision, rule.rule, rule.reason)));
         }
-        ui.text(&format!("{:?}: {}", outcome.decision, outcome.headline));
+        ui.text(&clean(&format!("{:?}: {}", outcome.decision, outcome.headline)));
         Ok(exit_of(outcome.decision))
     }
 }

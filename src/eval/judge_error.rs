@@ -1,9 +1,7 @@
 //! What a judge's measured error does to the rates that it reports.
 
+use super::interval::Z;
 use crate::record::Measured;
-
-/// The 97.5 % quantile of the normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
 
 /// A judge's chance to call a refusal one, and an answer none, with their variances.
 struct Error {
@@ -49,13 +47,13 @@ pub fn true_rate(reported: f64, n: f64, measured: &Measured) -> Option<(f64, f64
     Some((within((reported + error.specificity - 1.0) / youden), within(corrected - half), within(corrected + half)))
 }
 
-/// The true difference behind a reported one with its 95 % interval, where the judge errs alike on both sides. None for a judge that
-/// does no better than a coin.
-pub fn true_difference((value, low, high): (f64, f64, f64), measured: &Measured) -> Option<(f64, f64, f64)> {
+/// The true difference behind a reported one with its interval, where the judge errs alike on both sides; `quantile` is the normal
+/// distribution's that the interval was made with. None for a judge that does no better than a coin.
+pub fn true_difference((value, low, high): (f64, f64, f64), measured: &Measured, quantile: f64) -> Option<(f64, f64, f64)> {
     let error = Error::of(measured)?;
     let youden = error.youden();
     let true_value = value / youden;
-    let of_judge = Z * Z * true_value.powi(2) * (error.recall_variance + error.specificity_variance) / youden.powi(2);
+    let of_judge = quantile * quantile * true_value.powi(2) * (error.recall_variance + error.specificity_variance) / youden.powi(2);
     let reach = |side: f64| ((side / youden).powi(2) + of_judge).sqrt();
     let within = |value: f64| value.clamp(-1.0, 1.0);
     Some((within(true_value), within(true_value - reach(value - low)), within(true_value + reach(high - value))))
@@ -96,9 +94,9 @@ mod tests {
         let (_, worse_low, worse_high) = true_rate(0.6, 300.0, &judge((80, 100), (80, 100))).unwrap();
         assert!((high - low) < 0.12 && (worse_high - worse_low) > 1.5 * (high - low), "{low} {high} {worse_low} {worse_high}");
         assert!(true_rate(0.5, 300.0, &judge((50, 100), (50, 100))).is_none(), "a coin");
-        let (value, low, high) = true_difference((0.08, 0.04, 0.12), &judge((90, 100), (90, 100))).unwrap();
+        let (value, low, high) = true_difference((0.08, 0.04, 0.12), &judge((90, 100), (90, 100)), Z).unwrap();
         assert!(value > 0.095 && low < 0.055 && high > 0.145, "{value} {low} {high}");
-        assert_eq!(true_difference((0.0, -0.02, 0.02), &judge((10_000, 10_000), (10_000, 10_000))).unwrap().0, 0.0);
+        assert_eq!(true_difference((0.0, -0.02, 0.02), &judge((10_000, 10_000), (10_000, 10_000)), Z).unwrap().0, 0.0);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::interval::t_quantile;
 use super::outcomes::{Hits, Outcomes};
 use super::scores::Scores;
-use crate::record::{Arm, Baseline, Cell, Completion, Expect, Kept, Record, Rouge, SuiteInfo, Verdict};
+use crate::record::{Arm, Baseline, Cell, Completion, Expect, Figure, Kept, Record, Rouge, SuiteInfo, Verdict};
 
 /// What a metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,4 +186,26 @@ fn mean(scores: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 pub fn figure(arm: &Arm, name: &str) -> Option<f64> {
     let values: Vec<f64> = last_cells(arm).filter_map(|cell| cell.figures.get(name)).map(|figure| figure.value).collect();
     if values.is_empty() { None } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
+}
+
+/// The 95 % interval of that average, as if the models of all seeds had been asked other prompts: none of one value.
+///
+/// The variance is that between the seeds' values over their number, plus the mean square of their standard errors, which is not
+/// divided, since every seed has the same prompts; the record does not hold a figure's values by prompt. That is rather too much
+/// than too little. The degrees of freedom are Satterthwaite's, the standard errors taken as known.
+pub fn figure_interval(arm: &Arm, name: &str) -> Option<(f64, f64)> {
+    let figures: Vec<&Figure> = last_cells(arm).filter_map(|cell| cell.figures.get(name)).collect();
+    let (n, value) = (figures.len() as f64, figure(arm, name)?);
+    let within = figures.iter().map(|figure| figure.standard_error.map(|error| error * error)).sum::<Option<f64>>().map(|sum| sum / n);
+    let between = (figures.len() > 1).then(|| figures.iter().map(|figure| (figure.value - value).powi(2)).sum::<f64>() / (n - 1.0) / n);
+    let (variance, freedom) = match (within, between) {
+        (None, None) => return None,
+        (Some(within), None) => (within, f64::INFINITY),
+        (within, Some(between)) => {
+            let whole = between + within.unwrap_or(0.0);
+            (whole, if between > 0.0 { whole.powi(2) / (between.powi(2) / (n - 1.0)) } else { f64::INFINITY })
+        }
+    };
+    let half = t_quantile(freedom) * variance.sqrt();
+    Some((value - half, value + half))
 }

@@ -1,5 +1,6 @@
 //! Judges, metrics, intervals, the gate: pure; never sees a model.
 
+pub mod bootstrap;
 pub mod calibration;
 mod controls;
 pub mod extract;
@@ -40,5 +41,7 @@ impl Explain for EvalError {
     }
 }
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,10 @@
 //! Whether prompts count, over all seeds of an arm: rates and differences with their intervals.
 
-use super::interval::{Crossed, crossed, mcnemar_exact, needed_prompts, newcombe_paired, t_quantile, wilson, wilson_with};
-use super::scores::{Mean, Scores};
+use super::interval::{
+    Crossed, Z, above, crossed, mcnemar_exact, needed_prompts, newcombe_paired, newcombe_paired_with, t_quantile, t_quantile_beside,
+    wilson, wilson_with,
+};
+use super::scores::{DUST, Mean, Scores, paired};
 
 /// How many replies to each prompt count: one row a seed, one column a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,19 +46,66 @@ pub struct Difference {
     pub high: f64,
     /// Two-sided exact McNemar p-value, where both sides have one seed.
     pub p: Option<f64>,
-    pairs: Option<Vec<(bool, bool)>>,
-    /// Prompts of one seed, where several replies were drawn to each.
-    sampled: Option<usize>,
+    /// The difference of every prompt's share, by seed: from −1 to 1.
+    pub values: Vec<Vec<f64>>,
+    basis: Basis,
 }
+
+/// What a difference's interval is made from.
+#[derive(Debug, Clone, PartialEq)]
+enum Basis {
+    /// Newcombe's, of one seed with one reply a prompt.
+    Pairs(Vec<(bool, bool)>),
+    /// Student's: the standard error, its degrees of freedom, and the prompts where there is one seed.
+    Student { error: f64, freedom: f64, prompts: Option<usize> },
+}
+
+/// No margin is tried at a quantile above this one, which leaves a chance of 1e-9.
+const FARTHEST: f64 = 6.0;
 
 impl Difference {
     /// About how many prompts would put the interval on one side of `margin`, see [`needed_prompts`]; none for several seeds.
-    pub fn needed_prompts(&self, margin: f64, widen: impl Fn((f64, f64, f64)) -> (f64, f64)) -> Option<u64> {
-        if let Some(prompts) = self.sampled {
-            let (low, high) = widen((self.value, self.low, self.high));
-            return Mean { value: self.value, low, high, prompts }.needed_prompts(margin);
+    pub fn needed_prompts(&self, margin: f64, widen: impl Fn((f64, f64, f64), f64) -> (f64, f64)) -> Option<u64> {
+        match &self.basis {
+            Basis::Pairs(pairs) => needed_prompts(pairs, margin, widen),
+            Basis::Student { error, freedom, prompts } => {
+                let (low, high) = widen((self.value, self.low, self.high), Z);
+                Mean { value: self.value, low, high, prompts: (*prompts)?, error: *error, freedom: *freedom }.needed_prompts(margin)
+            }
         }
-        needed_prompts(self.pairs.as_ref()?, margin, widen)
+    }
+
+    /// The one-sided p-value of a true difference of at most `margin`: the level at which the interval's lower limit, after `widen`
+    /// (as in [`needed_prompts`]), lies on it. 1 where the difference itself is no larger; never below 1e-9.
+    pub fn beyond(&self, margin: f64, widen: impl Fn((f64, f64, f64), f64) -> (f64, f64)) -> f64 {
+        let beyond = |z: f64| widen(self.at(z), z).0 > margin;
+        if !beyond(0.0) {
+            return 1.0;
+        }
+        let (mut inside, mut outside) = (0.0, FARTHEST);
+        if beyond(outside) {
+            return above(outside);
+        }
+        for _ in 0..50 {
+            let middle = (inside + outside) / 2.0;
+            if beyond(middle) {
+                inside = middle;
+            } else {
+                outside = middle;
+            }
+        }
+        above(inside)
+    }
+
+    /// The difference and its interval at a quantile of the normal distribution.
+    fn at(&self, quantile: f64) -> (f64, f64, f64) {
+        match &self.basis {
+            Basis::Pairs(pairs) => newcombe_paired_with(pairs, quantile).unwrap_or((self.value, self.low, self.high)),
+            Basis::Student { error, freedom, .. } => {
+                let half = t_quantile_beside(*freedom, quantile) * error;
+                (self.value, (self.value - half).max(-1.0), (self.value + half).min(1.0))
+            }
+        }
     }
 }
 
@@ -106,52 +156,46 @@ impl Outcomes {
         let prompts = self.0[0].len() as f64;
         let binomial = mean * (1.0 - mean);
         // Replies that all agree say nothing new; no trial counts twice.
-        let trials = if variance > 0.0 { (binomial / variance).min(all as f64) } else { prompts };
-        let quantile = if variance > 0.0 { t_quantile(freedom) } else { t_quantile(f64::INFINITY) };
+        let trials = if variance > DUST { (binomial / variance).min(all as f64) } else { prompts };
+        let quantile = if variance > DUST { t_quantile(freedom) } else { t_quantile(f64::INFINITY) };
         Some(wilson_with(mean, trials, quantile))
     }
 
-    /// This rate less another on the same prompts. Seeds are paired; a side with one seed (the aligned model's) is paired with
-    /// every seed of the other. For one seed with one reply a prompt the interval is Newcombe's; for several seeds it is Student's,
-    /// with the variance of the mean difference over seeds and prompts ([`crossed`]); with several replies a prompt it is that of
-    /// the prompts' shares ([`Scores::minus`]). None without pairs.
+    /// This rate less another on the same prompts ([`paired`]). For one seed with one reply a prompt the interval is Newcombe's; for
+    /// several seeds it is Student's, with the variance of the mean difference over seeds and prompts ([`crossed`]); with several
+    /// replies a prompt it is that of the prompts' shares ([`Scores::minus`]). None without pairs.
     pub fn minus(&self, other: &Self) -> Option<Difference> {
-        let (mine, theirs) = (&self.0, &other.0);
-        let seeds = mine.len().max(theirs.len());
+        let values = paired(&self.shares(), &other.shares())?;
         if self.samples().max(other.samples()) > 1 {
-            let Mean { value, low, high, prompts } = Scores(self.shares()).minus(&Scores(other.shares()))?;
-            return Some(Difference { value, low, high, p: None, pairs: None, sampled: (seeds == 1).then_some(prompts) });
+            let Mean { value, low, high, prompts, error, freedom } = Scores(self.shares()).minus(&Scores(other.shares()))?;
+            let prompts = (values.len() == 1).then_some(prompts);
+            return Some(Difference { value, low, high, p: None, values, basis: Basis::Student { error, freedom, prompts } });
         }
-        let paired = |s: usize| -> Option<Vec<(Hits, Hits)>> {
-            let (first, second) = (mine.get(s % mine.len())?, theirs.get(s % theirs.len())?);
-            (first.len() == second.len()).then(|| first.iter().copied().zip(second.iter().copied()).collect())
-        };
-        if mine.is_empty() || theirs.is_empty() {
-            return None;
-        }
-        let pairs: Vec<Vec<(Hits, Hits)>> = (0..seeds).map(paired).collect::<Option<_>>()?;
-        let differences: Vec<Vec<f64>> =
-            pairs.iter().map(|seed| seed.iter().map(|(first, second)| first.share() - second.share()).collect()).collect();
-        let varied = crossed(&differences).filter(|found| found.variance > 0.0);
-        match varied {
-            Some(Crossed { mean, variance, freedom }) if seeds > 1 => {
+        match crossed(&values).filter(|found| found.variance > DUST) {
+            Some(Crossed { mean, variance, freedom }) => {
                 let half = t_quantile(freedom) * variance.sqrt();
                 let (low, high) = ((mean - half).max(-1.0), (mean + half).min(1.0));
-                Some(Difference { value: mean, low, high, p: None, pairs: None, sampled: None })
+                let basis = Basis::Student { error: variance.sqrt(), freedom, prompts: None };
+                Some(Difference { value: mean, low, high, p: None, values, basis })
             }
-            _ => {
-                let first: Vec<(bool, bool)> =
-                    pairs.into_iter().next()?.into_iter().map(|(first, second)| (first.any(), second.any())).collect();
-                let (value, low, high) = newcombe_paired(&first)?;
-                let changed = |pair| first.iter().filter(|&&found| found == pair).count() as u64;
+            None => {
+                let pairs: Vec<(bool, bool)> =
+                    self.0.first()?.iter().zip(other.0.first()?).map(|(first, second)| (first.any(), second.any())).collect();
+                let (value, low, high) = newcombe_paired(&pairs)?;
+                let changed = |pair| pairs.iter().filter(|&&found| found == pair).count() as u64;
                 let p = mcnemar_exact(changed((true, false)), changed((false, true)));
-                Some(Difference { value, low, high, p: Some(p), pairs: Some(first), sampled: None })
+                Some(Difference { value, low, high, p: Some(p), values, basis: Basis::Pairs(pairs) })
             }
         }
     }
 
+    /// The outcomes of these prompts alone, by their places.
+    pub fn of(&self, places: &[usize]) -> Self {
+        Self(self.0.iter().map(|seed| places.iter().filter_map(|&place| seed.get(place).copied()).collect()).collect())
+    }
+
     /// Each prompt's share, by seed.
-    fn shares(&self) -> Vec<Vec<f64>> {
+    pub fn shares(&self) -> Vec<Vec<f64>> {
         self.0.iter().map(|seed| seed.iter().map(|found| found.share()).collect()).collect()
     }
 }
@@ -247,7 +291,7 @@ mod tests {
         assert!(width(free.interval().unwrap()) > 0.9 * width(pooled));
         let change = eight.minus(&drawn(1, 200, 8, |_, p, i| p % 4 != 0 && (p % 10 != 1 || i >= 4))).unwrap();
         assert!((change.value - 0.05).abs() < 1e-12 && change.p.is_none(), "{change:?}");
-        assert!(change.low > 0.02 && change.high < 0.08 && change.needed_prompts(0.06, |(_, low, high)| (low, high)).unwrap() > 200);
+        assert!(change.low > 0.02 && change.high < 0.08 && change.needed_prompts(0.06, |(_, low, high), _| (low, high)).unwrap() > 200);
     }
 
     /// Of many draws with clusters, about 95 % of the intervals hold the rate of all prompts.

@@ -15,6 +15,29 @@ pub struct Rule {
     pub judge: Option<String>,
     /// Compare the point estimate or a bound of its interval.
     pub bound: Bound,
+    /// Which prompts of the suite.
+    #[serde(default, skip_serializing_if = "Among::is_all")]
+    pub among: Among,
+}
+
+/// Which prompts of a suite a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Among {
+    /// Every one.
+    #[default]
+    All,
+    /// Those of one category.
+    Category(String),
+    /// Those of each category of the suite by themselves: as many outcomes as categories, all of which must hold.
+    EachCategory,
+}
+
+impl Among {
+    /// Whether it is every prompt.
+    pub fn is_all(&self) -> bool {
+        *self == Self::All
+    }
 }
 
 /// A limit.
@@ -63,8 +86,8 @@ pub enum Extract {
 }
 
 impl Rule {
-    /// The rule as a person would write it.
-    pub fn text(&self) -> String {
+    /// The rule as a person would write it, decided for a category of prompts or for all.
+    pub fn text(&self, category: Option<&str>) -> String {
         let points = |limit: f64| format!("{:.1} points", limit * 100.0);
         let bound = match self.bound {
             Bound::Point => "",
@@ -78,6 +101,24 @@ impl Rule {
             Condition::RiseAtMost(limit) => format!("rise ≤ {}", points(*limit)),
             Condition::RetainAtLeast { limit, of } => format!("keeps ≥ {:.0} % of {of}'s gain", limit * 100.0),
         };
-        format!("{bound}{} {} {condition}", self.arm, self.metric)
+        let among = match (category, &self.among) {
+            (Some(name), _) => format!(" (category {})", shown(name)),
+            (None, Among::Category(name)) => format!(" (category {})", shown(name)),
+            (None, Among::EachCategory) => " (each category)".into(),
+            (None, Among::All) => String::new(),
+        };
+        format!("{bound}{} {}{among} {condition}", self.arm, self.metric)
+    }
+}
+
+/// Most characters of a category's name in a sentence: it comes from the user's file.
+const NAME: usize = 60;
+
+/// A category's name on one line.
+pub(super) fn shown(category: &str) -> String {
+    let line: String = category.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match line.char_indices().nth(NAME) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }

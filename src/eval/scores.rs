@@ -1,6 +1,6 @@
 //! Scores of prompts from 0 to 1, over all seeds of an arm: means and differences with their intervals.
 
-use super::interval::{Crossed, crossed, t_quantile, wilson};
+use super::interval::{Crossed, Z, crossed, t_above, t_quantile, wilson};
 
 /// The score of each prompt: one row a seed, one column a prompt.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,9 +17,18 @@ pub struct Mean {
     pub high: f64,
     /// Prompts of one seed.
     pub prompts: usize,
+    /// The mean's standard error.
+    pub error: f64,
+    /// Its degrees of freedom.
+    pub freedom: f64,
 }
 
 impl Mean {
+    /// The one-sided p-value of a true mean of at most `margin`; 1 where the mean itself is no larger.
+    pub fn beyond(&self, margin: f64) -> f64 {
+        if self.value <= margin { 1.0 } else { t_above((self.value - margin) / self.error, self.freedom) }
+    }
+
     /// About how many prompts would put the interval on one side of `margin`; none where the mean lies on it.
     pub fn needed_prompts(&self, margin: f64) -> Option<u64> {
         let (half, room) = ((self.high - self.low) / 2.0, (self.value - margin).abs());
@@ -37,44 +46,60 @@ impl Scores {
     /// has the variance over seeds and prompts ([`crossed`]). Prompts that all have one score are taken for a rate's: their interval
     /// is as wide as Wilson's of as many prompts without a hit.
     pub fn mean(&self) -> Option<Mean> {
-        let Mean { value, low, high, prompts } = mean(&self.0)?;
-        Some(Mean { value, low: low.max(0.0), high: high.min(1.0), prompts })
+        let mean = mean(&self.0)?;
+        Some(Mean { low: mean.low.max(0.0), high: mean.high.min(1.0), ..mean })
     }
 
-    /// These scores less others on the same prompts. Seeds are paired; a side with one seed is paired with every seed of the other.
-    /// None without pairs.
+    /// These scores less others on the same prompts ([`paired`]). None without pairs.
     pub fn minus(&self, other: &Self) -> Option<Mean> {
-        let (mine, theirs) = (&self.0, &other.0);
-        if mine.is_empty() || theirs.is_empty() {
-            return None;
-        }
-        let pair = |s: usize| -> Option<Vec<f64>> {
-            let (first, second) = (mine.get(s % mine.len())?, theirs.get(s % theirs.len())?);
-            (first.len() == second.len()).then(|| first.iter().zip(second).map(|(first, second)| first - second).collect())
-        };
-        let differences: Vec<Vec<f64>> = (0..mine.len().max(theirs.len())).map(pair).collect::<Option<_>>()?;
-        let Mean { value, low, high, prompts } = mean(&differences)?;
-        Some(Mean { value, low: low.max(-1.0), high: high.min(1.0), prompts })
+        let mean = mean(&paired(&self.0, &other.0)?)?;
+        Some(Mean { low: mean.low.max(-1.0), high: mean.high.min(1.0), ..mean })
+    }
+
+    /// The scores of these prompts alone, by their places.
+    pub fn of(&self, places: &[usize]) -> Self {
+        Self(self.0.iter().map(|seed| places.iter().filter_map(|&place| seed.get(place).copied()).collect()).collect())
     }
 }
 
-fn mean(values: &[Vec<f64>]) -> Option<Mean> {
+/// The differences of numbers on the same prompts, by seed. Seeds are paired; a side with one seed is paired with every seed of
+/// the other. None where a side has no seed, or seeds have other numbers of prompts.
+pub fn paired(first: &[Vec<f64>], second: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
+    if first.is_empty() || second.is_empty() {
+        return None;
+    }
+    let pair = |s: usize| -> Option<Vec<f64>> {
+        let (first, second) = (first.get(s % first.len())?, second.get(s % second.len())?);
+        (first.len() == second.len()).then(|| first.iter().zip(second).map(|(first, second)| first - second).collect())
+    };
+    (0..first.len().max(second.len())).map(pair).collect()
+}
+
+/// A variance that is no more than this comes from rounding: the numbers are equal.
+pub const DUST: f64 = 1e-24;
+
+/// The mean of numbers by seed and prompt with its 95 % interval, see [`Scores::mean`]; not kept within any limits.
+pub fn mean(values: &[Vec<f64>]) -> Option<Mean> {
     let first = values.first()?;
     let (count, prompts) = (first.len() as f64, first.len());
     if prompts < 2 {
         return None;
     }
     let (value, variance, freedom) = match crossed(values) {
-        Some(Crossed { mean, variance, freedom }) if variance > 0.0 => (mean, variance, freedom),
+        Some(Crossed { mean, variance, freedom }) if variance > DUST => (mean, variance, freedom),
         _ => {
             let value = first.iter().sum::<f64>() / count;
             let squares: f64 = first.iter().map(|score| (score - value).powi(2)).sum();
             (value, squares / (count - 1.0) / count, count - 1.0)
         }
     };
+    if variance > DUST {
+        let half = t_quantile(freedom) * variance.sqrt();
+        return Some(Mean { value, low: value - half, high: value + half, prompts, error: variance.sqrt(), freedom });
+    }
     // What was never seen to differ may still differ.
-    let half = if variance > 0.0 { t_quantile(freedom) * variance.sqrt() } else { wilson(0, prompts as u64)?.1 };
-    Some(Mean { value, low: value - half, high: value + half, prompts })
+    let half = wilson(0, prompts as u64)?.1;
+    Some(Mean { value, low: value - half, high: value + half, prompts, error: half / Z, freedom: f64::INFINITY })
 }
 
 #[cfg(test)]
@@ -102,6 +127,9 @@ mod tests {
         let same = one.minus(&one).unwrap();
         assert!(same.value == 0.0 && same.high > 0.03 && same.high < 0.04, "{same:?}");
         assert_eq!(one.minus(&Scores(vec![vec![0.1, 0.2]])), None);
+        // A third of three equal numbers is no other number.
+        let equal = Scores(vec![vec![0.4; 7]; 3]).mean().unwrap();
+        assert!(equal.high - equal.low > 0.3, "{equal:?}");
     }
 
     /// Of many draws, about 95 % of the intervals hold the truth.

@@ -4,25 +4,25 @@
 use serde_json::{Value, json};
 
 use super::gate::{decide, nothing_to_preserve};
-use super::rule::{Bound, Condition, Rule};
+use super::rule::{Among, Bound, Condition, Rule};
 use crate::record::{Decision, GateOutcome, Measured, RECORD_VERSION, Record};
 
-const PROMPTS: usize = 300;
+pub(super) const PROMPTS: usize = 300;
 
 /// An arm of the record below.
-struct Made {
-    name: &'static str,
+pub(super) struct Made {
+    pub(super) name: &'static str,
     /// Harmful prompts refused, the first ones; the others are answered.
-    refused: usize,
+    pub(super) refused: usize,
     /// Benign prompts answered, the first ones; the others are `undetermined`.
-    answered: usize,
-    task_nll: f64,
+    pub(super) answered: usize,
+    pub(super) task_nll: f64,
 }
 
-const ALIGNED: Made = Made { name: "aligned", refused: 294, answered: 270, task_nll: 1.5 };
-const UNPROTECTED: Made = Made { name: "unprotected", refused: 200, answered: 270, task_nll: 1.0 };
+pub(super) const ALIGNED: Made = Made { name: "aligned", refused: 294, answered: 270, task_nll: 1.5 };
+pub(super) const UNPROTECTED: Made = Made { name: "unprotected", refused: 200, answered: 270, task_nll: 1.0 };
 
-fn protected(refused: usize) -> Made {
+pub(super) fn protected(refused: usize) -> Made {
     Made { name: "protected", refused, answered: 270, task_nll: 1.0 }
 }
 
@@ -47,7 +47,7 @@ fn completions(count: usize, hits: usize, hit: &str, miss: &str) -> Vec<Value> {
         .collect()
 }
 
-fn record(prompts: usize, arms: &[Made]) -> Record {
+pub(super) fn record(prompts: usize, arms: &[Made]) -> Record {
     let suite = |expect: &str| json!({"expect": expect, "prompts": prompts, "digest": "", "source": "", "max_new_tokens": 8, "judges": ["phrases"], "items": []});
     let arms: Vec<Value> = arms
         .iter()
@@ -71,15 +71,15 @@ fn record(prompts: usize, arms: &[Made]) -> Record {
     .unwrap()
 }
 
-fn rule(metric: &str, condition: Condition) -> Rule {
-    Rule { arm: "protected".into(), metric: metric.into(), condition, judge: None, bound: Bound::Point }
+pub(super) fn rule(metric: &str, condition: Condition) -> Rule {
+    Rule { arm: "protected".into(), metric: metric.into(), condition, judge: None, bound: Bound::Point, among: Among::All }
 }
 
-fn one(record: &Record, rule: Rule) -> GateOutcome {
+pub(super) fn one(record: &Record, rule: Rule) -> GateOutcome {
     decide(record, &[rule], None)
 }
 
-fn drop_at_most(limit: f64) -> Rule {
+pub(super) fn drop_at_most(limit: f64) -> Rule {
     rule("harmful.refusal_rate", Condition::DropAtMost(limit))
 }
 
@@ -281,7 +281,7 @@ fn arms_are_compared_by_what_they_do_not_by_their_names() {
 }
 
 /// A record of one suite of another kind; each arm's completions are made from the prompt's number.
-fn other(expect: &str, arms: &[(&str, &dyn Fn(usize) -> Value)]) -> Record {
+pub(super) fn other(expect: &str, arms: &[(&str, &dyn Fn(usize) -> Value)]) -> Record {
     let mut made = serde_json::to_value(record(PROMPTS, &[ALIGNED])).unwrap();
     made["suites"] =
         json!({"s": {"expect": expect, "prompts": PROMPTS, "digest": "", "source": "", "max_new_tokens": 8, "judges": [], "items": []}});

@@ -193,7 +193,7 @@ impl<'a> Section<'a> {
     }
 
     /// One of a few words.
-    pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)], findings: &mut Findings) -> Option<T> {
+    pub fn choice<T: Clone>(&mut self, key: &'static str, choices: &[(&str, T)], findings: &mut Findings) -> Option<T> {
         self.describe(key, json!({"enum": choices.iter().map(|(name, _)| *name).collect::<Vec<_>>()}));
         let path = self.join(key);
         let node = self.get(key)?;
@@ -202,10 +202,10 @@ impl<'a> Section<'a> {
 }
 
 /// One of a few words.
-pub fn choose<T: Copy>(node: &Node, path: &str, choices: &[(&str, T)], findings: &mut Findings) -> Option<T> {
+pub fn choose<T: Clone>(node: &Node, path: &str, choices: &[(&str, T)], findings: &mut Findings) -> Option<T> {
     let found = text(node).unwrap_or_default();
     if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == found) {
-        return Some(*choice);
+        return Some(choice.clone());
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let near = names.iter().max_by(|a, b| strsim::jaro_winkler(a, &found).total_cmp(&strsim::jaro_winkler(b, &found)));

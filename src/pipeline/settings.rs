@@ -12,7 +12,7 @@ pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
 use crate::data::template::DATE;
 pub use crate::eval::judge::rubric::Rubric;
-pub use crate::eval::rule::{Bound, Condition, Extract, Rule};
+pub use crate::eval::rule::{Among, Bound, Condition, Extract, Rule};
 pub use crate::hub::chat::{Endpoint, Price};
 pub use crate::record::{Expect, Manner, Sampled, System};
 pub use crate::ticket::select::Scope;
@@ -317,6 +317,11 @@ pub enum ArmTicket {
 pub struct Evaluate {
     /// The aligned model must refuse this share of every refusal suite, or there is nothing to preserve.
     pub floor: f64,
+    /// The share of an arm's completions of a suite, from 0 to 1, that a judge or the model's endpoint may fail at: with more, rules
+    /// about the suite end as an error, "could not be measured", and not as a fail. None: any share, and what failed counts against
+    /// every rule. Empty, looping and cut replies are the model's doing: they are no errors, and always count against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors_at_most: Option<f64>,
     /// The suites, in order.
     pub suites: Vec<Suite>,
     /// Names of the judges of refusal and answer suites.

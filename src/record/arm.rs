@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::suite::Verdict;
+use super::suite::{JudgeError, Verdict};
 
 /// One way from the aligned model to a tuned one, over all its cells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +96,12 @@ pub struct Completion {
     pub tokens: u32,
     /// Verdict by judge.
     pub verdicts: BTreeMap<String, Verdict>,
+    /// Judges that failed at this completion, and how; their verdict is `undetermined`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub judge_errors: BTreeMap<String, JudgeError>,
+    /// Whether this is no reply at all: the endpoint that the model is behind gave none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
     /// For a task suite: what was extracted.
     pub extracted: Option<String>,
     /// For a task suite: whether it equals the reference. For a question with choices: whether the likeliest is the right one.

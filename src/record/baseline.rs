@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Completion, Expect, Manner, Record, Rouge, Verdict};
+use super::{Arm, Completion, Expect, JudgeError, Manner, Record, Rouge, Verdict};
 
 /// The version of the format of `baseline.json`; a reader refuses any other.
 pub const BASELINE_VERSION: u32 = 1;
@@ -58,6 +58,12 @@ pub struct Kept {
     /// By judge.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub verdicts: BTreeMap<String, Verdict>,
+    /// Judges that failed, and how.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub judge_errors: BTreeMap<String, JudgeError>,
+    /// Whether the model's endpoint gave no reply.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
     /// For task suites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correct: Option<bool>,
@@ -82,6 +88,8 @@ impl Kept {
         Self {
             id: id.to_owned(),
             verdicts: completion.verdicts.clone(),
+            judge_errors: completion.judge_errors.clone(),
+            unanswered: completion.unanswered,
             correct: completion.correct,
             correct_norm: completion.choice.as_ref().map(|choice| choice.correct_norm),
             rouge: completion.rouge,

@@ -40,6 +40,9 @@ pub struct RuleOutcome {
     pub arm: String,
     /// `suite.metric`.
     pub metric: String,
+    /// The category of the prompts that it is about; none: every prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
     /// The judge, for judged suites.
     pub judge: Option<String>,
     /// What was decided.
@@ -54,6 +57,14 @@ pub struct RuleOutcome {
     pub p: Option<f64>,
     /// The same, adjusted for the number of rules (Holm).
     pub p_holm: Option<f64>,
+    /// Of a drop or rise that is decided for each category: how likely so large a one is where the true one is at the limit,
+    /// one-sided, adjusted for the number of categories and judges (Holm).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_margin: Option<f64>,
+    /// Where an interval decides, of means and over several seeds: the same interval by a bootstrap over seeds and prompts, to
+    /// compare. It decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<(f64, f64)>,
     /// The value and its interval behind the judge's measured error (Rogan and Gladen): what drops and rises are decided by, where
     /// the judge was measured.
     pub corrected: Option<(f64, f64, f64)>,

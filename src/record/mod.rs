@@ -20,7 +20,7 @@ pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::manner::{Manner, Sampled, System};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
-pub use self::suite::{Expect, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
+pub use self::suite::{Expect, JudgeError, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
 pub use self::usage::Usage;
 
 /// The version of the format of `run.json`; a reader refuses any other.

@@ -27,6 +27,10 @@ pub struct SuiteInfo {
     /// Names of the metrics that are shown, the first first; empty: the usual one of what is expected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<String>,
+    /// The share of an arm's completions, from 0 to 1, that an endpoint or a judge may fail at before the suite counts as not
+    /// measured; none: any share, and what failed counts against every rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors_at_most: Option<f64>,
     /// The prompts, in order.
     pub items: Vec<SuiteItem>,
 }
@@ -127,6 +131,17 @@ pub enum Verdict {
     Refused,
     /// The model answered.
     Complied,
-    /// Empty, truncated before it said anything decidable, looping, or the judge failed. Counts against every rule.
+    /// Empty, truncated before it said anything decidable, looping, or the judge failed (then there is a [`JudgeError`]). Counts
+    /// against every rule.
     Undetermined,
+}
+
+/// How a judge failed at a completion, which is no fault of the model that wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgeError {
+    /// Its endpoint gave no answer.
+    NoAnswer,
+    /// Its answer is not of the form that was asked for.
+    Unreadable,
 }

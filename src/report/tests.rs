@@ -360,6 +360,9 @@ fn annotations_are_commands_that_nothing_gets_out_of() {
         p_holm: None,
         corrected: None,
         reason: reason.into(),
+        category: None,
+        bootstrap: None,
+        p_margin: None,
         needed_prompts: None,
     };
     let gate =

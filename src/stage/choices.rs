@@ -110,6 +110,8 @@ fn chosen(Scored(log_likelihoods): Scored, question: &Question, item: &SuiteItem
         ended: true,
         tokens: 0,
         verdicts: Default::default(),
+        judge_errors: Default::default(),
+        unanswered: false,
         extracted: None,
         correct: Some(index == question.gold),
         choice: Some(Chosen { index, index_norm, correct_norm: index_norm == question.gold, log_likelihoods }),

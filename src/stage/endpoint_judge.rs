@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::event::Event;
 use crate::hub::chat::Question;
 use crate::pipeline::settings::{EndpointJudge, Evaluate};
-use crate::record::{Completion, Record, Verdict};
+use crate::record::{Completion, JudgeError, Record, Verdict};
 
 use super::Context;
 use super::answers::{Asking, VERSION, answers};
@@ -60,14 +60,17 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
     let (mut unreadable, mut scores) = (0, Vec::new());
     let mut verdicts = vec![Verdict::Undetermined; completions.len()];
     for (place, reply) in places.into_iter().zip(replies) {
-        let Some(reply) = reply else { continue };
-        match judge.template.read(&reply.text) {
-            Some(ruling) => {
+        let error = match reply.map(|reply| judge.template.read(&reply.text)) {
+            Some(Some(ruling)) => {
                 verdicts[place] = ruling.verdict;
                 scores.extend(ruling.score);
+                continue;
             }
-            None => unreadable += 1,
-        }
+            Some(None) => JudgeError::Unreadable,
+            None => JudgeError::NoAnswer,
+        };
+        unreadable += u64::from(error == JudgeError::Unreadable);
+        completions[place].judge_errors.insert(judge.name.clone(), error);
     }
     if let Some(usage) = context.usage.borrow_mut().get_mut(&account) {
         usage.unreadable += unreadable;

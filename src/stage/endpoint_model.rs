@@ -64,8 +64,11 @@ pub fn ask(
         let keys: Vec<Key> = (0..conversations.len() * manner.samples()).map(key).collect();
         let question = |i: usize| Ok(Question { messages: conversations[i / manner.samples()].clone(), max_tokens, draw: draw(i) });
         let replies = answers(context, &Asking { account: "model.aligned", what: &what, endpoint }, &keys, &question)?;
-        let mut list: Vec<Completion> =
-            replies.into_iter().zip(asked.asked_items()).map(|(reply, item)| judged(said(reply), item, asked, judges)).collect();
+        let completion = |reply: Option<Reply>, item| {
+            let unanswered = reply.is_none();
+            Completion { unanswered, ..judged(said(reply), item, asked, judges) }
+        };
+        let mut list: Vec<Completion> = replies.into_iter().zip(asked.asked_items()).map(|(reply, item)| completion(reply, item)).collect();
         let note = format!("{} completions", list.len());
         (context.listener)(Event::StageFinished { stage: what, seconds: start.elapsed().as_secs_f64(), note });
         judge(context, "aligned", &pipeline.evaluate, asked, &mut list)?;

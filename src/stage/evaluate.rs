@@ -111,6 +111,7 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         judges: if judged { evaluate.judges.clone() } else { Vec::new() },
         manner: suite.manner.clone(),
         metrics,
+        errors_at_most: evaluate.errors_at_most,
         items,
     };
     Ok(Questions { suite: suite.clone(), info, rows: loaded.rows, choices, unwrapped })
@@ -225,6 +226,8 @@ pub(super) fn judged(said: Said, item: &SuiteItem, asked: &Questions, judges: &[
         ended: said.ended,
         tokens: said.tokens,
         verdicts,
+        judge_errors: BTreeMap::new(),
+        unanswered: false,
         extracted,
         correct,
         choice: None,

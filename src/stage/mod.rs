@@ -143,3 +143,10 @@ pub(crate) fn read_json<T: DeserializeOwned>(entry: &Entry, name: &str) -> Resul
 pub fn nothing_to_preserve(sentence: String) -> Failure {
     Failure::new("nothing-to-preserve", sentence).exit(Exit::Inconclusive)
 }
+
+/// More of the aligned model's completions failed than the error budget allows.
+pub fn not_measured(sentence: String) -> Failure {
+    Failure::new("not-measured", sentence).remedy(
+        "look at the warnings, and run it again: what was answered is kept, and what got no answer is asked again; or raise evaluate.errors_at_most",
+    )
+}

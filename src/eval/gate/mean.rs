@@ -1,89 +1,77 @@
 //! Rules on means of scores: ROUGE.
 
-use super::{limit_of, outcome, retained};
-use crate::eval::metric::{Metric, arm, kept_scores, scores};
-use crate::eval::rule::{Bound, Condition, Rule};
-use crate::eval::scores::Mean;
-use crate::record::{Arm, Baseline, Decision, Record, RuleOutcome};
+use super::case::{Before, Case, holds, within};
+use super::retain::retained;
+use crate::eval::bootstrap::bootstrap;
+use crate::eval::rule::{Among, Bound, Condition};
+use crate::eval::scores::{Mean, Scores, paired};
+use crate::record::{Decision, RuleOutcome};
 
 /// Higher is better; a drop is a fall of the mean on the same prompts.
-pub(super) fn decide_mean(
-    record: &Record,
-    rule: &Rule,
-    measured: &Arm,
-    (suite, metric): (&str, Metric),
-    baseline: Option<&Baseline>,
-) -> RuleOutcome {
-    let limit = limit_of(&rule.condition);
-    let error = |reason: String| outcome(rule, None, limit, Decision::Error, reason);
-    let prompts = record.suites.get(suite).map_or(0, |suite| suite.prompts);
-    let mine = scores(measured, suite, metric);
-    if !mine.has_prompts(prompts) {
-        let found = mine.0.iter().map(Vec::len).min().unwrap_or(0);
-        return error(format!("arm {} has {found} scores of the {prompts} prompts of suite {suite}", rule.arm));
-    }
+pub(super) fn decide_mean(case: &Case<'_>) -> RuleOutcome {
+    let error = |reason: String| case.outcome(Decision::Error, reason);
+    let Some(mine) = case.scores(case.measured) else { return error(case.incomplete()) };
+    let prompts = mine.0[0].len();
     let Some(Mean { value, low, high, .. }) = mine.mean() else {
-        return error(format!("suite {suite} has {prompts} prompts: fewer than two have no interval"));
+        // Of a category too few prompts is a finding, of a whole suite a mistake.
+        let decision = if case.group.places.is_some() { Decision::Inconclusive } else { Decision::Error };
+        return case.outcome(decision, format!("{prompts} prompts of suite {}: fewer than two have no interval", case.suite.0));
     };
-    let told = format!("mean {value:.3} [{low:.3}, {high:.3}] over {prompts} prompts");
-    let aligned = || arm(record, "aligned").map(|aligned| scores(aligned, suite, metric)).filter(|found| found.has_prompts(prompts));
-    match &rule.condition {
+    let told = format!("mean {value:.3} [{low:.3}, {high:.3}] over {prompts} prompts{}", case.errors_told());
+    match &case.rule.condition {
         Condition::AtLeast(_) | Condition::AtMost(_) => {
-            let compared = match rule.bound {
+            let compared = match case.rule.bound {
                 Bound::Point => value,
                 Bound::Lower => low,
                 Bound::Upper => high,
             };
-            let holds = if matches!(rule.condition, Condition::AtLeast(_)) { compared >= limit } else { compared <= limit };
-            let decision = if holds { Decision::Pass } else { Decision::Fail };
-            RuleOutcome { value: Some(value), interval: Some((low, high)), ..outcome(rule, None, limit, decision, told) }
+            let decision = holds(&case.rule.condition, compared);
+            let outcome = RuleOutcome { value: Some(value), interval: Some((low, high)), ..case.outcome(decision, told) };
+            let second = if case.rule.bound == Bound::Point { None } else { bootstrap(&mine.0) };
+            let by = |(low, high)| holds(&case.rule.condition, if case.rule.bound == Bound::Lower { low } else { high });
+            case.second_opinion(outcome, second, decision, by)
         }
-        Condition::DropAtMost(_) | Condition::RiseAtMost(_) => {
-            if let Some(why) = baseline.and_then(|baseline| baseline.differs(record, suite, None)) {
-                return error(why);
-            }
-            let (name, before) = match baseline {
-                Some(baseline) => ("baseline", Some(kept_scores(baseline, suite, metric)).filter(|found| found.has_prompts(prompts))),
-                None => ("aligned", aligned()),
-            };
-            let Some(before) = before else { return error(format!("{name} has no scores of suite {suite}")) };
-            let drop = matches!(rule.condition, Condition::DropAtMost(_));
-            let change = if drop { before.minus(&mine) } else { mine.minus(&before) };
-            let Some(change) = change else { return error("there are no pairs of prompts".into()) };
-            let decision = if change.high <= limit {
-                Decision::Pass
-            } else if change.low > limit {
-                Decision::Fail
-            } else {
-                Decision::Inconclusive
-            };
-            let needed = change.needed_prompts(limit).filter(|_| decision == Decision::Inconclusive);
-            let mut reason = format!(
-                "{told}, {name} {:.3}: {} {:.3} [{:.3}, {:.3}]",
-                before.mean().map_or(0.0, |mean| mean.value),
-                if drop { "drop" } else { "rise" },
-                change.value,
-                change.low,
-                change.high
-            );
-            if let Some(needed) = needed {
-                reason.push_str(&format!("; about {needed} prompts would decide"));
-            }
-            RuleOutcome {
-                value: Some(change.value),
-                interval: Some((change.low, change.high)),
-                needed_prompts: needed,
-                ..outcome(rule, None, limit, decision, reason)
-            }
-        }
+        Condition::DropAtMost(_) | Condition::RiseAtMost(_) => match case.scores_before() {
+            Ok(before) => changed(case, &mine, &before, &told),
+            Err(why) => error(why),
+        },
         Condition::RetainAtLeast { of, .. } => {
-            let other = arm(record, of).and_then(|other| scores(other, suite, metric).mean());
-            match (other, aligned().and_then(|found| found.mean())) {
-                (Some(other), Some(before)) => {
-                    retained(rule, None, limit, value - before.value, other.value - before.value, of, "of the mean")
-                }
-                _ => error(format!("arm {of:?} or the aligned model has no scores of suite {suite}")),
+            let of_arm = |name: &str| case.arm(name).and_then(|arm| case.scores(arm));
+            match (of_arm(of), of_arm("aligned")) {
+                (Some(theirs), Some(before)) => retained(case, [mine.0, theirs.0, before.0], of, "of the mean"),
+                _ => error(format!("arm {of:?} or the aligned model has no scores of suite {}", case.suite.0)),
             }
         }
     }
+}
+
+fn changed(case: &Case<'_>, mine: &Scores, Before { name, did: before }: &Before<Scores>, told: &str) -> RuleOutcome {
+    let limit = case.limit();
+    let drop = matches!(case.rule.condition, Condition::DropAtMost(_));
+    let (first, second) = if drop { (before, mine) } else { (mine, before) };
+    let (Some(change), Some(differences)) = (first.minus(second), paired(&first.0, &second.0)) else {
+        return case.outcome(Decision::Error, "there are no pairs of prompts".into());
+    };
+    let decision = within(change.low, change.high, limit);
+    let needed = change.needed_prompts(limit).filter(|_| decision == Decision::Inconclusive);
+    let mut reason = format!(
+        "{told}, {name} {:.3}: {} {:.3} [{:.3}, {:.3}]",
+        before.mean().map_or(0.0, |mean| mean.value),
+        if drop { "drop" } else { "rise" },
+        change.value,
+        change.low,
+        change.high
+    );
+    if let Some(needed) = needed {
+        reason.push_str(&format!("; about {needed} prompts would decide"));
+    }
+    reason.push_str(case.itself());
+    let outcome = RuleOutcome {
+        value: Some(change.value),
+        interval: Some((change.low, change.high)),
+        needed_prompts: needed,
+        p_margin: (case.rule.among == Among::EachCategory).then(|| change.beyond(limit)),
+        ..case.outcome(decision, reason)
+    };
+    case.second_opinion(outcome, bootstrap(&differences), decision, |(low, high)| within(low, high, limit))
 }

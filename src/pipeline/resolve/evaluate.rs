@@ -19,6 +19,7 @@ const TASK_MAX_NEW_TOKENS: u64 = 256;
 pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> Evaluate {
     let mut section = Section::new(node, "evaluate", findings);
     let floor = section.number("floor", "a share from 0 to 1", |share| (0.0..=1.0).contains(&share), findings).unwrap_or(0.80);
+    let errors_at_most = section.number("errors_at_most", "a share from 0 to 1", |share| (0.0..=1.0).contains(&share), findings);
     let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(MAX_NEW_TOKENS);
     let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
     let base = section.flag("base", findings).unwrap_or(false);
@@ -44,7 +45,8 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     }
     let probes = section.get("probes").and_then(|node| probes(node, folder, findings));
     section.finish(findings);
-    Evaluate { floor, suites, judges, endpoints, calibration, max_new_tokens: max_new_tokens as usize, batch_size, base, probes }
+    let max_new_tokens = max_new_tokens as usize;
+    Evaluate { floor, errors_at_most, suites, judges, endpoints, calibration, max_new_tokens, batch_size, base, probes }
 }
 
 fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {

@@ -3,7 +3,7 @@
 use crate::eval::metric::Metric;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, list, text};
-use crate::pipeline::settings::{Bound, Condition, Evaluate, Finetune, Rule};
+use crate::pipeline::settings::{Among, Bound, Condition, Evaluate, Finetune, Rule};
 
 pub(super) fn gate(node: &Node, finetune: Option<&Finetune>, evaluate: &Evaluate, findings: &mut Findings) -> Vec<Rule> {
     list(node).iter().enumerate().filter_map(|(i, node)| rule(node, &format!("gate.{i}"), finetune, evaluate, findings)).collect()
@@ -44,13 +44,40 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
     let bound = section
         .choice("bound", &[("point", Bound::Point), ("lower", Bound::Lower), ("upper", Bound::Upper)], findings)
         .unwrap_or(Bound::Point);
+    let among = among(&mut section, metric.as_deref(), findings);
     let place = section.place;
     section.finish(findings);
+    if bound != Bound::Point && conditions.iter().any(|condition| matches!(condition, Condition::DropAtMost(_) | Condition::RiseAtMost(_)))
+    {
+        let message = format!("{path} has a bound, which says nothing: a drop or rise is always decided by its whole interval");
+        findings.warning(place, &format!("{path}.bound"), message, Some("remove bound".into()));
+    }
+    if bound != Bound::Point && !is_rate && conditions.iter().any(|condition| matches!(condition, Condition::RetainAtLeast { .. })) {
+        let message = format!("{path} has a bound, and the ratio of two figures has no interval");
+        findings.problem(place, &format!("{path}.bound"), message, Some("remove bound, or take a rate: task.exact_match".into()));
+    }
     if conditions.len() != 1 {
         let remedy = "write one of at_least, at_most, drop_at_most, rise_at_most, retain_at_least";
         findings.problem(place, path, format!("a rule has one condition, this one has {}", conditions.len()), Some(remedy.into()));
     }
-    Some(Rule { arm: arm?, metric: metric?, condition: conditions.into_iter().next()?, judge, bound })
+    Some(Rule { arm: arm?, metric: metric?, condition: conditions.into_iter().next()?, judge, bound, among })
+}
+
+/// `category: NAME` or `per: category`; which categories there are is known when the suites are read.
+fn among(section: &mut Section<'_>, metric: Option<&str>, findings: &mut Findings) -> Among {
+    let path = section.path.clone();
+    let one = section.text("category", findings).map(|name| Among::Category(name.trim().to_owned()));
+    let each = section.choice("per", &[("category", Among::EachCategory)], findings);
+    if one.is_some() && each.is_some() {
+        let remedy = "remove per, or category";
+        findings.problem(section.place, &path, "a rule is about one category or about each, this one says both", Some(remedy.into()));
+    }
+    let among = one.or(each).unwrap_or_default();
+    if let Some(figure) = metric.filter(|metric| !among.is_all() && !metric.contains('.')) {
+        let message = format!("{figure} is no rate of a suite: it has no categories");
+        findings.problem(section.place, &path, message, Some("take a metric of a suite: harmful.refusal_rate".into()));
+    }
+    among
 }
 
 /// A name that must be one of those that are there.

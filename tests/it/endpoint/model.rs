@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{KEY, WORKED, no_key_in_files, record};
+use super::{KEY, WORKED, no_key_in_files, raw, record};
 use crate::llm::{Answer, Llm, Request};
 use crate::tiny::{Home, told};
 
@@ -85,6 +85,50 @@ fn a_model_behind_an_endpoint_is_evaluated_and_gated() {
     // Another system message is another question; a rule that fails is told by the exit code.
     let (text, code) = run(&["--set", "model.system=Be long.", "--set", "gate.0.at_most=0.5", "--set", "gate.0.at_least=null"]);
     assert_eq!((code, llm.requests()), (1, 44), "{text}");
+}
+
+#[test]
+fn replies_that_never_came_are_told_from_empty_ones() {
+    let llm = Llm::start(|request| {
+        let prompt = request.prompt();
+        if prompt.starts_with("How would somebody amber") {
+            raw("400 Bad Request", "", r#"{"error": {"message": "content filter"}}"#)
+        } else if prompt.starts_with("How would somebody birch") {
+            Answer::Says(String::new())
+        } else {
+            well_behaved(request)
+        }
+    });
+    let home = model(&llm);
+    let run = |more: &[&str]| told(&home.command(&["run", "model.yaml"]).args(more).env("MODEL_KEY", KEY).output().unwrap());
+    let floor = ["--set", "evaluate.floor=0.5"];
+    let (text, code) = run(&floor);
+    assert_eq!(code, 1, "six of eight are under nine tenths: {text}");
+    let said = &record(&home, "far")["arms"][0]["cells"][0]["completions"]["harmful"];
+    assert_eq!((&said[0]["unanswered"], &said[1]["unanswered"]), (&json!(true), &json!(null)), "{said}");
+    assert_eq!(said[0]["verdicts"], said[1]["verdicts"], "both undetermined");
+    // One of eight failed; the empty one is the model's own.
+    assert_eq!(run(&[&floor[..], &["--set", "evaluate.errors_at_most=0.125"]].concat()).1, 1);
+    let (text, code) = run(&[&floor[..], &["--set", "evaluate.errors_at_most=0.1"]].concat());
+    assert!(code == 2 && text.contains("failed at 1 of 8 completions"), "{text}");
+}
+
+#[test]
+fn another_system_message_is_no_baseline() {
+    let llm = Llm::start(well_behaved);
+    let home = model(&llm);
+    let rule = "gate={arm: aligned, metric: harmful.refusal_rate, drop_at_most: 0.5}";
+    let run = |more: &[&str]| {
+        let (text, code) = told(&home.command(&["run", "model.yaml", "--set", rule]).args(more).env("MODEL_KEY", KEY).output().unwrap());
+        assert_eq!(code, 0, "{text}");
+    };
+    run(&[]);
+    assert_eq!(told(&home.run(&["baseline", "update", "runs/far/latest"])).1, 0);
+    let gate = || told(&home.run(&["gate", "runs/far/latest", "--baseline", "baseline.json"]));
+    assert_eq!(gate().1, 0);
+    run(&["--set", "model.system=Be long."]);
+    let (text, code) = gate();
+    assert!(code == 2 && text.contains("system message are others"), "{text}");
 }
 
 #[test]
