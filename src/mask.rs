@@ -93,9 +93,19 @@ impl Mask {
         self.words[i / 64] |= 1 << (i % 64);
     }
 
+    /// The number of positions in the set from `from` on, before `to`.
+    pub fn count_between(&self, from: usize, to: usize) -> usize {
+        self.words_between(from, to).map(|(_, word)| word.count_ones() as usize).sum()
+    }
+
     /// The positions in the set, ascending.
     pub fn positions(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(w, &word)| {
+        self.positions_between(0, self.len)
+    }
+
+    /// The positions in the set from `from` on, before `to`, ascending.
+    pub fn positions_between(&self, from: usize, to: usize) -> impl Iterator<Item = usize> + '_ {
+        self.words_between(from, to).flat_map(|(w, word)| {
             let mut rest = word;
             std::iter::from_fn(move || {
                 if rest == 0 {
@@ -105,6 +115,19 @@ impl Mask {
                 rest &= rest - 1;
                 Some(w * 64 + bit)
             })
+        })
+    }
+
+    /// The words that hold positions from `from` on, before `to`, without other positions, each with its place.
+    fn words_between(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let to = to.min(self.len);
+        let last = to.div_ceil(64);
+        let first = (from / 64).min(last);
+        self.words[first..last].iter().enumerate().map(move |(i, &word)| {
+            let w = first + i;
+            let low = if from > w * 64 { u64::MAX.checked_shl((from - w * 64) as u32).unwrap_or(0) } else { u64::MAX };
+            let high = if to < (w + 1) * 64 { !u64::MAX.checked_shl((to - w * 64) as u32).unwrap_or(0) } else { u64::MAX };
+            (w, word & low & high)
         })
     }
 

@@ -61,7 +61,7 @@ struct Speaker {
 impl Chat {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let listener = |event: Event| ui.event(&event);
-        let context = context(&self.runs, &listener, machine);
+        let context = context(&self.runs, &listener, machine, settings::ComputeDtype::Auto);
         let mut speakers = Vec::new();
         for name in std::iter::once(&self.model).chain(&self.compare) {
             let settings =

@@ -11,6 +11,7 @@ use crate::artifact::write::try_folder;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::hub::remote::{Access, reachable};
+use crate::pipeline::settings::ComputeDtype;
 use crate::stage::engine::Compute;
 use crate::ui::Ui;
 
@@ -39,7 +40,7 @@ const LITTLE_DISK: u64 = 20 << 30;
 impl Doctor {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let listener = |event: Event| ui.event(&event);
-        let access = context(&self.runs, &listener, machine).access;
+        let access = context(&self.runs, &listener, machine, ComputeDtype::Auto).access;
         let findings = vec![
             processor(machine),
             memory(),
@@ -73,7 +74,7 @@ fn fine(what: &'static str, found: String) -> Finding {
 }
 
 fn processor(machine: Machine) -> Finding {
-    let numerics = Compute { threads: machine.threads }.numerics();
+    let numerics = Compute::new(machine.threads, ComputeDtype::Auto).numerics();
     fine("processor", format!("{} threads, kernels: {numerics}", machine.threads))
 }
 

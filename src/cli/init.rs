@@ -12,6 +12,7 @@ use crate::data::guess::{Guess, guess};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::hub::Source;
+use crate::pipeline::settings::ComputeDtype;
 use crate::pipeline::{self, settings};
 use crate::report::view::duration;
 use crate::run::check;
@@ -53,7 +54,7 @@ impl Init {
         Source::parse(&self.model)?;
         let found = guess(&self.data.to_string_lossy())?;
         let listener = |event: Event| ui.event(&event);
-        let context = context(&self.runs, &listener, machine);
+        let context = context(&self.runs, &listener, machine, ComputeDtype::Auto);
         let template = match at_hand(&context, &settings::Model::of(&self.model))? {
             Some(model) if !model.text.has_template() => Some(self.template(&model)?),
             _ => None,

@@ -12,6 +12,7 @@ use crate::error::{Exit, Failure};
 use crate::event::{Event, Listener};
 use crate::hub::remote::Access;
 use crate::pipeline;
+use crate::pipeline::settings::ComputeDtype;
 use crate::report::{Samples, markdown};
 use crate::run::{Setting, run};
 use crate::stage::Context;
@@ -41,7 +42,7 @@ impl Run {
         for message in loaded.notes {
             listener(Event::Note { message });
         }
-        let context = context(&self.runs, &listener, machine);
+        let context = context(&self.runs, &listener, machine, loaded.pipeline.model.compute_dtype);
         for warning in loaded.warnings {
             context.warn(warning);
         }
@@ -55,11 +56,11 @@ impl Run {
 }
 
 /// What stages need, with the store inside the folder of runs.
-pub(super) fn context<'a>(runs: &std::path::Path, listener: Listener<'a>, machine: Machine) -> Context<'a> {
+pub(super) fn context<'a>(runs: &std::path::Path, listener: Listener<'a>, machine: Machine, compute: ComputeDtype) -> Context<'a> {
     Context {
         store: Store::new(runs.join(".store")),
         listener,
-        compute: Compute { threads: machine.threads },
+        compute: Compute::new(machine.threads, compute),
         access: Access::from_environment(machine.offline),
         warnings: RefCell::default(),
         timings: RefCell::default(),

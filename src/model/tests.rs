@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::backend::cpu::{Cpu, with_threads};
+use super::backend::cpu::{Cpu, Precision, with_threads};
 use super::backend::{AdamW, Backend, BackendError, Selection};
 use super::batch::{Example, Packed};
 use super::config::ModelConfig;
@@ -171,6 +171,49 @@ fn one_two_and_four_threads_give_the_same_bits() {
 }
 
 #[test]
+fn checkpointing_changes_no_bit() {
+    for rich in [false, true] {
+        let config = config(rich);
+        let trained = everything(&config);
+        let mut decoder = decoder(&config);
+        let kept = all_gradients(&mut decoder, &batch(), &trained);
+        decoder.set_checkpointing(true);
+        assert!(kept == all_gradients(&mut decoder, &batch(), &trained), "rich: {rich}");
+    }
+}
+
+/// The whole decoder with factors in bfloat16 is the f32 one with its weights rounded, up to the rounding of activations.
+#[test]
+fn bfloat16_follows_f32() {
+    for rich in [false, true] {
+        let config = config(rich);
+        let trained = everything(&config);
+        let mut exact = decoder(&config);
+        let mut coarse = Decoder::new(config.clone(), Cpu::new(Precision::Bf16), |spec| exact.values(&spec.name)).unwrap();
+        for spec in inventory(&config) {
+            assert_eq!(coarse.values(&spec.name).unwrap(), exact.values(&spec.name).unwrap(), "{} keeps its numbers", spec.name);
+        }
+        let losses = |decoder: &mut Decoder<Cpu>| decoder.losses(&batch()).unwrap();
+        for (a, b) in losses(&mut exact).iter().zip(losses(&mut coarse)) {
+            assert!((a - b).abs() < 0.1, "{a} {b}");
+        }
+        let (one, other) = (all_gradients(&mut exact, &batch(), &trained), all_gradients(&mut coarse, &batch(), &trained));
+        for (name, gradient) in &one {
+            let far: f64 = gradient.iter().zip(&other[name]).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+            let size: f64 = gradient.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>().sqrt();
+            assert!(far < 0.1 * size, "{name} (rich: {rich}): {far} of {size}");
+        }
+        // Generation reads the same weights in the same order, alone or in company.
+        let prompts: Vec<Vec<u32>> = (0..9).map(|n| row(n, 3 + n as usize).tokens).collect();
+        let sampling = Sampling { max_new_tokens: 12, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: vec![] };
+        let together = generate(&mut coarse, &prompts, &sampling, 9, &mut |_, _| {}).unwrap();
+        for (prompt, reply) in prompts.iter().zip(&together) {
+            assert_eq!(generate(&mut coarse, std::slice::from_ref(prompt), &sampling, 1, &mut |_, _| {}).unwrap()[0], *reply);
+        }
+    }
+}
+
+#[test]
 fn adamw_moves_only_selected_weights_and_follows_the_formula() {
     let mut cpu = Cpu::default();
     let n = 100_003;
@@ -180,7 +223,7 @@ fn adamw_moves_only_selected_weights_and_follows_the_formula() {
     let chosen: Vec<f32> = mask.positions().map(|i| gradient[i]).collect();
     let k = chosen.len();
     let selection = Selection::Subset(mask.clone());
-    let mut w = cpu.upload(&start, 1, n).unwrap();
+    let mut w = cpu.load(&start, 1, n).unwrap();
     let g = cpu.upload(&chosen, 1, k).unwrap();
     let (mut m, mut v) = (cpu.zeros(1, k).unwrap(), cpu.zeros(1, k).unwrap());
     let mut expected: Vec<f64> = start.iter().map(|&w| f64::from(w)).collect();
@@ -197,7 +240,7 @@ fn adamw_moves_only_selected_weights_and_follows_the_formula() {
             expected[i] = expected[i] * (1.0 - 1e-2 * 0.1) - 1e-2 * mhat / (vhat.sqrt() + 1e-8);
         }
     }
-    let got = cpu.download(&w).unwrap();
+    let got = cpu.values(&w).unwrap();
     for i in 0..n {
         if mask.contains(i) {
             assert!((f64::from(got[i]) - expected[i]).abs() < 2e-6, "{i}: {} for {}", got[i], expected[i]);
@@ -285,8 +328,8 @@ fn products_of_few_and_of_many_rows_are_the_plain_sum() {
         let x: Vec<f32> = (0..rows * k).map(|i| noise(1, i)).collect();
         let w: Vec<f32> = (0..outputs * k).map(|i| noise(2, i)).collect();
         let bias: Vec<f32> = (0..outputs).map(|i| noise(3, i)).collect();
-        let (a, b) = (cpu.upload(&x, rows, k).unwrap(), cpu.upload(&w, outputs, k).unwrap());
-        let c = cpu.upload(&bias, 1, outputs).unwrap();
+        let (a, b) = (cpu.upload(&x, rows, k).unwrap(), cpu.load(&w, outputs, k).unwrap());
+        let c = cpu.load(&bias, 1, outputs).unwrap();
         for with_bias in [false, true] {
             let y = cpu.linear(&a, &b, with_bias.then_some(&c)).unwrap();
             for (at, found) in cpu.download(&y).unwrap().into_iter().enumerate() {

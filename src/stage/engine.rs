@@ -2,8 +2,9 @@
 
 use crate::error::Failure;
 use crate::model::backend::Backend;
-use crate::model::backend::cpu::Cpu;
+use crate::model::backend::cpu::{Cpu, Precision};
 use crate::model::decoder::Decoder;
+use crate::pipeline::settings::ComputeDtype;
 
 use super::fetch::Model;
 
@@ -12,19 +13,30 @@ use super::fetch::Model;
 pub struct Compute {
     /// Threads; results do not depend on it.
     pub threads: usize,
+    precision: Precision,
 }
 
 impl Compute {
+    /// On so many threads, as a pipeline wants it and this processor has it.
+    pub fn new(threads: usize, wanted: ComputeDtype) -> Self {
+        let precision = match wanted {
+            ComputeDtype::Auto => Precision::best(),
+            ComputeDtype::F32 => Precision::F32,
+            ComputeDtype::Bf16 => Precision::Bf16,
+        };
+        Self { threads, precision }
+    }
+
     /// A decoder with the model's weights.
     ///
     /// # Errors
     /// When the backend cannot hold them.
     pub fn load(self, model: &Model) -> Result<Decoder<Cpu>, Failure> {
-        Ok(Decoder::new(model.config.clone(), Cpu::default(), |spec| model.weights.widened(&spec.name))?)
+        Ok(Decoder::new(model.config.clone(), Cpu::new(self.precision), |spec| model.weights.widened(&spec.name))?)
     }
 
     /// What decides the last bits of results; part of every key.
     pub fn numerics(self) -> String {
-        Cpu::default().numerics()
+        Cpu::new(self.precision).numerics()
     }
 }

@@ -29,6 +29,13 @@ fn matrix<B: Backend>(backend: &mut B, seed: u32, rows: usize, columns: usize) -
     Ok((backend.upload(&values, rows, columns)?, variable))
 }
 
+/// A parameter of noise on the backend and as a variable of candle's.
+fn parameter<B: Backend>(backend: &mut B, seed: u32, rows: usize, columns: usize) -> Result<(B::Weight, Var)> {
+    let values = noise(seed, rows * columns);
+    let variable = Var::from_tensor(&Tensor::from_slice(&values, (rows, columns), &Device::Cpu)?)?;
+    Ok((backend.load(&values, rows, columns)?, variable))
+}
+
 /// Compares an output, then the gradients of Σ output · `dy` with what candle's autograd says of each variable.
 struct Check<'a, B: Backend> {
     backend: &'a B,
@@ -54,7 +61,7 @@ impl<B: Backend> Check<'_, B> {
 fn rms_norm<B: Backend>(backend: &mut B) -> Result<()> {
     let (rows, columns, epsilon) = (37, 72, 1e-5);
     let (x, vx) = matrix(backend, 1, rows, columns)?;
-    let (w, vw) = matrix(backend, 2, 1, columns)?;
+    let (w, vw) = parameter(backend, 2, 1, columns)?;
     let (dy, vdy) = matrix(backend, 3, rows, columns)?;
     let (y, inverse) = backend.rms_norm(&x, &w, epsilon)?;
     let mut dw = backend.zeros(1, columns)?;
@@ -100,7 +107,7 @@ fn swiglu<B: Backend>(backend: &mut B) -> Result<()> {
 fn cross_entropy<B: Backend>(backend: &mut B) -> Result<()> {
     let (rows, hidden, vocabulary, scale) = (29, 31, 301, 0.25);
     let (h, vh) = matrix(backend, 9, rows, hidden)?;
-    let (w, vw) = matrix(backend, 10, vocabulary, hidden)?;
+    let (w, vw) = parameter(backend, 10, vocabulary, hidden)?;
     let targets: Vec<u32> = (0..rows as u32).map(|i| i * 97 % vocabulary as u32).collect();
     let mut dw = backend.zeros(1, vocabulary * hidden)?;
     let gradient = Some((&Selection::Everything, &mut dw));

@@ -12,7 +12,7 @@
 //! `STEADFAST_RECORD=1 cargo test --release stages` records, and refuses to where only a version should have been raised.
 //! The digests of `avx2` were recorded on an emulated processor (qemu-user 7.2, `-cpu Haswell`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -63,6 +63,7 @@ enum Sample {
 struct Output {
     digest: String,
     sample: Sample,
+    machine: String,
 }
 
 /// One row a batch: up to 64 tokens take another kernel with AVX-512, and `align` trains on more. The model is given, so that no stage's input is another stage's output, except tickets that no rounding touches.
@@ -122,8 +123,8 @@ const PRETRAIN: &str = "pretrain:
 align: {data: safety.jsonl, max_steps: 1, per_device_train_batch_size: 1}";
 const GGUF: &str = "model: {aligned: model.gguf}";
 
-/// Runs the pipelines, and returns every stage's output by name, and the machine.
-fn outputs() -> (BTreeMap<String, Output>, String) {
+/// Runs the pipelines with either precision, and returns every stage's output by name.
+fn outputs() -> BTreeMap<String, Output> {
     let home = Home::new();
     write_seeded_model(&home.path("aligned"), false, 8);
     let question =
@@ -132,35 +133,36 @@ fn outputs() -> (BTreeMap<String, Output>, String) {
     write_gguf(&home.path("model"), &home.path("model.gguf"));
     let pipeline = |name: &str, model: &str| MADE.replace("NAME", name).replace("MODEL", model);
     let mut found = BTreeMap::new();
-    let mut numerics = String::new();
-    for (name, text, wanted) in [
+    let pipelines = [
         ("given", GIVEN.to_owned(), &["extract", "reference", "measure", "finetune", "evaluate aligned", "choose aligned"][..]),
         ("made", pipeline("made", ALIGN), &["align"]),
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
         ("lota", pipeline("lota", LOTA), &["align"]),
         ("pretrained", pipeline("pretrained", PRETRAIN), &["initialise", "pretrain"]),
-    ] {
+    ];
+    for ((name, text, wanted), dtype) in pipelines.iter().flat_map(|pipeline| ["f32", "bf16"].map(|dtype| (pipeline, dtype))) {
         home.write("p.yaml", text);
-        let (text, code) = told(&home.run(&["run", "p.yaml", "--runs", name]));
+        let runs = format!("{name}-{dtype}");
+        let (text, code) = told(&home.run(&["run", "p.yaml", "--runs", &runs, "--set", &format!("model.compute_dtype={dtype}")]));
         assert_ne!(code, 2, "{text}");
-        let run = home.path(name).join(name).join("latest/run.json");
+        let run = home.path(&runs).join(name).join("latest/run.json");
         let record: Value = serde_json::from_slice(&std::fs::read(run).unwrap()).unwrap();
-        numerics = record["numerics"]["backend"].as_str().unwrap().to_owned();
+        let machine = machine(record["numerics"]["backend"].as_str().unwrap());
         for stage in record["stages"].as_array().unwrap() {
             let (stage, key) = (stage["stage"].as_str().unwrap(), stage["key"].as_str().unwrap());
             if wanted.iter().any(|wanted| stage.starts_with(wanted)) {
-                found.insert(
-                    if name == "lota" { format!("{stage} by ticket") } else { stage.to_owned() },
-                    output(&home.path(name).join(".store").join(key)),
-                );
+                let by = if *name == "lota" { " by ticket" } else { "" };
+                let with = if dtype == "bf16" { " in bf16" } else { "" };
+                let (digest, sample) = output(&home.path(&runs).join(".store").join(key));
+                found.insert(format!("{stage}{by}{with}"), Output { digest, sample, machine: machine.clone() });
             }
         }
     }
-    (found, machine(&numerics))
+    found
 }
 
 /// The digest of every file of a finished stage, without times, and its sample.
-fn output(folder: &Path) -> Output {
+fn output(folder: &Path) -> (String, Sample) {
     let mut digest = Sha256::new();
     let mut sample = None;
     let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -196,7 +198,7 @@ fn output(folder: &Path) -> Output {
     }
     // The reference of the probes is greedy text; a random model refuses nothing, so it has no number of the backend.
     let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Output { digest, sample: sample.unwrap_or(Sample::Exact) }
+    (digest, sample.unwrap_or(Sample::Exact))
 }
 
 fn weights(file: &[u8]) -> Vec<f32> {
@@ -267,7 +269,7 @@ fn apart(found: &Sample, recorded: &Sample) -> Option<String> {
 #[test]
 fn no_stage_changes_its_output_without_its_version() {
     let versions = BTreeMap::from(steadfast::stage::versions());
-    let (found, machine) = outputs();
+    let found = outputs();
     let text = std::fs::read_to_string(FILE).unwrap_or_else(|_| "{}".into());
     let mut recorded: BTreeMap<String, Recorded> = serde_json::from_str(&text).unwrap();
     let record = std::env::var_os("STEADFAST_RECORD").is_some();
@@ -284,7 +286,7 @@ fn no_stage_changes_its_output_without_its_version() {
             Some(old) if old.version == version => {
                 let digest = match old.sample {
                     Sample::Exact => old.digests.values().next(),
-                    _ => old.digests.get(&machine),
+                    _ => old.digests.get(&output.machine),
                 };
                 exact += usize::from(digest.is_some());
                 let other = digest.filter(|digest| **digest != output.digest).map(|_| "another digest".to_owned());
@@ -300,16 +302,18 @@ fn no_stage_changes_its_output_without_its_version() {
     problems
         .extend(recorded.keys().filter(|stage| !record && !found.contains_key(*stage)).map(|stage| format!("{stage}: is no more: record")));
     let how = "to record: STEADFAST_RECORD=1 cargo test --release stages";
-    assert!(problems.is_empty(), "on {machine}\n{}\n{how}", problems.join("\n"));
+    let machines: Vec<&str> = found.values().map(|output| output.machine.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    let machines = machines.join(" and ");
+    assert!(problems.is_empty(), "on {machines}\n{}\n{how}", problems.join("\n"));
     if exact < found.len() {
-        eprintln!("{exact} of {} outputs have a digest for {machine}; the others agree within the tolerance\n{how}", found.len());
+        eprintln!("{exact} of {} outputs have a digest for {machines}; the others agree within the tolerance\n{how}", found.len());
     }
     if record {
         recorded.retain(|stage, old| found.contains_key(stage) && versions[stage.split(' ').next().unwrap()] == old.version);
         for (stage, output) in found {
             let version = versions[stage.split(' ').next().unwrap()];
             let new = Recorded { version, digests: BTreeMap::new(), sample: output.sample };
-            recorded.entry(stage).or_insert(new).digests.insert(machine.clone(), output.digest);
+            recorded.entry(stage).or_insert(new).digests.insert(output.machine, output.digest);
         }
         let lines: Vec<String> = recorded.iter().map(|(stage, entry)| format!("{}: {}", json!(stage), json!(entry))).collect();
         std::fs::write(FILE, format!("{{\n{}\n}}\n", lines.join(",\n"))).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! The decoder is written once against [`Backend`]. [`cpu`] runs it on slices, [`tensor`] on plain candle tensors (any
 //! candle device); the second is the first one's test twin. Results are returned; workspace belongs to the backend.
-//! All arithmetic is f32. Every reduction has a fixed order, so results do not depend on the number of threads.
+//! Sums are f32; factors of products are f32, or bfloat16 where the backend says so. Every reduction has a fixed order, so results do not depend on the number of threads.
 
 pub mod cpu;
 pub mod tensor;
@@ -98,6 +98,8 @@ pub type Done<T> = Result<T, BackendError>;
 pub trait Backend {
     /// A matrix or vector of f32, row-major, with its shape.
     type Buffer;
+    /// A parameter, (O, I), or (1, C) of a vector: whatever products read fastest.
+    type Weight;
 
     /// `cpu` or `tensor`, with what else changes numerics (`cpu avx512`): recorded, and part of the stage keys.
     fn numerics(&self) -> String;
@@ -114,6 +116,18 @@ pub trait Backend {
     fn download(&self, buffer: &Self::Buffer) -> Done<Vec<f32>>;
     /// (rows, columns).
     fn shape(&self, buffer: &Self::Buffer) -> (usize, usize);
+    /// Makes a parameter of f32 numbers, row-major; `values.len() == rows * columns`.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    fn load(&mut self, values: &[f32], rows: usize, columns: usize) -> Done<Self::Weight>;
+    /// A parameter's numbers, row-major: those that were loaded or trained, whatever products make of them.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn values(&self, weight: &Self::Weight) -> Done<Vec<f32>>;
+    /// (rows, columns) of a parameter.
+    fn size(&self, weight: &Self::Weight) -> (usize, usize);
     /// A buffer of zeros.
     ///
     /// # Errors
@@ -144,7 +158,7 @@ pub trait Backend {
     ///
     /// # Errors
     /// When an id is not below V.
-    fn embed(&mut self, table: &Self::Buffer, ids: &[u32]) -> Done<Self::Buffer>;
+    fn embed(&mut self, table: &Self::Weight, ids: &[u32]) -> Done<Self::Buffer>;
     /// Adds each row of `dx` (T, C) to row `ids[t]` of `d_table`, (V, C) or the same numbers as (1, V·C), in order of t.
     ///
     /// # Errors
@@ -155,12 +169,12 @@ pub trait Backend {
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn linear(&mut self, x: &Self::Buffer, w: &Self::Buffer, bias: Option<&Self::Buffer>) -> Done<Self::Buffer>;
+    fn linear(&mut self, x: &Self::Buffer, w: &Self::Weight, bias: Option<&Self::Weight>) -> Done<Self::Buffer>;
     /// The gradient of the input: dy (T, O) · w, (T, I).
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn linear_dx(&mut self, dy: &Self::Buffer, w: &Self::Buffer) -> Done<Self::Buffer>;
+    fn linear_dx(&mut self, dy: &Self::Buffer, w: &Self::Weight) -> Done<Self::Buffer>;
     /// Adds the weight's gradient dyᵀ · x, (O, I), at the selected positions to the compact `gradient` (1, k).
     ///
     /// # Errors
@@ -177,7 +191,7 @@ pub trait Backend {
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn rms_norm(&mut self, x: &Self::Buffer, w: &Self::Buffer, epsilon: f64) -> Done<(Self::Buffer, Self::Buffer)>;
+    fn rms_norm(&mut self, x: &Self::Buffer, w: &Self::Weight, epsilon: f64) -> Done<(Self::Buffer, Self::Buffer)>;
     /// The gradient of x; adds the gradient of w to `gradient` (1, C) where given.
     ///
     /// # Errors
@@ -186,7 +200,7 @@ pub trait Backend {
         &mut self,
         dy: &Self::Buffer,
         x: &Self::Buffer,
-        w: &Self::Buffer,
+        w: &Self::Weight,
         inverse_rms: &Self::Buffer,
         gradient: Option<&mut Self::Buffer>,
     ) -> Done<Self::Buffer>;
@@ -244,7 +258,7 @@ pub trait Backend {
     fn cross_entropy(
         &mut self,
         h: &Self::Buffer,
-        w: &Self::Buffer,
+        w: &Self::Weight,
         targets: &[u32],
         scale: Option<f32>,
         gradient: Option<(&Selection, &mut Self::Buffer)>,
@@ -281,7 +295,7 @@ pub trait Backend {
     /// When shapes do not fit.
     fn adamw(
         &mut self,
-        w: &mut Self::Buffer,
+        w: &mut Self::Weight,
         selection: &Selection,
         gradient: &Self::Buffer,
         m: &mut Self::Buffer,

@@ -92,6 +92,7 @@ fn wrong(message: String) -> BackendError {
 
 impl Backend for Candle {
     type Buffer = Tensor;
+    type Weight = Tensor;
 
     fn numerics(&self) -> String {
         format!("tensor {:?} f32", self.device.location())
@@ -107,6 +108,18 @@ impl Backend for Candle {
 
     fn shape(&self, buffer: &Tensor) -> (usize, usize) {
         buffer.dims2().unwrap_or_default()
+    }
+
+    fn load(&mut self, values: &[f32], rows: usize, columns: usize) -> Done<Tensor> {
+        self.upload(values, rows, columns)
+    }
+
+    fn values(&self, weight: &Tensor) -> Done<Vec<f32>> {
+        self.download(weight)
+    }
+
+    fn size(&self, weight: &Tensor) -> (usize, usize) {
+        self.shape(weight)
     }
 
     fn zeros(&mut self, rows: usize, columns: usize) -> Done<Tensor> {

@@ -13,6 +13,14 @@ struct Sink<'a, B: Backend> {
     gradients: &'a mut Gradients<B>,
 }
 
+/// What is kept of a layer until its backward pass.
+enum Kept<T> {
+    /// All that it needs.
+    State(Box<LayerState<T>>),
+    /// The layer's input, from which that is computed again.
+    Input(T),
+}
+
 impl<B: Backend> Sink<'_, B> {
     /// Adds a matrix's gradient, where it is trained: `dy` (T, O) is of its output, `x` (T, I) its input.
     fn matrix(&mut self, backend: &mut B, name: &str, dy: &B::Buffer, x: &B::Buffer) -> Done<()> {
@@ -44,10 +52,11 @@ impl<B: Backend> Decoder<B> {
         }
         let mut sink = Sink { trained, gradients };
         let lowest = self.lowest_trained_layer(trained);
-        let mut states: Vec<LayerState<B::Buffer>> = Vec::with_capacity(self.config.layers);
+        let checkpointing = self.checkpointing;
+        let mut kept: Vec<Kept<B::Buffer>> = Vec::with_capacity(self.config.layers);
         let x = self.layers_forward(batch, |layer, state| {
             if layer >= lowest {
-                states.push(state);
+                kept.push(if checkpointing { Kept::Input(state.input) } else { Kept::State(Box::new(state)) });
             }
         })?; // (T, C)
         let rows = batch.target_positions();
@@ -64,7 +73,11 @@ impl<B: Backend> Decoder<B> {
         let mut dx = backend.scatter_rows(&d_picked, &rows, batch.tokens.len())?; // (T, C)
         let positions = batch.positions();
         for layer in (lowest..self.config.layers).rev() {
-            let Some(state) = states.pop() else { break };
+            let state = match kept.pop() {
+                Some(Kept::State(state)) => *state,
+                Some(Kept::Input(input)) => self.layer_forward(layer, input, batch, &positions)?.1,
+                None => break,
+            };
             dx = self.layer_backward(layer, dx, state, batch, &positions, &mut sink)?;
         }
         if let Some((selection, gradient)) = sink.pair(EMBEDDING) {
@@ -154,7 +167,7 @@ impl<B: Backend> Decoder<B> {
         sink: &mut Sink<'_, B>,
     ) -> Done<B::Buffer> {
         let heads = self.heads();
-        let Self { backend, parameters, config, names, rope } = self;
+        let Self { backend, parameters, config, names, rope, .. } = self;
         let names = &names[layer];
         let input_norm = get(parameters, &names.input_norm)?;
         let LayerState { input, input_rms, projected, attention, .. } = state;
@@ -191,7 +204,7 @@ fn head_norm_backward<B: Backend>(
     backend: &mut B,
     dy: B::Buffer,
     raw: &HeadNorm<B::Buffer>,
-    w: &B::Buffer,
+    w: &B::Weight,
     gradient: Option<&mut B::Buffer>,
 ) -> Done<B::Buffer> {
     let (rows, columns) = backend.shape(&dy);

@@ -51,7 +51,7 @@ impl<B: Backend> Decoder<B> {
 
     /// Rotated queries, rotated keys and values of a layer's normalised input.
     pub(in crate::model) fn project(&mut self, layer: usize, normed: &B::Buffer, positions: &[u32]) -> Done<Projected<B::Buffer>> {
-        let Self { backend, parameters, config, names, rope } = self;
+        let Self { backend, parameters, config, names, rope, .. } = self;
         let names = &names[layer];
         let bias = |name: &String| if config.qkv_bias { parameters.get(name) } else { None };
         let mut q = backend.linear(normed, get(parameters, &names.q)?, bias(&names.q_bias))?;
@@ -107,7 +107,7 @@ impl<B: Backend> Decoder<B> {
 }
 
 /// Normalises every head by itself, (T, heads·D), with what its backward pass needs.
-fn head_norm<B: Backend>(backend: &mut B, x: B::Buffer, w: &B::Buffer, config: &ModelConfig) -> Done<(B::Buffer, HeadNorm<B::Buffer>)> {
+fn head_norm<B: Backend>(backend: &mut B, x: B::Buffer, w: &B::Weight, config: &ModelConfig) -> Done<(B::Buffer, HeadNorm<B::Buffer>)> {
     let (rows, columns) = backend.shape(&x);
     let heads = columns / config.head_dim;
     let values = backend.download(&x)?;

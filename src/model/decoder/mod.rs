@@ -27,9 +27,10 @@ const FIRST_POSITIONS: usize = 512;
 pub struct Decoder<B: Backend> {
     config: ModelConfig,
     backend: B,
-    parameters: BTreeMap<String, B::Buffer>,
+    parameters: BTreeMap<String, B::Weight>,
     names: Vec<LayerNames>,
     rope: RopeTable,
+    checkpointing: bool,
 }
 
 impl<B: Backend> Decoder<B> {
@@ -45,11 +46,11 @@ impl<B: Backend> Decoder<B> {
         let mut parameters = BTreeMap::new();
         for spec in inventory(&config) {
             let values = load(&spec)?;
-            parameters.insert(spec.name.clone(), backend.upload(&values, spec.rows, spec.columns)?);
+            parameters.insert(spec.name.clone(), backend.load(&values, spec.rows, spec.columns)?);
         }
         let names = (0..config.layers).map(LayerNames::new).collect();
         let rope = rope::table(&config, FIRST_POSITIONS);
-        Ok(Self { config, backend, parameters, names, rope })
+        Ok(Self { config, backend, parameters, names, rope, checkpointing: false })
     }
 
     /// The architecture.
@@ -67,12 +68,18 @@ impl<B: Backend> Decoder<B> {
         &mut self.backend
     }
 
+    /// Whether gradients keep only the input of each layer and carry out its forward pass again: the same bits in less memory and more
+    /// time.
+    pub fn set_checkpointing(&mut self, checkpointing: bool) {
+        self.checkpointing = checkpointing;
+    }
+
     /// A tensor's numbers, row-major.
     ///
     /// # Errors
     /// When the model has no such tensor or the device fails.
     pub fn values(&self, name: &str) -> Done<Vec<f32>> {
-        self.backend.download(self.parameter(name)?)
+        self.backend.values(self.parameter(name)?)
     }
 
     /// Replaces a tensor's numbers.
@@ -80,9 +87,9 @@ impl<B: Backend> Decoder<B> {
     /// # Errors
     /// When the model has no such tensor or the number of values does not fit.
     pub fn set_values(&mut self, name: &str, values: &[f32]) -> Done<()> {
-        let (rows, columns) = self.backend.shape(self.parameter(name)?);
-        let buffer = self.backend.upload(values, rows, columns)?;
-        self.parameters.insert(name.to_owned(), buffer);
+        let (rows, columns) = self.backend.size(self.parameter(name)?);
+        let weight = self.backend.load(values, rows, columns)?;
+        self.parameters.insert(name.to_owned(), weight);
         Ok(())
     }
 
@@ -90,18 +97,18 @@ impl<B: Backend> Decoder<B> {
     ///
     /// # Errors
     /// When the model has no such tensor, or what the operation fails with.
-    pub fn update<T>(&mut self, name: &str, operation: impl FnOnce(&mut B, &mut B::Buffer) -> Done<T>) -> Done<T> {
+    pub fn update<T>(&mut self, name: &str, operation: impl FnOnce(&mut B, &mut B::Weight) -> Done<T>) -> Done<T> {
         match self.parameters.get_mut(name) {
             Some(parameter) => operation(&mut self.backend, parameter),
             None => Err(missing(name)),
         }
     }
 
-    /// A tensor on the backend.
+    /// A parameter on the backend.
     ///
     /// # Errors
     /// When the model has no such tensor.
-    pub fn parameter(&self, name: &str) -> Done<&B::Buffer> {
+    pub fn parameter(&self, name: &str) -> Done<&B::Weight> {
         get(&self.parameters, name)
     }
 
@@ -112,7 +119,7 @@ impl<B: Backend> Decoder<B> {
     pub fn new_gradients(&mut self, trained: &Trained) -> Done<Gradients<B>> {
         let mut gradients = BTreeMap::new();
         for (name, selection) in trained {
-            let (rows, columns) = self.backend.shape(self.parameter(name)?);
+            let (rows, columns) = self.backend.size(self.parameter(name)?);
             let count = selection.count(rows * columns);
             if count > 0 {
                 gradients.insert(name.clone(), self.backend.zeros(1, count)?);

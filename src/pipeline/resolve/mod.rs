@@ -21,7 +21,7 @@ use self::ticket::ticket;
 use self::training::align;
 use super::node::{Node, Place, Value};
 use super::reader::{Findings, Section, list, show, text};
-use super::settings::{Dtype, Model, Pipeline};
+use super::settings::{ComputeDtype, Dtype, Model, Pipeline};
 use crate::data::template::DATE;
 
 /// Reads a whole pipeline.
@@ -129,6 +129,8 @@ fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
         }
     };
     let dtype = section.choice("dtype", &[("source", Dtype::Source), ("f32", Dtype::F32)], findings).unwrap_or(Dtype::Source);
+    let words = [("auto", ComputeDtype::Auto), ("f32", ComputeDtype::F32), ("bf16", ComputeDtype::Bf16)];
+    let compute_dtype = section.choice("compute_dtype", &words, findings).unwrap_or(ComputeDtype::Auto);
     section.finish(findings);
-    Model { base, aligned, endpoint, chat_template, system, date, dtype }
+    Model { base, aligned, endpoint, chat_template, system, date, dtype, compute_dtype }
 }

@@ -38,6 +38,7 @@ pub(super) fn training(section: &mut Section<'_>, outer: &Training, findings: &m
         adam_beta2: section.number("adam_beta2", "a share in [0, 1)", share, findings).unwrap_or(outer.adam_beta2),
         adam_epsilon: section.number("adam_epsilon", "a number above 0", |epsilon| epsilon > 0.0, findings).unwrap_or(outer.adam_epsilon),
         save_steps: section.whole("save_steps", 0, findings).unwrap_or(outer.save_steps),
+        gradient_checkpointing: section.flag("gradient_checkpointing", findings).unwrap_or(outer.gradient_checkpointing),
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) fn trainer() -> Training {
         adam_beta2: 0.999,
         adam_epsilon: 1e-8,
         save_steps: 50,
+        gradient_checkpointing: false,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::Matrix;
 use super::attention::softmax;
 use super::elementwise::add_selected;
-use super::matmul::{View, product};
+use super::parameter::weight_gradient;
+use super::{Matrix, Parameter, Precision};
 use crate::model::backend::Selection;
 
 /// Rows whose logits exist at once.
@@ -14,13 +14,14 @@ const ROWS: usize = 256;
 /// See `Backend::cross_entropy`.
 pub fn cross_entropy(
     h: &Matrix,
-    w: &Matrix,
+    w: &Parameter,
     targets: &[u32],
     scale: Option<f32>,
     mut gradient: Option<(&Selection, &mut Matrix)>,
-    scratch: &mut Vec<f32>,
+    (precision, scratch): (Precision, &mut Vec<f32>),
 ) -> (Vec<f32>, Option<Matrix>) {
-    let (vocabulary, hidden) = (w.rows, w.columns);
+    let (vocabulary, hidden) = w.shape();
+    let (forward, backward) = (w.forward(), scale.map(|_| w.backward()));
     let mut losses = vec![0.0; h.rows];
     let mut dh = scale.map(|_| Matrix::zeros(h.rows, hidden));
     let mut logits = vec![0.0; ROWS.min(h.rows) * vocabulary];
@@ -28,8 +29,8 @@ pub fn cross_entropy(
         let to = (from + ROWS).min(h.rows);
         let rows = to - from;
         let chunk = &mut logits[..rows * vocabulary];
-        let hidden_rows = View::new(&h.data[from * hidden..], rows, hidden, hidden);
-        product(chunk, vocabulary, hidden_rows, w.view().t(), false);
+        let hidden_rows = &h.data[from * hidden..to * hidden];
+        forward.wide_product(chunk, hidden_rows, false);
         chunk.par_chunks_mut(vocabulary).zip(&mut losses[from..to]).zip(&targets[from..to]).for_each(|((row, loss), &target)| {
             let target = target as usize;
             let logit = row[target];
@@ -39,16 +40,16 @@ pub fn cross_entropy(
                 row.iter_mut().for_each(|p| *p *= scale);
             }
         });
-        let Some(dh) = &mut dh else { continue };
-        let d_logits = View::new(chunk, rows, vocabulary, vocabulary);
-        product(&mut dh.data[from * hidden..to * hidden], hidden, d_logits, w.view(), false);
+        let (Some(dh), Some(backward)) = (&mut dh, &backward) else { continue };
+        backward.product(&mut dh.data[from * hidden..to * hidden], chunk);
+        let (d_logits, hidden_rows) = ((&*chunk, vocabulary), (hidden_rows, hidden));
         match &mut gradient {
             None | Some((Selection::Nothing, _)) => {}
-            Some((Selection::Everything, gradient)) => product(&mut gradient.data, hidden, d_logits.t(), hidden_rows, true),
+            Some((Selection::Everything, gradient)) => weight_gradient(precision, &mut gradient.data, d_logits, hidden_rows, true),
             Some((Selection::Subset(mask), gradient)) => {
                 scratch.resize(scratch.len().max(vocabulary * hidden), 0.0);
                 let dense = &mut scratch[..vocabulary * hidden];
-                product(dense, hidden, d_logits.t(), hidden_rows, false);
+                weight_gradient(precision, dense, d_logits, hidden_rows, false);
                 add_selected(&mut gradient.data, dense, mask);
             }
         }

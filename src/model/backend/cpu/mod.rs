@@ -2,14 +2,21 @@
 
 mod adamw;
 mod attention;
+mod bf16;
 mod elementwise;
 mod loss;
 mod matmul;
 mod norm;
+mod parameter;
 pub(crate) mod simd;
 mod skinny;
 
-use self::matmul::{View, product};
+use rayon::prelude::*;
+
+use self::bf16::Bf16;
+use self::matmul::View;
+use self::parameter::weight_gradient;
+pub use self::parameter::{Parameter, Precision};
 use super::{AdamW, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection};
 
 /// A row-major matrix.
@@ -41,8 +48,16 @@ impl Matrix {
 /// The backend on slices. Its loops run in the rayon pool that they are called in.
 #[derive(Debug, Default)]
 pub struct Cpu {
+    precision: Precision,
     /// A dense weight gradient before it is compacted.
     scratch: Vec<f32>,
+}
+
+impl Cpu {
+    /// A backend with products of this precision.
+    pub fn new(precision: Precision) -> Self {
+        Self { precision, scratch: Vec::new() }
+    }
 }
 
 /// Runs `work` with this many threads (at least one).
@@ -71,9 +86,15 @@ fn expect(what: &str, found: (usize, usize), expected: (usize, usize)) -> Done<(
 
 impl Backend for Cpu {
     type Buffer = Matrix;
+    type Weight = Parameter;
 
     fn numerics(&self) -> String {
-        format!("cpu {} f32, sums {}", simd::level(), matmul::order())
+        let level = simd::level();
+        match self.precision {
+            Precision::F32 => format!("cpu {level} f32, sums {}", matmul::order()),
+            Precision::Bf16 if bf16::available() => format!("cpu {level} bf16 by avx512bf16, sums {}", matmul::order()),
+            Precision::Bf16 => format!("cpu {level} bf16 in plain loops, sums {}", matmul::order()),
+        }
     }
 
     fn upload(&mut self, data: &[f32], rows: usize, columns: usize) -> Done<Matrix> {
@@ -89,6 +110,27 @@ impl Backend for Cpu {
 
     fn shape(&self, buffer: &Matrix) -> (usize, usize) {
         (buffer.rows, buffer.columns)
+    }
+
+    fn load(&mut self, values: &[f32], rows: usize, columns: usize) -> Done<Parameter> {
+        if values.len() != rows * columns {
+            return Err(wrong(format!("{} numbers for {rows}×{columns}", values.len())));
+        }
+        Ok(match self.precision {
+            Precision::Bf16 if rows > 1 => Parameter::Bf16(Bf16::new(values, rows, columns)),
+            _ => Parameter::F32(Matrix { data: values.to_vec(), rows, columns }),
+        })
+    }
+
+    fn values(&self, weight: &Parameter) -> Done<Vec<f32>> {
+        Ok(match weight {
+            Parameter::F32(matrix) => matrix.data.clone(),
+            Parameter::Bf16(weight) => weight.values(),
+        })
+    }
+
+    fn size(&self, weight: &Parameter) -> (usize, usize) {
+        weight.shape()
     }
 
     fn zeros(&mut self, rows: usize, columns: usize) -> Done<Matrix> {
@@ -130,9 +172,19 @@ impl Backend for Cpu {
         Ok(out)
     }
 
-    fn embed(&mut self, table: &Matrix, ids: &[u32]) -> Done<Matrix> {
+    fn embed(&mut self, table: &Parameter, ids: &[u32]) -> Done<Matrix> {
         let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
-        self.gather_rows(table, &rows)
+        let weight = match table {
+            Parameter::F32(matrix) => return self.gather_rows(matrix, &rows),
+            Parameter::Bf16(weight) => weight,
+        };
+        let (all, columns) = weight.shape();
+        if let Some(row) = rows.iter().find(|&&row| row >= all) {
+            return Err(wrong(format!("row {row} of {all}")));
+        }
+        let mut out = Matrix::zeros(rows.len(), columns);
+        out.data.par_chunks_mut(columns.max(1)).zip(&rows).for_each(|(to, &row)| weight.row(row, to));
+        Ok(out)
     }
 
     fn embed_backward(&mut self, dx: &Matrix, ids: &[u32], d_table: &mut Matrix) -> Done<()> {
@@ -148,27 +200,26 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn linear(&mut self, x: &Matrix, w: &Matrix, bias: Option<&Matrix>) -> Done<Matrix> {
-        expect("linear input", (x.rows, x.columns), (x.rows, w.columns))?;
-        let mut y = Matrix::zeros(x.rows, w.rows);
+    fn linear(&mut self, x: &Matrix, w: &Parameter, bias: Option<&Parameter>) -> Done<Matrix> {
+        let (outputs, inputs) = w.shape();
+        expect("linear input", (x.rows, x.columns), (x.rows, inputs))?;
+        let mut y = Matrix::zeros(x.rows, outputs);
         if let Some(bias) = bias {
-            expect("bias", (bias.rows, bias.columns), (1, w.rows))?;
+            let bias = bias.vector()?;
+            expect("bias", (bias.rows, bias.columns), (1, outputs))?;
             for t in 0..y.rows {
                 y.row_mut(t).copy_from_slice(&bias.data);
             }
         }
-        if x.rows <= skinny::MOST_ROWS && skinny::available() {
-            skinny::product(&mut y.data, &x.data, &w.data, w.columns, bias.is_some());
-        } else {
-            product(&mut y.data, w.rows, x.view(), w.view().t(), bias.is_some());
-        }
+        w.forward().product(&mut y.data, &x.data, bias.is_some());
         Ok(y)
     }
 
-    fn linear_dx(&mut self, dy: &Matrix, w: &Matrix) -> Done<Matrix> {
-        expect("output gradient", (dy.rows, dy.columns), (dy.rows, w.rows))?;
-        let mut dx = Matrix::zeros(dy.rows, w.columns);
-        product(&mut dx.data, w.columns, dy.view(), w.view(), false);
+    fn linear_dx(&mut self, dy: &Matrix, w: &Parameter) -> Done<Matrix> {
+        let (outputs, inputs) = w.shape();
+        expect("output gradient", (dy.rows, dy.columns), (dy.rows, outputs))?;
+        let mut dx = Matrix::zeros(dy.rows, inputs);
+        w.backward().product(&mut dx.data, &dy.data);
         Ok(dx)
     }
 
@@ -176,14 +227,15 @@ impl Backend for Cpu {
         expect("output gradient", (dy.rows, 1), (x.rows, 1))?;
         let (rows, columns) = (dy.columns, x.columns);
         expect("compact gradient", (1, gradient.data.len()), (1, selection.count(rows * columns)))?;
+        let (dy, x) = ((dy.data.as_slice(), rows), (x.data.as_slice(), columns));
         match selection {
             Selection::Nothing => {}
             // The compact order of a whole tensor is row-major.
-            Selection::Everything => product(&mut gradient.data, columns, dy.view().t(), x.view(), true),
+            Selection::Everything => weight_gradient(self.precision, &mut gradient.data, dy, x, true),
             Selection::Subset(mask) => {
                 self.scratch.resize(self.scratch.len().max(rows * columns), 0.0);
                 let dense = &mut self.scratch[..rows * columns];
-                product(dense, columns, dy.view().t(), x.view(), false);
+                weight_gradient(self.precision, dense, dy, x, false);
                 elementwise::add_selected(&mut gradient.data, dense, mask);
             }
         }
@@ -200,7 +252,8 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn rms_norm(&mut self, x: &Matrix, w: &Matrix, epsilon: f64) -> Done<(Matrix, Matrix)> {
+    fn rms_norm(&mut self, x: &Matrix, w: &Parameter, epsilon: f64) -> Done<(Matrix, Matrix)> {
+        let w = w.vector()?;
         expect("norm weight", (w.rows, w.columns), (1, x.columns))?;
         Ok(norm::forward(x, &w.data, epsilon))
     }
@@ -209,12 +262,12 @@ impl Backend for Cpu {
         &mut self,
         dy: &Matrix,
         x: &Matrix,
-        w: &Matrix,
+        w: &Parameter,
         inverse_rms: &Matrix,
         gradient: Option<&mut Matrix>,
     ) -> Done<Matrix> {
         expect("norm gradient", (dy.rows, dy.columns), (x.rows, x.columns))?;
-        Ok(norm::backward(dy, x, &w.data, inverse_rms, gradient.map(|g| g.data.as_mut_slice())))
+        Ok(norm::backward(dy, x, &w.vector()?.data, inverse_rms, gradient.map(|g| g.data.as_mut_slice())))
     }
 
     fn rope(&mut self, x: &mut Matrix, positions: &[u32], table: &RopeTable, backward: bool) -> Done<()> {
@@ -259,17 +312,17 @@ impl Backend for Cpu {
     fn cross_entropy(
         &mut self,
         h: &Matrix,
-        w: &Matrix,
+        w: &Parameter,
         targets: &[u32],
         scale: Option<f32>,
         gradient: Option<(&Selection, &mut Matrix)>,
     ) -> Done<(Vec<f32>, Option<Matrix>)> {
-        expect("targets", (targets.len(), h.columns), (h.rows, w.columns))?;
-        if let Some(target) = targets.iter().find(|&&target| target as usize >= w.rows) {
-            return Err(wrong(format!("target {target} in a vocabulary of {}", w.rows)));
+        let (vocabulary, hidden) = w.shape();
+        expect("targets", (targets.len(), h.columns), (h.rows, hidden))?;
+        if let Some(target) = targets.iter().find(|&&target| target as usize >= vocabulary) {
+            return Err(wrong(format!("target {target} in a vocabulary of {vocabulary}")));
         }
-        let scratch = &mut self.scratch;
-        Ok(loss::cross_entropy(h, w, targets, scale, gradient, scratch))
+        Ok(loss::cross_entropy(h, w, targets, scale, gradient, (self.precision, &mut self.scratch)))
     }
 
     fn attention_cached(
@@ -300,21 +353,24 @@ impl Backend for Cpu {
 
     fn adamw(
         &mut self,
-        w: &mut Matrix,
+        w: &mut Parameter,
         selection: &Selection,
         gradient: &Matrix,
         m: &mut Matrix,
         v: &mut Matrix,
         step: &AdamW,
     ) -> Done<()> {
-        let count = selection.count(w.data.len());
+        let (rows, columns) = w.shape();
+        let count = selection.count(rows * columns);
         for (what, found) in [("gradient", gradient.data.len()), ("first moment", m.data.len()), ("second moment", v.data.len())] {
             expect(what, (1, found), (1, count))?;
         }
-        match selection {
-            Selection::Nothing => {}
-            Selection::Everything => adamw::dense(&mut w.data, &gradient.data, &mut m.data, &mut v.data, step),
-            Selection::Subset(mask) => adamw::selected(&mut w.data, mask, &gradient.data, &mut m.data, &mut v.data, step),
+        let (gradient, m, v) = (&gradient.data, &mut m.data, &mut v.data);
+        match (w, selection) {
+            (Parameter::Bf16(w), _) => w.adamw(selection, gradient, m, v, step),
+            (_, Selection::Nothing) => {}
+            (Parameter::F32(w), Selection::Everything) => adamw::dense(&mut w.data, gradient, m, v, step),
+            (Parameter::F32(w), Selection::Subset(mask)) => adamw::selected(&mut w.data, mask, gradient, m, v, step),
         };
         Ok(())
     }

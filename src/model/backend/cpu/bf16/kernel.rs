@@ -1,0 +1,149 @@
+//! The inner loop: a few rows times one panel of columns.
+
+use super::{COLUMNS, Pair, ROWS, widen};
+
+/// Whether this processor multiplies bfloat16 numbers itself; others take the plain loop, which is slow.
+pub fn available() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        super::super::simd::has_avx512() && is_x86_feature_detected!("avx512bf16")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
+/// How far apart rows and pairs of the left factor are.
+#[derive(Clone, Copy)]
+pub struct Strides {
+    /// Between two rows.
+    pub row: usize,
+    /// Between two pairs of a row.
+    pub pair: usize,
+}
+
+/// c = left · right, or c += left · right, for `height` ≤ [`ROWS`] rows and `width` ≤ [`COLUMNS`] columns.
+///
+/// # Safety
+/// `c` points to `height` rows of `width` numbers, `stride` numbers apart, that nothing else reads or writes meanwhile.
+pub unsafe fn step(
+    left: &[Pair],
+    strides: Strides,
+    right: &[Pair],
+    c: *mut f32,
+    stride: usize,
+    (height, width): (usize, usize),
+    add: bool,
+) {
+    let pairs = right.len() / COLUMNS;
+    assert!(right.len() == pairs * COLUMNS && (1..=COLUMNS).contains(&width), "a panel of {} pairs, {width} columns", right.len());
+    assert!(pairs > 0 && (height - 1) * strides.row + (pairs - 1) * strides.pair < left.len(), "rows of a step");
+    #[cfg(target_arch = "x86_64")]
+    if available() {
+        // SAFETY: the features are there, the factors' sizes were asserted, and the caller vouches for `c`.
+        unsafe {
+            match height {
+                ROWS => rows::<8>(pairs, left, strides, right, c, stride, width, add),
+                7 => rows::<7>(pairs, left, strides, right, c, stride, width, add),
+                6 => rows::<6>(pairs, left, strides, right, c, stride, width, add),
+                5 => rows::<5>(pairs, left, strides, right, c, stride, width, add),
+                4 => rows::<4>(pairs, left, strides, right, c, stride, width, add),
+                3 => rows::<3>(pairs, left, strides, right, c, stride, width, add),
+                2 => rows::<2>(pairs, left, strides, right, c, stride, width, add),
+                _ => rows::<1>(pairs, left, strides, right, c, stride, width, add),
+            }
+        }
+        return;
+    }
+    // SAFETY: the caller vouches for `c`.
+    unsafe { plain(left, strides, right, c, stride, (height, width), add) }
+}
+
+/// The same in plain Rust; sums in the same order, rounded after each product instead of each pair.
+///
+/// # Safety
+/// As [`step`].
+pub(super) unsafe fn plain(
+    left: &[Pair],
+    strides: Strides,
+    right: &[Pair],
+    c: *mut f32,
+    stride: usize,
+    (height, width): (usize, usize),
+    add: bool,
+) {
+    for row in 0..height {
+        let mut sums = [0.0f32; COLUMNS];
+        for (p, right) in right.chunks_exact(COLUMNS).enumerate() {
+            let pair = left[row * strides.row + p * strides.pair];
+            let (even, odd) = (widen(pair & 0xffff), widen(pair >> 16));
+            for (sum, &right) in sums.iter_mut().zip(right) {
+                *sum = odd.mul_add(widen(right >> 16), even.mul_add(widen(right & 0xffff), *sum));
+            }
+        }
+        for (column, &sum) in sums[..width].iter().enumerate() {
+            // SAFETY: row < height and column < width, for which the caller vouches.
+            unsafe {
+                let at = c.add(row * stride + column);
+                *at = if add { *at + sum } else { sum };
+            }
+        }
+    }
+}
+
+/// H rows times a panel: three registers of sums a row.
+///
+/// # Safety
+/// The processor has the features; `left` has the rows' pairs and `right` `pairs` · [`COLUMNS`]; `c` as in [`step`].
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::too_many_arguments, clippy::needless_range_loop)] // fixed loops over registers
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn rows<const H: usize>(
+    pairs: usize,
+    left: &[Pair],
+    strides: Strides,
+    right: &[Pair],
+    c: *mut f32,
+    stride: usize,
+    width: usize,
+    add: bool,
+) {
+    use std::arch::x86_64::{
+        __m512bh, __m512i, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+        _mm512_set1_epi32, _mm512_setzero_ps,
+    };
+    use std::mem::transmute;
+    let mut sums = [[_mm512_setzero_ps(); 3]; H];
+    let (mut a, mut b) = (left.as_ptr(), right.as_ptr());
+    for _ in 0..pairs {
+        let mut panel = [_mm512_set1_epi32(0); 3];
+        for j in 0..3 {
+            // SAFETY: `right` has `pairs` · 48 pairs, of which this is the (3 · pair + j)-th sixteen.
+            panel[j] = unsafe { _mm512_loadu_si512(b.add(16 * j).cast()) };
+        }
+        for i in 0..H {
+            // SAFETY: the caller vouches for row i of `left`.
+            let pair = unsafe { _mm512_set1_epi32(*a.add(i * strides.row) as i32) };
+            for j in 0..3 {
+                // SAFETY: the same 512 bits, as pairs of bfloat16.
+                let (left, right) = unsafe { (transmute::<__m512i, __m512bh>(pair), transmute::<__m512i, __m512bh>(panel[j])) };
+                sums[i][j] = _mm512_dpbf16_ps(sums[i][j], left, right);
+            }
+        }
+        // Past the last pair neither is read.
+        a = a.wrapping_add(strides.pair);
+        b = b.wrapping_add(COLUMNS);
+    }
+    for i in 0..H {
+        for j in 0..width.div_ceil(16) {
+            let mask = ((1u32 << 16.min(width - 16 * j)) - 1) as u16;
+            // SAFETY: the mask leaves out what is past the row's `width` numbers, for which the caller vouches.
+            unsafe {
+                let at = c.add(i * stride + 16 * j);
+                let sum = if add { _mm512_add_ps(_mm512_maskz_loadu_ps(mask, at), sums[i][j]) } else { sums[i][j] };
+                _mm512_mask_storeu_ps(at, mask, sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Products with bfloat16 factors and f32 sums: [`product`] of a [`Left`] and a [`Right`] factor.
+//!
+//! Two neighbours along the summed dimension are one [`Pair`] of 32 bits, the even one in the low half. Each output is one sum over
+//! its pairs, in their order, in the lanes of its own register: no number of rows, of threads, or of neighbours changes its bits.
+
+mod kernel;
+mod pack;
+mod weight;
+
+use rayon::prelude::*;
+
+pub use self::kernel::available;
+pub use self::pack::{Left, Right};
+pub use self::weight::Bf16;
+
+/// Two bfloat16 numbers.
+type Pair = u32;
+
+/// Rows of one step of the kernel.
+const ROWS: usize = 8;
+/// Columns of a panel.
+const COLUMNS: usize = 48;
+/// Pairs that are summed in registers before the sums go to memory.
+const DEPTH: usize = 384;
+/// Rows of one piece of work.
+const TILE_ROWS: usize = 128;
+/// Panels of one piece of work.
+const TILE_PANELS: usize = 4;
+
+/// The bits of the nearest bfloat16, ties to even.
+#[inline(always)]
+fn round(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    // Rounding could carry a NaN's mantissa away.
+    if x.is_nan() { (bits >> 16) | 0x40 } else { rounded }
+}
+
+/// The number of bfloat16 bits.
+#[inline(always)]
+fn widen(bits: u32) -> f32 {
+    f32::from_bits(bits << 16)
+}
+
+/// A pointer into an output that several threads write disjoint parts of.
+#[derive(Clone, Copy)]
+struct Out<T>(*mut T);
+// SAFETY: every use writes a part that no other thread touches, and the slice outlives the parallel loop.
+unsafe impl<T> Send for Out<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Out<T> {}
+
+impl<T> Out<T> {
+    /// Taken through a method so that closures capture the wrapper, not the bare pointer.
+    fn at(self, offset: usize) -> *mut T {
+        self.0.wrapping_add(offset)
+    }
+}
+
+/// c = a · b, or c += a · b; `c` (M, N) is row-major.
+pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
+    let (rows, columns) = (a.rows, b.columns);
+    assert_eq!(a.pairs, b.pairs, "pairs of a product");
+    assert_eq!(c.len(), rows * columns, "the output of a product");
+    let panels = columns.div_ceil(COLUMNS);
+    // Few rows are generation, where every weight is read once: small pieces keep all threads busy.
+    let wide = if rows <= TILE_ROWS / 2 { 1 } else { TILE_PANELS };
+    let tiles: Vec<(usize, usize)> =
+        (0..rows).step_by(TILE_ROWS).flat_map(|row| (0..panels).step_by(wide).map(move |panel| (row, panel))).collect();
+    let out = Out(c.as_mut_ptr());
+    tiles.into_par_iter().for_each(|(row, panel)| {
+        let (last_row, last_panel) = ((row + TILE_ROWS).min(rows), (panel + wide).min(panels));
+        for from in (0..a.pairs).step_by(DEPTH) {
+            let depth = DEPTH.min(a.pairs - from);
+            for panel in panel..last_panel {
+                let width = COLUMNS.min(columns - panel * COLUMNS);
+                let right = &b.panels[(panel * b.pairs + from) * COLUMNS..][..depth * COLUMNS];
+                for row in (row..last_row).step_by(ROWS) {
+                    let height = ROWS.min(last_row - row);
+                    let (left, strides) = a.step(row, height, from, depth);
+                    // SAFETY: rows and columns lie inside `c`, whose size was checked; no other piece of work has them.
+                    unsafe {
+                        kernel::step(
+                            left,
+                            strides,
+                            right,
+                            out.at(row * columns + panel * COLUMNS),
+                            columns,
+                            (height, width),
+                            add || from > 0,
+                        );
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! A weight matrix in bfloat16, with f32 numbers only where it is trained.
+
+use rayon::prelude::*;
+
+use super::super::adamw;
+use super::pack::Right;
+use super::{COLUMNS, Out, Pair, round, widen};
+use crate::mask::Mask;
+use crate::model::backend::{AdamW, Selection};
+
+/// A weight (O, I). Products see the nearest bfloat16 of every number: what autocast computes from a bfloat16 model. Where it is
+/// trained, or where bfloat16 cannot hold it, the f32 number itself is kept beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bf16 {
+    /// The transpose, (I, O): a row of the weight is a lane.
+    factor: Right,
+    /// O.
+    rows: usize,
+    /// I.
+    columns: usize,
+    masters: Masters,
+}
+
+/// The f32 numbers.
+#[derive(Debug, Clone, PartialEq)]
+enum Masters {
+    /// None: bfloat16 holds every number exactly.
+    None,
+    /// Every one, row-major.
+    All(Vec<f32>),
+    /// Those of a mask, in ascending row-major order; bfloat16 holds the others exactly.
+    Some(Mask, Vec<f32>),
+}
+
+/// Where pair and half of a weight's number are.
+fn place(row: usize, column: usize, pairs: usize) -> (usize, u32) {
+    let panel = row / COLUMNS;
+    ((panel * pairs + column / 2) * COLUMNS + row % COLUMNS, (column % 2) as u32 * 16)
+}
+
+impl Bf16 {
+    /// Of row-major numbers.
+    pub fn new(values: &[f32], rows: usize, columns: usize) -> Self {
+        let pairs = columns.div_ceil(2);
+        let mut panels = vec![0; rows.div_ceil(COLUMNS) * COLUMNS * pairs];
+        panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
+            for lane in 0..COLUMNS.min(rows - panel * COLUMNS) {
+                let row = &values[(panel * COLUMNS + lane) * columns..][..columns];
+                for (pair, two) in row.chunks(2).enumerate() {
+                    to[pair * COLUMNS + lane] = round(two[0]) | (round(two.get(1).copied().unwrap_or(0.0)) << 16);
+                }
+            }
+        });
+        let exact = values.par_iter().all(|&value| value.to_bits() & 0xffff == 0);
+        let masters = if exact { Masters::None } else { Masters::All(values.to_vec()) };
+        Self { factor: Right { panels, depth: columns, pairs, columns: rows }, rows, columns, masters }
+    }
+
+    /// (O, I).
+    pub fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    /// The transpose (I, O), as a right factor: x · wᵀ.
+    pub fn factor(&self) -> &Right {
+        &self.factor
+    }
+
+    /// The weight itself (O, I), as a right factor: dy · w.
+    pub fn untransposed(&self) -> Right {
+        let (pairs, columns) = (self.rows.div_ceil(2), self.columns);
+        let mut panels: Vec<Pair> = vec![0; columns.div_ceil(COLUMNS) * COLUMNS * pairs];
+        // A panel of columns takes, of every panel of rows, the pairs of its columns; two lanes there are one pair here.
+        panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
+            let (first, last) = (panel * COLUMNS, ((panel + 1) * COLUMNS).min(columns));
+            for (block, from) in self.factor.panels.chunks(COLUMNS * self.factor.pairs).enumerate() {
+                let lanes = COLUMNS.min(self.rows - block * COLUMNS);
+                for column in (first..last).step_by(2) {
+                    let from = &from[column / 2 * COLUMNS..][..COLUMNS];
+                    for (pair, two) in from[..lanes.next_multiple_of(2)].chunks_exact(2).enumerate() {
+                        let at = (block * COLUMNS / 2 + pair) * COLUMNS + column - first;
+                        to[at] = (two[0] & 0xffff) | (two[1] << 16);
+                        to[at + 1] = (two[0] >> 16) | (two[1] & 0xffff_0000);
+                    }
+                }
+            }
+        });
+        Right { panels, depth: self.rows, pairs, columns }
+    }
+
+    /// Every number, row-major: f32 where it is kept.
+    pub fn values(&self) -> Vec<f32> {
+        let mut values = match &self.masters {
+            Masters::All(masters) => return masters.clone(),
+            _ => vec![0.0; self.rows * self.columns],
+        };
+        values.par_chunks_mut(self.columns.max(1)).enumerate().for_each(|(row, to)| self.row(row, to));
+        if let Masters::Some(mask, masters) = &self.masters {
+            mask.positions().zip(masters).for_each(|(at, &master)| values[at] = master);
+        }
+        values
+    }
+
+    /// A row in bfloat16, into `to` (I).
+    pub fn row(&self, row: usize, to: &mut [f32]) {
+        let (mut at, _) = place(row, 0, self.factor.pairs);
+        for two in to.chunks_mut(2) {
+            let pair = self.factor.panels[at];
+            two[0] = widen(pair & 0xffff);
+            if let Some(odd) = two.get_mut(1) {
+                *odd = widen(pair >> 16);
+            }
+            at += COLUMNS;
+        }
+    }
+
+    /// One AdamW step on the selected numbers; `gradient`, `m` and `v` are compact.
+    pub fn adamw(&mut self, selection: &Selection, gradient: &[f32], m: &mut [f32], v: &mut [f32], step: &AdamW) {
+        self.keep_masters(selection);
+        match (selection, &mut self.masters) {
+            (Selection::Nothing, _) | (_, Masters::None) => return,
+            (Selection::Subset(mask), Masters::All(masters)) => adamw::selected(masters, mask, gradient, m, v, step),
+            // The compact orders are the same.
+            (_, Masters::All(masters) | Masters::Some(_, masters)) => adamw::dense(masters, gradient, m, v, step),
+        }
+        self.round_masters();
+    }
+
+    /// Makes f32 numbers be kept at least where the selection is.
+    fn keep_masters(&mut self, selection: &Selection) {
+        let kept = match (selection, &self.masters) {
+            (Selection::Nothing, _) | (_, Masters::All(_)) => true,
+            (Selection::Subset(mask), Masters::Some(have, _)) => mask == have,
+            _ => false,
+        };
+        if kept {
+            return;
+        }
+        let values = self.values();
+        self.masters = match (selection, &self.masters) {
+            (Selection::Subset(mask), Masters::None) => Masters::Some(mask.clone(), mask.positions().map(|at| values[at]).collect()),
+            _ => Masters::All(values),
+        };
+    }
+
+    /// Puts the nearest bfloat16 of every kept number into its place.
+    fn round_masters(&mut self) {
+        let (columns, pairs, rows) = (self.columns, self.factor.pairs, self.rows);
+        let out = Out(self.factor.panels.as_mut_ptr());
+        // Panels of rows: each number's place lies in its row's panel.
+        let put = |row: usize, column: usize, value: f32| {
+            let (at, shift) = place(row, column, pairs);
+            // SAFETY: the place is inside the panel of the row, which one thread has.
+            unsafe {
+                let pair = out.at(at);
+                *pair = (*pair & !(0xffff << shift)) | (round(value) << shift);
+            }
+        };
+        let panels = rows.div_ceil(COLUMNS);
+        match &self.masters {
+            Masters::None => {}
+            Masters::All(values) => (0..panels).into_par_iter().for_each(|panel| {
+                for row in panel * COLUMNS..((panel + 1) * COLUMNS).min(rows) {
+                    for (column, &value) in values[row * columns..][..columns].iter().enumerate() {
+                        put(row, column, value);
+                    }
+                }
+            }),
+            Masters::Some(mask, values) => {
+                let size = COLUMNS * columns;
+                let mut starts = vec![0];
+                for panel in 0..panels {
+                    starts.push(starts[panel] + mask.count_between(panel * size, (panel + 1) * size));
+                }
+                (0..panels).into_par_iter().for_each(|panel| {
+                    for (at, &value) in mask.positions_between(panel * size, (panel + 1) * size).zip(&values[starts[panel]..]) {
+                        put(at / columns, at % columns, value);
+                    }
+                });
+            }
+        }
+    }
+}

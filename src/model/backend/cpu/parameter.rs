@@ -1,0 +1,126 @@
+//! Parameters, and the three products that each takes part in.
+
+use super::bf16::{self, Bf16, Left, Right};
+use super::matmul::{self, View};
+use super::{Matrix, skinny, wrong};
+use crate::model::backend::Done;
+
+/// What the factors of products are rounded to; sums are f32 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Not at all.
+    #[default]
+    F32,
+    /// bfloat16, weights and activations alike, as under autocast; the weights' f32 numbers are kept where they are trained.
+    Bf16,
+}
+
+impl Precision {
+    /// bfloat16 where this processor multiplies it, otherwise f32.
+    pub fn best() -> Self {
+        if bf16::available() { Self::Bf16 } else { Self::F32 }
+    }
+}
+
+/// A parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameter {
+    /// A vector, or a matrix under [`Precision::F32`].
+    F32(Matrix),
+    /// A matrix under [`Precision::Bf16`].
+    Bf16(Bf16),
+}
+
+impl Parameter {
+    /// (rows, columns).
+    pub fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::F32(matrix) => (matrix.rows, matrix.columns),
+            Self::Bf16(weight) => weight.shape(),
+        }
+    }
+
+    /// The numbers of a norm or a bias.
+    pub fn vector(&self) -> Done<&Matrix> {
+        match self {
+            Self::F32(matrix) => Ok(matrix),
+            Self::Bf16(weight) => Err(wrong(format!("a matrix of {:?} as a norm or a bias", weight.shape()))),
+        }
+    }
+
+    /// As a factor of products with its transpose: the forward pass.
+    pub fn forward(&self) -> Forward<'_> {
+        match self {
+            Self::F32(matrix) => Forward::F32(matrix),
+            Self::Bf16(weight) => Forward::Bf16(weight.factor()),
+        }
+    }
+
+    /// As a factor of products with itself: the backward pass.
+    pub fn backward(&self) -> Backward<'_> {
+        match self {
+            Self::F32(matrix) => Backward::F32(matrix),
+            Self::Bf16(weight) => Backward::Bf16(weight.untransposed()),
+        }
+    }
+}
+
+/// wᵀ.
+pub enum Forward<'a> {
+    F32(&'a Matrix),
+    Bf16(&'a Right),
+}
+
+impl Forward<'_> {
+    /// y = x · wᵀ, or y += x · wᵀ, for some whole rows of x.
+    pub fn product(&self, y: &mut [f32], x: &[f32], add: bool) {
+        match self {
+            Self::F32(w) => {
+                if x.len() <= skinny::MOST_ROWS * w.columns && skinny::available() {
+                    skinny::product(y, x, &w.data, w.columns, add);
+                } else {
+                    self.wide_product(y, x, add);
+                }
+            }
+            Self::Bf16(_) => self.wide_product(y, x, add),
+        }
+    }
+
+    /// The same by the kernels for many rows, however few there are: what a row becomes does not depend on how many there are.
+    pub fn wide_product(&self, y: &mut [f32], x: &[f32], add: bool) {
+        match self {
+            Self::F32(w) => {
+                let (rows, inner) = (x.len() / w.columns.max(1), w.columns);
+                matmul::product(y, w.rows, View::new(x, rows, inner, inner), w.view().t(), add);
+            }
+            Self::Bf16(w) => bf16::product(y, &Left::of(x, w.depth), w, add),
+        }
+    }
+}
+
+/// w.
+pub enum Backward<'a> {
+    F32(&'a Matrix),
+    Bf16(Right),
+}
+
+impl Backward<'_> {
+    /// dx = dy · w for some whole rows of dy.
+    pub fn product(&self, dx: &mut [f32], dy: &[f32]) {
+        match self {
+            Self::F32(w) => matmul::product(dx, w.columns, View::new(dy, dy.len() / w.rows.max(1), w.rows, w.rows), w.view(), false),
+            Self::Bf16(w) => bf16::product(dx, &Left::of(dy, w.depth), w, false),
+        }
+    }
+}
+
+/// dw = dyᵀ · x, or dw += dyᵀ · x: dy (T, O) and x (T, I) row-major.
+pub fn weight_gradient(precision: Precision, dw: &mut [f32], (dy, outputs): (&[f32], usize), (x, inputs): (&[f32], usize), add: bool) {
+    match precision {
+        Precision::F32 => {
+            let rows = dy.len() / outputs.max(1);
+            matmul::product(dw, inputs, View::new(dy, rows, outputs, outputs).t(), View::new(x, rows, inputs, inputs), add);
+        }
+        Precision::Bf16 => bf16::product(dw, &Left::transposed(dy, outputs), &Right::of(x, inputs), add),
+    }
+}
