@@ -80,9 +80,10 @@ mod tests {
     }
 
     /// Words that say nothing of what a topic is about.
-    const FUNCTION_WORDS: &str = "a after again an and are as at away be before between by can do down every for from has have he her \
-                                  his i if in instead into is it its me my never no not of off on onto or our out over she so than that the \
-                                  their them then they to too under until up was we were what where while who will with without you your";
+    const FUNCTION_WORDS: &str = "a about after again an and are around as at away be been before being between but by can could did \
+                                  do does down every for from had has have he her his how i if in instead into is it its me my never \
+                                  no not of off on onto or our out over she so than that the their them then they to too under until \
+                                  up was we were what when where which while who will with without would you your";
 
     /// The words of a topic that say what it is about, without their endings.
     fn content(topic: &str) -> BTreeSet<String> {
