@@ -5,6 +5,7 @@ mod bad_input;
 mod choices;
 mod cli;
 mod data;
+mod encoder;
 mod endpoint;
 mod frozen;
 mod gate;
