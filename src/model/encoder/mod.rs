@@ -23,6 +23,8 @@ use self::modernbert::ModernBert;
 pub use self::ops::Activation;
 use self::ops::Linear;
 use self::weights::Tensors;
+use super::backend::Backend;
+use super::backend::cpu::{Cpu, Precision};
 use super::config::ConfigError;
 use super::weights::{Weights, WeightsError};
 use crate::error::Explain;
@@ -156,6 +158,11 @@ impl Encoder {
             Family::ModernBert { turning, mean, .. } => Layers::ModernBert(ModernBert::load(&tensors, &config, turning, *mean)?),
         };
         Ok(Self { layers, classifier: tensors.linear("classifier")?, config })
+    }
+
+    /// What decides the last bits of logits; part of every key that they are kept under. Products are of f32, whatever trains.
+    pub fn numerics() -> String {
+        Cpu::new(Precision::F32).numerics()
     }
 
     /// The logits of every row, one a label, none of them NaN or infinite.
