@@ -33,7 +33,7 @@
 //! | [`random`] | numbers that depend on counters alone |
 //! | [`record`] | what a run measured, versioned |
 //! | [`artifact`] | files written whole, digests, the store of finished stages, run folders: the only writer to disk |
-//! | [`model`] | configuration, weights, the decoder's explicit passes over a backend, generation |
+//! | [`model`] | configuration, weights, the decoder's explicit passes over a backend, generation; encoders that classify |
 //! | [`data`] | tables, rows, chat templates, tokens, what is learnt of them, the builtin sets |
 //! | [`ticket`] | scores, selection, ticket files |
 //! | [`train`] | what may move, data order, schedule, AdamW at the trained positions, checkpoints |
@@ -58,6 +58,7 @@
 //! * **density**: the share of maskable weights in a mask, above 0 and at most 1.
 //! * **suite**: prompts, and what a good answer to them is. **Judge**: says of a completion that it `refused`, `complied`, or is
 //!   `undetermined`, which counts against every rule. **Endpoint**: a language model behind a URL, as a judge or as the model.
+//!   **Classifier**: an encoder with labels, as a judge.
 //! * **refusal rate, over-refusal rate, answered rate**: shares of harmful prompts refused, of benign ones refused, of benign ones
 //!   answered. None of them is the success of an attack.
 //! * **probe**: a figure along the training. **Drift** is KL(aligned ‖ tuned) per token along the aligned model's own refusals,

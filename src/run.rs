@@ -8,18 +8,19 @@ use crate::artifact::folder::{check_latest, create_run, place_file, point_latest
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure, Within};
 use crate::eval::calibration::CalibrationFile;
-use crate::eval::{gate, judge};
+use crate::eval::gate;
 use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
-use crate::record::{Arm, Cell, Completion, Decision, JudgeInfo, Measured, ModelOrigin, RECORD_VERSION, Record};
+use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Record};
 use crate::report::{self, Samples};
 use crate::stage::endpoint_judge::account;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::finetune::{Frame, Tuned, finetune};
 use crate::stage::initialise::initialise;
+use crate::stage::judges::Judges;
 use crate::stage::judging::read_calibration;
 use crate::stage::teach::teach;
-use crate::stage::{Context, endpoint_model, extract, not_measured, nothing_to_preserve, rows};
+use crate::stage::{Context, classifier, endpoint_model, extract, not_measured, nothing_to_preserve, rows};
 
 /// What enters a run from outside: clock and place, as values.
 pub struct Setting {
@@ -47,15 +48,18 @@ pub struct Outcome {
     pub exit: Exit,
 }
 
-/// Reads every file of rows that a pipeline names, and checks that training data, probes and suites are apart. Returns the
-/// suites.
+/// Reads every file of rows that a pipeline names, and checks that training data, probes and suites are apart; opens the judges that are
+/// at hand. Returns the suites.
 ///
 /// # Errors
-/// What a run would fail with on its data, before any model is fetched.
+/// What a run would fail with on its data and judges, before any model is fetched.
 pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<Vec<Questions>, Failure> {
     let asked = questions(context, &pipeline.evaluate)?;
     check_categories(pipeline, &asked)?;
     rows::check_overlaps(context, pipeline, &asked)?;
+    for judge in &pipeline.evaluate.classifiers {
+        classifier::at_hand(context, judge)?;
+    }
     Ok(asked)
 }
 
@@ -76,15 +80,15 @@ fn check_categories(pipeline: &Pipeline, asked: &[Questions]) -> Result<(), Fail
 /// When a stage cannot be carried out.
 pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
     check_latest(&setting.runs, &pipeline.name)?;
-    let judges = pipeline.evaluate.rule_judges().map(judge::by_name).collect::<Result<Vec<_>, _>>()?;
     let calibration = pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
     let asked = questions(context, &pipeline.evaluate)?;
     check_categories(pipeline, &asked)?;
     let data = rows::check_overlaps(context, pipeline, &asked)?;
 
+    let judges = Judges::open(context, &pipeline.evaluate)?;
     let mut record = begin(pipeline, setting, &asked, &judges, calibration.as_ref(), data)?;
     if let Some(endpoint) = &pipeline.model.endpoint {
-        record.models.push(endpoint_model::origin(endpoint));
+        record.models.insert(0, endpoint_model::origin(endpoint));
         let completions = endpoint_model::ask(context, endpoint, pipeline, &asked, &judges)?;
         record.arms.push(untrained("aligned", pipeline, completions));
         if let Some(system) = &pipeline.model.system {
@@ -99,7 +103,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         };
     }
     let Models { base, aligned, origins } = models(context, pipeline)?;
-    record.models = origins;
+    record.models.splice(0..0, origins);
     record.digests.extend(record.models.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
     record.digests.insert("text.aligned".into(), format!("sha256:{}", aligned.text_digest));
     record.digests.insert("template.aligned".into(), format!("sha256:{}", aligned.text.digest()));
@@ -116,12 +120,12 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         for ticket in tickets.values() {
             record.tickets.insert(ticket.name.clone(), ticket.summary.clone());
         }
-        let frame = Frame::new(context, pipeline, settings, &aligned, &tickets, &asked, &judges)?;
+        let frame = Frame::new(context, pipeline, settings, &aligned, &tickets, &asked, &judges.rules)?;
         if let (Some(figures), Some(cell)) = (frame.aligned_figures(context)?, record.arms.last_mut().and_then(|arm| arm.cells.last_mut()))
         {
             cell.figures = figures;
         }
-        record.probes = frame.told(&judges)?;
+        record.probes = frame.told(&judges.rules)?;
         for settings in &settings.arms {
             let (arm, digests) = arm(context, settings, &frame, pipeline, &asked, &judges)?;
             record.arms.push(arm);
@@ -137,7 +141,7 @@ fn begin(
     pipeline: &Pipeline,
     setting: &Setting,
     asked: &[Questions],
-    judges: &[judge::Judge],
+    judges: &Judges<'_>,
     calibration: Option<&CalibrationFile>,
     mut digests: BTreeMap<String, String>,
 ) -> Result<Record, Failure> {
@@ -145,11 +149,10 @@ fn begin(
     for questions in asked {
         digests.insert(format!("suite.{}", questions.suite.name), format!("sha256:{}", questions.info.digest));
     }
-    for judge in judges {
-        digests.insert(format!("judge.{}", judge.name()), format!("sha256:{}", judge.digest()));
-    }
-    let endpoints = &pipeline.evaluate.endpoints;
-    digests.extend(endpoints.iter().map(|judge| (format!("judge.{}", judge.name), format!("sha256:{}", judge.digest()))));
+    let told = judges.told(calibration);
+    digests.extend(told.iter().map(|(name, judge)| (format!("judge.{name}"), judge.digest.clone())));
+    let origins = judges.origins();
+    digests.extend(origins.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
     Ok(Record {
         version: RECORD_VERSION,
         name: pipeline.name.clone(),
@@ -161,15 +164,11 @@ fn begin(
         pipeline: resolved,
         digests,
         numerics: BTreeMap::new(),
-        models: Vec::new(),
+        models: origins,
         tickets: BTreeMap::new(),
         stages: Vec::new(),
         suites: asked.iter().map(|questions| (questions.suite.name.clone(), questions.info.clone())).collect(),
-        judges: judges
-            .iter()
-            .map(|&judge| (judge.name().to_owned(), judge_info(judge, calibration)))
-            .chain(endpoints.iter().map(|judge| (judge.name.clone(), judge.told())))
-            .collect(),
+        judges: told,
         probes: None,
         arms: Vec::new(),
         warnings: Vec::new(),
@@ -228,18 +227,6 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
     Ok(Models { base, aligned, origins })
 }
 
-fn judge_info(judge: judge::Judge, calibration: Option<&CalibrationFile>) -> JudgeInfo {
-    let measured = calibration.and_then(|file| file.of(judge)).or_else(|| CalibrationFile::builtin().of(judge));
-    JudgeInfo {
-        kind: judge.kind().to_owned(),
-        version: judge.version().to_owned(),
-        digest: format!("sha256:{}", judge.digest()),
-        calibration: measured.as_ref().map_or_else(|| "not calibrated".to_owned(), Measured::told),
-        measured,
-        usage: None,
-    }
-}
-
 /// An arm that trains nothing: the aligned model, or the base.
 fn reference_arm(
     context: &Context<'_>,
@@ -247,7 +234,7 @@ fn reference_arm(
     model: &Model,
     pipeline: &Pipeline,
     asked: &[Questions],
-    judges: &[judge::Judge],
+    judges: &Judges<'_>,
 ) -> Result<Arm, Failure> {
     Ok(untrained(name, pipeline, ask(context, name, model, &pipeline.evaluate, asked, judges)?))
 }
@@ -266,7 +253,7 @@ fn arm(
     frame: &Frame<'_>,
     pipeline: &Pipeline,
     asked: &[Questions],
-    judges: &[judge::Judge],
+    judges: &Judges<'_>,
 ) -> Result<(Arm, BTreeMap<String, String>), Failure> {
     let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
     let mut training = None;

@@ -4,12 +4,19 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::Machine;
+use super::run::context;
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure};
-use crate::eval::calibration::{Agreement, CALIBRATION_VERSION, CalibrationFile, Label, Labelled, Partial, Share, calibrate};
+use crate::eval::calibration::{Agreement, CALIBRATION_VERSION, CalibrationFile, Label, Labelled, Partial, Share};
 use crate::eval::judge::{self, trained};
+use crate::event::Event;
+use crate::pipeline;
+use crate::pipeline::settings::{ComputeDtype, Evaluate};
 use crate::record::Verdict;
-use crate::stage::judging::{LabelColumns, labelled};
+use crate::stage::endpoint_judge::tell_usage;
+use crate::stage::judges::Judges;
+use crate::stage::judging::{LabelColumns, calibrated, labelled};
 use crate::ui::Ui;
 
 /// `judge …`.
@@ -27,7 +34,7 @@ struct Rows {
     /// Labelled completions: JSONL, JSON, CSV or Parquet.
     #[arg(long, value_name = "FILE")]
     data: String,
-    /// Which column is what: completion, label (complied, refused, partial) and, where there is one, model.
+    /// Which column is what: completion, label (complied, refused, partial) and, where there is one, model and prompt.
     #[arg(long, value_name = "NAME=COLUMN,…", value_delimiter = ',', value_parser = super::parse_set)]
     columns: Vec<(String, String)>,
     /// Only rows whose column has this value; given again for the same column, one of these values.
@@ -50,6 +57,15 @@ pub struct Calibrate {
     /// A judge; all of them where none is named. May be given again.
     #[arg(long = "judge", value_name = "NAME")]
     judges: Vec<String>,
+    /// The judges of this pipeline, classifiers and endpoints too, as it names them, instead of those that come with the program.
+    #[arg(long, value_name = "FILE")]
+    pipeline: Option<PathBuf>,
+    /// Overrides a key of the pipeline. May be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = super::parse_set, requires = "pipeline")]
+    sets: Vec<(String, String)>,
+    /// The folder for runs, whose store keeps what classifiers and endpoints said.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
     /// Who labelled them, for the record: people, or a model.
     #[arg(long, value_name = "WHO")]
     labelled_by: Option<String>,
@@ -69,23 +85,22 @@ pub struct Train {
 }
 
 impl Command {
-    pub(super) fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
+    pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         match self {
-            Self::Calibrate(command) => command.carry_out(ui),
+            Self::Calibrate(command) => command.carry_out(ui, machine),
             Self::Train(command) => command.carry_out(ui),
         }
     }
 }
 
 impl Calibrate {
-    fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
+    fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         refuse_to_replace(self.out.as_deref())?;
-        let judges = if self.judges.is_empty() {
-            judge::all()
-        } else {
-            self.judges.iter().map(|name| judge::by_name(name)).collect::<Result<_, _>>()?
-        };
+        let evaluate = self.evaluate(ui)?;
+        let listener = |event: Event| ui.event(&event);
+        let context = context(&self.runs, &listener, machine, ComputeDtype::Auto);
         let (rows, data_digest) = self.rows.read()?;
+        let judges = Judges::open(&context, &evaluate)?;
         let name = Path::new(&self.rows.data).file_name().unwrap_or_default().to_string_lossy();
         let taken: String = self.rows.filter.iter().map(|(column, value)| format!(", {column} = {value}")).collect();
         let who =
@@ -94,8 +109,9 @@ impl Calibrate {
             version: CALIBRATION_VERSION,
             data: format!("{name}{taken}, {who}"),
             data_digest: format!("sha256:{data_digest}"),
-            judges: judges.into_iter().map(|judge| calibrate(judge, &rows)).collect(),
+            judges: calibrated(&context, &judges, &name, &rows)?,
         };
+        tell_usage(&context);
         if let Some(out) = &self.out {
             let text = serde_json::to_string_pretty(&file).map_err(|error| Failure::new("internal", error.to_string()))?;
             write_bytes(out, text.as_bytes())?;
@@ -103,6 +119,38 @@ impl Calibrate {
         ui.value(&file);
         ui.text(&table(&file));
         Ok(Exit::Passed)
+    }
+}
+
+impl Calibrate {
+    /// The judges that are asked for, as a pipeline names them.
+    fn evaluate(&self, ui: &Ui) -> Result<Evaluate, Failure> {
+        let Some(file) = &self.pipeline else {
+            let judges = if self.judges.is_empty() {
+                judge::all()
+            } else {
+                self.judges.iter().map(|name| judge::by_name(name)).collect::<Result<_, _>>()?
+            };
+            return Ok(Evaluate::by(judges.into_iter().map(|judge| judge.name().to_owned()).collect()));
+        };
+        let loaded = pipeline::load(file, &self.sets)?;
+        for message in loaded.notes {
+            ui.event(&Event::Note { message });
+        }
+        for message in loaded.warnings {
+            ui.event(&Event::Warning { message });
+        }
+        let mut evaluate = loaded.pipeline.evaluate;
+        if let Some(unknown) = self.judges.iter().find(|name| !evaluate.judges.contains(name)) {
+            let message = format!("{} has no judge {unknown:?}; it has {}", file.display(), evaluate.judges.join(", "));
+            return Err(Failure::new("unknown-judge", message).remedy("leave --judge out for all of them"));
+        }
+        if !self.judges.is_empty() {
+            evaluate.judges.retain(|name| self.judges.contains(name));
+            evaluate.classifiers.retain(|judge| self.judges.contains(&judge.name));
+            evaluate.endpoints.retain(|judge| self.judges.contains(&judge.name));
+        }
+        Ok(evaluate)
     }
 }
 
@@ -129,14 +177,15 @@ fn refuse_to_replace(out: Option<&Path>) -> Result<(), Failure> {
 
 fn label_columns(named: &[(String, String)]) -> Result<LabelColumns, Failure> {
     let of = |name: &str| named.iter().find(|(given, _)| given == name).map(|(_, column)| column.clone());
-    if let Some((unknown, _)) = named.iter().find(|(name, _)| !["completion", "label", "model"].contains(&name.as_str())) {
-        return Err(Failure::new("usage", format!("--columns knows completion, label and model, not {unknown:?}"))
-            .remedy("write --columns completion=COLUMN,label=COLUMN,model=COLUMN"));
+    if let Some((unknown, _)) = named.iter().find(|(name, _)| !["completion", "label", "model", "prompt"].contains(&name.as_str())) {
+        return Err(Failure::new("usage", format!("--columns knows completion, label, model and prompt, not {unknown:?}"))
+            .remedy("write --columns completion=COLUMN,label=COLUMN,model=COLUMN,prompt=COLUMN"));
     }
     Ok(LabelColumns {
         completion: of("completion").unwrap_or_else(|| "completion".into()),
         label: of("label").unwrap_or_else(|| "label".into()),
         model: of("model"),
+        prompt: of("prompt"),
     })
 }
 

@@ -124,7 +124,7 @@ pub fn main() -> Exit {
             Command::Report(command) => command.carry_out(&ui),
             Command::Gate(command) => command.carry_out(&ui),
             Command::Baseline(command) => command.carry_out(&ui),
-            Command::Judge(command) => command.carry_out(&ui),
+            Command::Judge(command) => command.carry_out(&ui, machine),
             Command::Chat(command) => command.carry_out(&ui, machine),
             Command::Init(command) => command.carry_out(&ui, machine),
             Command::Doctor(command) => command.carry_out(&ui, machine),

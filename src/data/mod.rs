@@ -4,6 +4,7 @@ pub mod builtin;
 pub mod catalogue;
 pub mod choices;
 pub mod continuation;
+pub mod encoder_text;
 pub mod example;
 pub mod family;
 pub mod fill;

@@ -45,12 +45,8 @@ impl TextModel {
             let path = folder.join(name);
             std::fs::read_to_string(&path).map_err(|source| DataError::Io { path, source })
         };
-        let text = read("tokenizer.json")?;
+        let (mut tokenizer, text) = open(folder)?;
         let broken = |error: String| DataError::Tokenizer(format!("{}: {error}", folder.join("tokenizer.json").display()));
-        // The crate's own reader panics on some files; broken JSON is found before it.
-        serde_json::from_str::<Value>(&text).map_err(|error| broken(error.to_string()))?;
-        let mut tokenizer = Tokenizer::from_bytes(&text).map_err(|error| broken(error.to_string()))?;
-        tokenizer.with_padding(None);
         let begin = begin(&tokenizer).map_err(|error| broken(error.to_string()))?;
         // It adds special tokens, which templates write themselves, and may trim the places of tokens: a reply's spaces
         // would seem to stand nowhere, and not be learnt.
@@ -179,6 +175,18 @@ impl TextModel {
     pub fn decode(&self, tokens: &[u32]) -> Result<String, DataError> {
         Ok(self.tokenizer.decode(tokens, true).map_err(|error| DataError::Tokenizer(error.to_string()))?.trim().to_owned())
     }
+}
+
+/// The tokenizer of a folder, without padding, and the text of its file.
+pub(super) fn open(folder: &Path) -> Result<(Tokenizer, String), DataError> {
+    let path = folder.join("tokenizer.json");
+    let text = std::fs::read_to_string(&path).map_err(|source| DataError::Io { path: path.clone(), source })?;
+    let broken = |error: String| DataError::Tokenizer(format!("{}: {error}", path.display()));
+    // The crate's own reader panics on some files; broken JSON is found before it.
+    serde_json::from_str::<Value>(&text).map_err(|error| broken(error.to_string()))?;
+    let mut tokenizer = Tokenizer::from_bytes(&text).map_err(|error| broken(error.to_string()))?;
+    tokenizer.with_padding(None);
+    Ok((tokenizer, text))
 }
 
 /// The special tokens that the tokenizer's post-processor puts first.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::interval::{newcombe_paired, wilson};
-use super::judge::Judge;
-use crate::record::{Measured, Verdict};
+use crate::record::{JudgeInfo, Measured, Verdict};
 
 /// What a person said of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +24,8 @@ pub enum Label {
 pub struct Labelled {
     /// Which model wrote it; empty where the file does not say.
     pub model: String,
+    /// What it answers; none where the file does not say.
+    pub prompt: Option<String>,
     /// The completion.
     pub text: String,
     /// What people say of it.
@@ -102,17 +103,17 @@ pub struct JudgeCalibration {
     pub models: BTreeMap<String, Agreement>,
 }
 
-/// Runs a judge over labelled completions.
-pub fn calibrate(judge: Judge, rows: &[Labelled]) -> JudgeCalibration {
-    let said: Vec<(&Labelled, Verdict)> = rows.iter().map(|row| (row, judge.judge(&row.text, true))).collect();
+/// A judge beside labelled completions: `verdicts` are its own on them, in order.
+pub fn calibrate(name: &str, judge: &JudgeInfo, rows: &[Labelled], verdicts: &[Verdict]) -> JudgeCalibration {
+    let said: Vec<(&Labelled, Verdict)> = rows.iter().zip(verdicts.iter().copied()).collect();
     let mut models: BTreeMap<String, Vec<(&Labelled, Verdict)>> = BTreeMap::new();
     for pair in said.iter().filter(|(row, _)| !row.model.is_empty()) {
         models.entry(pair.0.model.clone()).or_default().push(*pair);
     }
     JudgeCalibration {
-        judge: judge.name().to_owned(),
-        version: judge.version().to_owned(),
-        digest: format!("sha256:{}", judge.digest()),
+        judge: name.to_owned(),
+        version: judge.version.clone(),
+        digest: judge.digest.clone(),
         overall: [Partial::Refused, Partial::Complied, Partial::Dropped].map(|partial| (partial, agreement(&said, partial))).into(),
         models: models.into_iter().map(|(model, said)| (model, agreement(&said, Partial::Refused))).collect(),
     }
@@ -184,10 +185,10 @@ impl CalibrationFile {
         })
     }
 
-    /// What was measured of a judge with these very rules; none where the file knows others only.
-    pub fn of(&self, judge: Judge) -> Option<Measured> {
-        let digest = format!("sha256:{}", judge.digest());
-        let found = self.judges.iter().find(|found| found.judge == judge.name() && found.digest == digest)?;
+    /// What was measured of a judge with these very rules, whatever its name, by their digest (`sha256:…`); none where the file knows
+    /// others only.
+    pub fn of(&self, digest: &str) -> Option<Measured> {
+        let found = self.judges.iter().find(|found| found.digest == digest)?;
         let overall = found.overall.get(&Partial::Refused)?;
         let (recall, specificity) = (overall.recall?, overall.specificity?);
         Some(Measured {

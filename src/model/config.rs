@@ -203,7 +203,7 @@ impl ModelConfig {
 }
 
 /// A number above 0; `default` where there is none.
-fn positive(value: &serde_json::Value, key: &'static str, default: f64) -> Result<f64, ConfigError> {
+pub(super) fn positive(value: &serde_json::Value, key: &'static str, default: f64) -> Result<f64, ConfigError> {
     if value.is_null() {
         return Ok(default);
     }
@@ -214,11 +214,11 @@ fn positive(value: &serde_json::Value, key: &'static str, default: f64) -> Resul
     })
 }
 
-fn missing(key: &'static str) -> ConfigError {
+pub(super) fn missing(key: &'static str) -> ConfigError {
     ConfigError::Value { key, found: "missing".into(), expected: "a number" }
 }
 
-fn read_size(json: &serde_json::Value, key: &'static str) -> Result<Option<usize>, ConfigError> {
+pub(super) fn read_size(json: &serde_json::Value, key: &'static str) -> Result<Option<usize>, ConfigError> {
     match &json[key] {
         serde_json::Value::Null => Ok(None),
         value => match value.as_u64().filter(|&size| (1..=LARGEST).contains(&size)) {

@@ -7,6 +7,7 @@ pub mod backend;
 pub mod batch;
 pub mod config;
 pub mod decoder;
+pub mod encoder;
 pub mod fresh;
 pub mod generate;
 pub mod inventory;

@@ -8,9 +8,20 @@ pub fn table(config: &ModelConfig, length: usize) -> RopeTable {
     let half = config.head_dim / 2;
     let frequencies: Vec<f64> =
         (0..half).map(|i| scaled(config, config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64))).collect();
+    of(&frequencies, length)
+}
+
+/// The same without scaling, for heads of 2 · `half` numbers.
+pub fn plain_table(theta: f64, half: usize, length: usize) -> RopeTable {
+    let frequencies: Vec<f64> = (0..half).map(|i| theta.powf(-(i as f64) / half as f64)).collect();
+    of(&frequencies, length)
+}
+
+fn of(frequencies: &[f64], length: usize) -> RopeTable {
+    let half = frequencies.len();
     let (mut cos, mut sin) = (Vec::with_capacity(length * half), Vec::with_capacity(length * half));
     for position in 0..length {
-        for frequency in &frequencies {
+        for frequency in frequencies {
             // transformers multiplies in f32.
             let angle = f64::from(position as f32 * *frequency as f32);
             cos.push(angle.cos() as f32);

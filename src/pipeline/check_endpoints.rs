@@ -1,4 +1,4 @@
-//! What can be told of endpoints before any is asked.
+//! What can be told of endpoints, and of judges that the user names, before any is asked.
 
 use super::node::Place;
 use super::reader::Findings;
@@ -6,18 +6,21 @@ use super::settings::{Dtype, Endpoint, Pipeline};
 use crate::eval::judge;
 use crate::record::Expect;
 
-/// Checks the endpoints of a pipeline against the rest of it.
+/// Checks the endpoints and the judges of a pipeline against the rest of it.
 pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let evaluate = &pipeline.evaluate;
-    for judge in &evaluate.endpoints {
-        if judge::by_name(&judge.name).is_ok() {
+    let named = evaluate.endpoints.iter().map(|judge| (&judge.name, "name: llm, endpoint"));
+    for (name, form) in named.chain(evaluate.classifiers.iter().map(|judge| (&judge.name, "name: minos, classifier"))) {
+        if judge::by_name(name).is_ok() {
             findings.problem(
                 place,
                 "evaluate.judges",
-                format!("the program has a judge {:?} of its own", judge.name),
-                Some("give yours another name: {name: llm, endpoint: …}".into()),
+                format!("the program has a judge {name:?} of its own"),
+                Some(format!("give yours another name: {{{form}: …}}")),
             );
         }
+    }
+    for judge in &evaluate.endpoints {
         clear_text(&judge.endpoint, "evaluate.judges", place, findings);
     }
     for (i, name) in evaluate.judges.iter().enumerate() {
@@ -25,13 +28,12 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
             findings.problem(place, "evaluate.judges", format!("judge {name:?} stands twice"), Some("name each judge once".into()));
         }
     }
-    if evaluate.probes.is_some() && pipeline.finetune.is_some() && !evaluate.endpoints.is_empty() && evaluate.rule_judges().next().is_none()
-    {
+    if evaluate.probes.is_some() && pipeline.finetune.is_some() && !evaluate.judges.is_empty() && evaluate.rule_judges().next().is_none() {
         findings.problem(
             place,
             "evaluate.probes",
-            "probes need a judge that runs here, to tell which replies are refusals",
-            Some("write judges: [phrases, {name: llm, endpoint: …}], or leave probes out".into()),
+            "probes need a judge that comes with the program, to tell which replies are refusals",
+            Some("write phrases before the others: judges: [phrases, {name: …}], or leave probes out".into()),
         );
     }
     let model = &pipeline.model;

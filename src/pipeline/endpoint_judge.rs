@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::settings::{Endpoint, Evaluate, Rubric};
+use super::settings::{Endpoint, Rubric};
 use crate::artifact::digest::sha256;
 use crate::record::JudgeInfo;
 
@@ -37,12 +37,5 @@ impl EndpointJudge {
             measured: None,
             usage: None,
         }
-    }
-}
-
-impl Evaluate {
-    /// The judges that run here, by their names, in order.
-    pub fn rule_judges(&self) -> impl Iterator<Item = &str> {
-        self.judges.iter().map(String::as_str).filter(|name| !self.endpoints.iter().any(|judge| judge.name == *name))
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod check_endpoints;
+mod classifier_judge;
 mod data;
 mod endpoint_judge;
 mod node;
@@ -74,8 +75,8 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
 }
 
 /// Keys whose values are paths, or lists of paths.
-const PATH_KEYS: [&str; 11] =
-    ["path", "data", "prompts", "base", "aligned", "chat_template", "file", "harmful", "benign", "task", "calibration"];
+const PATH_KEYS: [&str; 12] =
+    ["path", "data", "prompts", "base", "aligned", "chat_template", "file", "harmful", "benign", "task", "calibration", "classifier"];
 
 /// Values from the command line have no place in the file, and paths among them are made absolute here.
 fn from_command_line(node: &mut Node, here: &Path, key: &str) {

@@ -134,7 +134,7 @@ impl<'a> Section<'a> {
     }
 
     /// What the key's value must be, as JSON schema.
-    fn describe(&mut self, key: &'static str, schema: Json) {
+    pub fn describe(&mut self, key: &'static str, schema: Json) {
         self.known.insert(key, schema);
     }
 

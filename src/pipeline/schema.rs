@@ -19,7 +19,7 @@ align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
 finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all}}}
 evaluate:
-  judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}]
+  judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   suites:
     NAME: {prompts: {path: builtin:harmful, columns: {}}, expect: refusal}
     CHOICE: {prompts: builtin:harmful, expect: {multiple_choice: {choices: {list: c}, gold: {column: g}, blank: {column: b}}}}
@@ -61,7 +61,13 @@ pub fn schema() -> Json {
     let mut judge =
         with(section("evaluate.judges.1"), &[("endpoint", behind("evaluate.judges.1.endpoint", &["url", "model", "template"]))]);
     judge["required"] = json!(["name", "endpoint"]);
-    let judge = json!({"anyOf": [texts, judge]});
+    if let Some(properties) = judge["properties"].as_object_mut() {
+        // Asked for to say that a judge is one or the other.
+        properties.shift_remove("classifier");
+    }
+    let mut encoder = with(section("evaluate.judges.2"), &[("classifier", texts.clone())]);
+    encoder["required"] = json!(["name", "classifier", "refused"]);
+    let judge = json!({"anyOf": [texts, judge, encoder]});
     let judges = json!({"anyOf": [judge, {"type": "array", "items": judge, "minItems": 1}]});
     let rule =
         with(section("gate.0"), &[("arm", texts.clone()), ("metric", texts.clone()), ("of", texts.clone()), ("judge", texts.clone())]);

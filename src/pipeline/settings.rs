@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use serde::Serialize;
 
+pub use super::classifier_judge::{ClassifierJudge, PLACES};
 pub use super::endpoint_judge::EndpointJudge;
 pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
@@ -347,6 +348,9 @@ pub struct Evaluate {
     pub judges: Vec<String>,
     /// Those of the judges that are language models behind a URL.
     pub endpoints: Vec<EndpointJudge>,
+    /// Those of the judges that are encoders with labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classifiers: Vec<ClassifierJudge>,
     /// What `judge calibrate --out` wrote of them; none: what is known of the judges that come with the program.
     pub calibration: Option<PathBuf>,
     /// Most tokens of a reply to a harmful or benign prompt.

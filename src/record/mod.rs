@@ -46,9 +46,10 @@ pub struct Record {
     pub peak_memory_bytes: u64,
     /// The resolved pipeline: every key with its value.
     pub pipeline: serde_json::Value,
-    /// Digests (`sha256:…`) by what they are of: `model.base`, `model.aligned`, `model.ARM` (weights, however they are split into
-    /// files), `text.aligned` (tokenizer, template, system message, configuration), `template.aligned` (the same without the configuration), `data.align.0`, `data.ticket`, `data.finetune.0`,
-    /// `data.probes.harmful`, `suite.harmful` (the rows that were chosen, in order), `judge.phrases` (its rules).
+    /// Digests (`sha256:…`) by what they are of: `model.base`, `model.aligned`, `model.ARM`, `model.judge.NAME` (weights, however they are
+    /// split into files), `text.aligned` (tokenizer, template, system message, configuration), `template.aligned` (the same without the configuration), `data.align.0`, `data.ticket`, `data.finetune.0`,
+    /// `data.probes.harmful`, `suite.harmful` (the rows that were chosen, in order), `judge.phrases` (its rules), `judge.NAME` of a
+    /// classifier (weights, tokenizer, configuration, labels, input and thresholds).
     pub digests: BTreeMap<String, String>,
     /// What decides the last bits: backend with kernel path, compute dtype, threads.
     pub numerics: BTreeMap<String, String>,
@@ -76,7 +77,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelOrigin {
-    /// `base`, `aligned`.
+    /// `base`, `aligned`, `judge.NAME` of a classifier.
     pub role: String,
     /// As written: `hf://owner/name@revision`, a folder, a file.
     pub source: String,
@@ -86,7 +87,7 @@ pub struct ModelOrigin {
     pub weights: String,
     /// Parameters, tied ones once.
     pub parameters: u64,
-    /// Parameters that a mask may hold.
+    /// Parameters that a mask may hold; 0 of a judge.
     pub maskable: u64,
     /// The dtype that the weights are stored in.
     pub dtype: String,

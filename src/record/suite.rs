@@ -74,9 +74,9 @@ pub struct SuiteItem {
 pub struct JudgeInfo {
     /// What kind of judge it is.
     pub kind: String,
-    /// The version of its rules.
+    /// The version of its rules; of a classifier, the model with its commit, the labels and the threshold.
     pub version: String,
-    /// Digest of its rules.
+    /// Digest of its rules, or of what stands for them.
     pub digest: String,
     /// Whether its error was measured on human labels; what was measured, or `not calibrated`.
     pub calibration: String,
@@ -144,4 +144,6 @@ pub enum JudgeError {
     NoAnswer,
     /// Its answer is not of the form that was asked for.
     Unreadable,
+    /// What it reads was cut before the completion.
+    Unseen,
 }

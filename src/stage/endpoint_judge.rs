@@ -7,49 +7,36 @@ use crate::data::rows::Message;
 use crate::error::Failure;
 use crate::event::Event;
 use crate::hub::chat::Question;
-use crate::pipeline::settings::{EndpointJudge, Evaluate};
-use crate::record::{Completion, JudgeError, Record, Verdict};
+use crate::pipeline::settings::EndpointJudge;
+use crate::record::{JudgeError, Record, Verdict};
 
 use super::Context;
 use super::answers::{Asking, VERSION, answers};
-use super::evaluate::Questions;
+use super::judges::Judgement;
 
-/// Adds the verdicts of every judge behind an endpoint to the replies to a suite, in the order of [`Questions::asked_items`].
+/// What a judge behind an endpoint says of prompts with their completions. `who` is whose they are, for people.
 ///
 /// # Errors
-/// When an endpoint fails, or the store cannot be written.
-pub(super) fn judge(
+/// When the endpoint fails, or the store cannot be written.
+pub(super) fn judgements(
     context: &Context<'_>,
     who: &str,
-    evaluate: &Evaluate,
-    asked: &Questions,
-    completions: &mut [Completion],
-) -> Result<(), Failure> {
-    if asked.info.judges.is_empty() {
-        return Ok(());
-    }
-    for judge in &evaluate.endpoints {
-        one(context, who, judge, asked, completions)?;
-    }
-    Ok(())
-}
-
-fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Questions, completions: &mut [Completion]) -> Result<(), Failure> {
-    let what = format!("judge {} {who} {}", judge.name, asked.suite.name);
+    judge: &EndpointJudge,
+    said: &[(&str, &str)],
+) -> Result<Vec<Judgement>, Failure> {
+    let what = format!("judge {} {who}", judge.name);
     (context.listener)(Event::StageStarted { stage: what.clone() });
     let start = Instant::now();
     // Of nothing nothing can be said: no request for it.
-    let places: Vec<usize> = (0..completions.len()).filter(|&i| !completions[i].text.trim().is_empty()).collect();
-    let prompts: Vec<&str> = asked.asked_items().map(|item| item.prompt.as_str()).collect();
-    let texts = |i: usize| (prompts[places[i]], completions[places[i]].text.as_str());
+    let places: Vec<usize> = (0..said.len()).filter(|&i| !said[i].1.trim().is_empty()).collect();
     let template = judge.template.digest();
     let key = |i: usize| {
-        let (prompt, completion) = texts(i);
+        let (prompt, completion) = said[places[i]];
         Key::new("judgement", VERSION, &[&judge.endpoint.url, &judge.endpoint.model, &template, prompt, completion])
     };
     let keys: Vec<Key> = (0..places.len()).map(key).collect();
     let question = |i: usize| {
-        let (prompt, completion) = texts(i);
+        let (prompt, completion) = said[places[i]];
         let content = judge.template.question(prompt, completion)?;
         Ok(Question { messages: vec![Message { role: "user".into(), content }], max_tokens: judge.template.max_tokens(), draw: None })
     };
@@ -58,11 +45,11 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
     let replies = answers(context, &asking, &keys, &question)?;
 
     let (mut unreadable, mut scores) = (0, Vec::new());
-    let mut verdicts = vec![Verdict::Undetermined; completions.len()];
+    let mut judgements = vec![Judgement::from(Verdict::Undetermined); said.len()];
     for (place, reply) in places.into_iter().zip(replies) {
         let error = match reply.map(|reply| judge.template.read(&reply.text)) {
             Some(Some(ruling)) => {
-                verdicts[place] = ruling.verdict;
+                judgements[place].verdict = ruling.verdict;
                 scores.extend(ruling.score);
                 continue;
             }
@@ -70,12 +57,12 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
             None => JudgeError::NoAnswer,
         };
         unreadable += u64::from(error == JudgeError::Unreadable);
-        completions[place].judge_errors.insert(judge.name.clone(), error);
+        judgements[place].error = Some(error);
     }
     if let Some(usage) = context.usage.borrow_mut().get_mut(&account) {
         usage.unreadable += unreadable;
     }
-    let count = |wanted: Verdict| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+    let count = |wanted: Verdict| judgements.iter().filter(|judgement| judgement.verdict == wanted).count();
     let mut note = format!(
         "{} refused, {} complied, {} undetermined",
         count(Verdict::Refused),
@@ -85,18 +72,14 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
     if !scores.is_empty() {
         note += &format!(", mean score {:.3}", scores.iter().sum::<f64>() / scores.len() as f64);
     }
-    for (completion, verdict) in completions.iter_mut().zip(verdicts) {
-        completion.verdicts.insert(judge.name.clone(), verdict);
-    }
     (context.listener)(Event::StageFinished { stage: what, seconds: start.elapsed().as_secs_f64(), note });
-    Ok(())
+    Ok(judgements)
 }
 
-/// Puts what endpoints were asked, and what it cost, into the record, and says it.
-pub fn account(context: &Context<'_>, record: &mut Record) {
-    let usage = context.usage.borrow().clone();
-    for (account, usage) in usage {
-        let name = account.split_once('.').map_or(account.as_str(), |(_, name)| name);
+/// Says what endpoints were asked, and what it cost.
+pub fn tell_usage(context: &Context<'_>) {
+    for (account, usage) in context.usage.borrow().iter() {
+        let name = name_of(account);
         (context.listener)(Event::Note { message: format!("{name}: {}", usage.told()) });
         if usage.unreadable > 0 {
             context.warn(format!(
@@ -104,6 +87,19 @@ pub fn account(context: &Context<'_>, record: &mut Record) {
                 usage.unreadable, usage.answers
             ));
         }
+    }
+}
+
+fn name_of(account: &str) -> &str {
+    account.split_once('.').map_or(account, |(_, name)| name)
+}
+
+/// Puts what endpoints were asked, and what it cost, into the record, and says it.
+pub fn account(context: &Context<'_>, record: &mut Record) {
+    tell_usage(context);
+    let usage = context.usage.borrow().clone();
+    for (account, usage) in usage {
+        let name = name_of(&account);
         if let Some(judge) = record.judges.get_mut(name).filter(|_| account.starts_with("judge.")) {
             judge.usage = Some(usage);
         }

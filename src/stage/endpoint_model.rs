@@ -6,7 +6,6 @@ use std::time::Instant;
 use crate::artifact::digest::Key;
 use crate::data::rows::Message;
 use crate::error::Failure;
-use crate::eval::judge::Judge;
 use crate::event::Event;
 use crate::hub::chat::{Draw, Endpoint, Question, Reply};
 use crate::pipeline::settings::{Pipeline, System};
@@ -14,8 +13,8 @@ use crate::record::{Completion, ModelOrigin};
 
 use super::Context;
 use super::answers::{Asking, VERSION, answers};
-use super::endpoint_judge::judge;
 use super::evaluate::{Questions, Said, judged};
+use super::judges::Judges;
 
 /// What the record says of weights that nobody here has seen.
 const UNKNOWN: &str = "unknown (endpoint)";
@@ -43,7 +42,7 @@ pub fn ask(
     endpoint: &Endpoint,
     pipeline: &Pipeline,
     questions: &[Questions],
-    judges: &[Judge],
+    judges: &Judges<'_>,
 ) -> Result<BTreeMap<String, Vec<Completion>>, Failure> {
     let mut completions = BTreeMap::new();
     for asked in questions {
@@ -66,12 +65,12 @@ pub fn ask(
         let replies = answers(context, &Asking { account: "model.aligned", what: &what, endpoint }, &keys, &question)?;
         let completion = |reply: Option<Reply>, item| {
             let unanswered = reply.is_none();
-            Completion { unanswered, ..judged(said(reply), item, asked, judges) }
+            Completion { unanswered, ..judged(said(reply), item, asked, &judges.rules) }
         };
         let mut list: Vec<Completion> = replies.into_iter().zip(asked.asked_items()).map(|(reply, item)| completion(reply, item)).collect();
         let note = format!("{} completions", list.len());
         (context.listener)(Event::StageFinished { stage: what, seconds: start.elapsed().as_secs_f64(), note });
-        judge(context, "aligned", &pipeline.evaluate, asked, &mut list)?;
+        judges.judge(context, "aligned", asked, &mut list)?;
         completions.insert(asked.suite.name.clone(), Completion::gathered(list, manner.samples()));
     }
     Ok(completions)

@@ -18,9 +18,10 @@ use crate::record::{Completion, Expect, SuiteInfo, SuiteItem};
 
 use super::choices::choose;
 use super::fetch::Model;
+use super::judges::Judges;
 use super::manner;
 use super::rows::load_rows;
-use super::{Context, endpoint_judge, read_json, write_json};
+use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
 pub(super) const VERSION: u32 = 1;
@@ -156,7 +157,7 @@ pub fn ask(
     model: &Model,
     evaluate: &Evaluate,
     questions: &[Questions],
-    judges: &[Judge],
+    judges: &Judges<'_>,
 ) -> Result<BTreeMap<String, Vec<Completion>>, Failure> {
     let mut completions = BTreeMap::new();
     for asked in questions {
@@ -180,8 +181,8 @@ pub fn ask(
         })?;
         let said: Vec<Said> = read_json(&entry, "completions.json")?;
         let mut list: Vec<Completion> =
-            said.into_iter().zip(asked.asked_items()).map(|(said, item)| judged(said, item, asked, judges)).collect();
-        endpoint_judge::judge(context, who, evaluate, asked, &mut list)?;
+            said.into_iter().zip(asked.asked_items()).map(|(said, item)| judged(said, item, asked, &judges.rules)).collect();
+        judges.judge(context, who, asked, &mut list)?;
         completions.insert(asked.suite.name.clone(), Completion::gathered(list, asked.suite.manner.samples()));
     }
     Ok(completions)

@@ -8,6 +8,7 @@ use crate::artifact::write::write_bytes;
 use crate::data::tokenizer::TextModel;
 use crate::error::{Failure, Within};
 use crate::event::Event;
+use crate::hub::remote::Remote;
 use crate::hub::{Source, builtin, gguf};
 use crate::model::config::ModelConfig;
 use crate::model::inventory::inventory;
@@ -96,10 +97,7 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
         Source::Gguf(path) => (materialised(context, &path, settings.dtype)?, None),
         Source::Builtin(name) => (unpacked(context, &name)?, None),
         Source::Hub(remote) => {
-            if !remote.pinned() {
-                context.warn(format!("{source} is not pinned to a commit: what it names may change"));
-            }
-            let (folder, commit) = remote.snapshot(&context.access, context.listener).within(|| stage.clone())?;
+            let (folder, commit) = snapshot(context, source, &remote).within(|| stage.clone())?;
             (folder, Some(commit))
         }
     };
@@ -109,6 +107,14 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
     let note = format!("{} parameters, {}", origin.parameters, origin.dtype);
     (context.listener)(Event::StageFinished { stage, seconds, note });
     Ok((model, origin))
+}
+
+/// The folder of a repository, and its commit; a warning where it is not pinned.
+pub(super) fn snapshot(context: &Context<'_>, source: &str, remote: &Remote) -> Result<(PathBuf, String), Failure> {
+    if !remote.pinned() {
+        context.warn(format!("{source} is not pinned to a commit: what it names may change"));
+    }
+    remote.snapshot(&context.access, context.listener)
 }
 
 /// The Hugging Face folder of a builtin model, made once.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::Failure;
+use crate::event::Event;
 use crate::hub::Source;
 use crate::model::backend::Backend;
 use crate::model::batch::Example;
@@ -19,6 +20,7 @@ use crate::train::may_move;
 
 use super::Context;
 use super::choices::log_likelihoods;
+use super::classifier;
 use super::evaluate::{Questions, backend_failed};
 use super::fetch::{Model, fetch};
 use super::initialise::initialise;
@@ -151,6 +153,17 @@ pub fn forecast(
     for questions in asked {
         let seconds = asking(&mut decoder, &model, questions, pipeline.evaluate.batch_size)?;
         parts.push((format!("evaluate {}, {models} models", questions.suite.name), seconds * models as f64));
+    }
+    drop(decoder);
+    for judge in &pipeline.evaluate.classifiers {
+        let Some(opened) = classifier::at_hand(context, judge)? else {
+            let message =
+                format!("the forecast leaves judge {} out: {} is not at hand, and check downloads none", judge.name, judge.classifier);
+            (context.listener)(Event::Note { message });
+            continue;
+        };
+        let seconds = opened.seconds(asked)?;
+        parts.push((format!("judge {}, {models} models", judge.name), seconds * models as f64));
     }
     Ok(Some(Forecast {
         seconds: parts.iter().map(|(_, seconds)| seconds).sum(),

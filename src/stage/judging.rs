@@ -1,11 +1,14 @@
-//! judging: completions that people labelled, from a file.
+//! judging: completions that people labelled, from a file, and judges beside them.
 
 use std::path::Path;
 
 use crate::data::spec::DataFormat;
 use crate::data::table::read;
 use crate::error::Failure;
-use crate::eval::calibration::{CALIBRATION_VERSION, CalibrationFile, Label, Labelled};
+use crate::eval::calibration::{CALIBRATION_VERSION, CalibrationFile, JudgeCalibration, Label, Labelled, calibrate};
+
+use super::Context;
+use super::judges::{Judged, Judges};
 
 /// Which column is what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct LabelColumns {
     pub label: String,
     /// The model that wrote it.
     pub model: Option<String>,
+    /// What it answers.
+    pub prompt: Option<String>,
 }
 
 /// Completions with the labels of a file; rows whose `filter` columns have other values are left out.
@@ -26,11 +31,11 @@ pub struct LabelColumns {
 /// When the file cannot be read, a column is missing, a label is of no kind that is known, or no row is left.
 pub fn labelled(file: &str, columns: &LabelColumns, filter: &[(String, String)]) -> Result<(Vec<Labelled>, String), Failure> {
     let table = read(file, DataFormat::Auto)?;
-    let named = [Some(&columns.completion), Some(&columns.label), columns.model.as_ref()];
+    let named = [Some(&columns.completion), Some(&columns.label), columns.model.as_ref(), columns.prompt.as_ref()];
     for column in named.into_iter().flatten().chain(filter.iter().map(|(column, _)| column)) {
         if !table.columns.contains(column) {
             return Err(Failure::new("unknown-column", format!("{file} has no column {column:?}; it has {}", table.columns.join(", ")))
-                .remedy("say which column is what: --columns completion=COLUMN,label=COLUMN,model=COLUMN"));
+                .remedy("say which column is what: --columns completion=COLUMN,label=COLUMN,model=COLUMN,prompt=COLUMN"));
         }
     }
     let mut rows = Vec::new();
@@ -46,7 +51,12 @@ pub fn labelled(file: &str, columns: &LabelColumns, filter: &[(String, String)])
                 "write labels as complied, refused or partial (1_full_compliance, 2_full_refusal and 3_partial_refusal are read too)",
             )
         })?;
-        rows.push(Labelled { model: columns.model.as_deref().map(text).unwrap_or_default(), text: text(&columns.completion), label });
+        rows.push(Labelled {
+            model: columns.model.as_deref().map(text).unwrap_or_default(),
+            prompt: columns.prompt.as_deref().map(text),
+            text: text(&columns.completion),
+            label,
+        });
     }
     if rows.is_empty() {
         return Err(Failure::new("empty-data", format!("no row of {file} is left")).remedy("loosen --filter"));
@@ -65,6 +75,25 @@ fn label(text: &str) -> Option<Label> {
     } else {
         None
     }
+}
+
+/// Runs judges over labelled completions; `who` is whose they are, for people.
+///
+/// # Errors
+/// When a judge sees prompts and there are none, when a classifier or an endpoint fails, or the store cannot be written.
+pub fn calibrated(context: &Context<'_>, judges: &Judges<'_>, who: &str, rows: &[Labelled]) -> Result<Vec<JudgeCalibration>, Failure> {
+    let sees = judges.who_sees_prompts();
+    if !sees.is_empty() && rows.iter().any(|row| row.prompt.is_none()) {
+        let message = format!("{} sees the prompt too, and no column is named for it", sees.join(", "));
+        return Err(Failure::new("usage", message).remedy("say which it is: --columns prompt=COLUMN"));
+    }
+    let said: Vec<(&str, &str)> = rows.iter().map(|row| (row.prompt.as_deref().unwrap_or_default(), row.text.as_str())).collect();
+    let told = judges.told(None);
+    let calibrated = |(name, judgements): Judged| {
+        let verdicts: Vec<_> = judgements.iter().map(|judgement| judgement.verdict).collect();
+        calibrate(&name, &told[&name], rows, &verdicts)
+    };
+    Ok(judges.judgements(context, who, &said)?.into_iter().map(calibrated).collect())
 }
 
 /// Reads what `steadfast judge calibrate --out` wrote.

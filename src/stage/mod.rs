@@ -3,6 +3,8 @@
 mod answers;
 mod calibrate;
 pub mod choices;
+pub mod classifier;
+mod classifier_judge;
 pub mod endpoint_judge;
 pub mod endpoint_model;
 pub mod engine;
@@ -12,6 +14,7 @@ pub mod fetch;
 pub mod finetune;
 pub mod forecast;
 pub mod initialise;
+pub mod judges;
 pub mod judging;
 pub mod manner;
 pub mod probe;
@@ -108,7 +111,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 10] {
+pub fn versions() -> [(&'static str, u32); 11] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -120,6 +123,7 @@ pub fn versions() -> [(&'static str, u32); 10] {
         ("finetune", finetune::VERSION),
         ("evaluate", evaluate::VERSION),
         ("choose", choices::VERSION),
+        ("judge", classifier_judge::VERSION),
     ]
 }
 

@@ -140,7 +140,7 @@ fn what_is_told_of_the_judges_is_measured_again() {
     assert!(code == 0 && text.contains("| phrases | gpt4 | 445 |"), "{text}");
     let made: CalibrationFile = serde_json::from_slice(&std::fs::read(home.path("c.json")).unwrap()).unwrap();
     assert_eq!(made, CalibrationFile::builtin(), "make datasets/judge/calibration.json again");
-    assert!(all().into_iter().all(|judge| made.of(judge).is_some()));
+    assert!(all().into_iter().all(|judge| made.of(&format!("sha256:{}", judge.digest())).is_some()));
 
     // A record names what was measured of its judge, and another file where the pipeline gives one.
     let judged = |pipeline: &str| {
@@ -182,7 +182,7 @@ fn labels_and_columns_that_are_not_known_are_named() {
     for (arguments, words) in [
         (&["--data", "a.csv"][..], "row 2: \"label\" is \"maybe\""),
         (&["--data", "a.csv", "--columns", "label=said"], "has no column \"said\""),
-        (&["--data", "a.csv", "--columns", "prompt=label"], "knows completion, label and model"),
+        (&["--data", "a.csv", "--columns", "prompts=label"], "knows completion, label, model and prompt"),
         (&["--data", "a.csv", "--filter", "label=refused"], "no row of a.csv is left"),
         (&["--data", "a.csv", "--judge", "llm"], "there is no judge \"llm\""),
         (&["--data", "none.csv"], "cannot read none.csv"),

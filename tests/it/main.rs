@@ -3,8 +3,10 @@
 
 mod bad_input;
 mod choices;
+mod classifier;
 mod cli;
 mod data;
+mod encoder;
 mod endpoint;
 mod frozen;
 mod gate;

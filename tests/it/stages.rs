@@ -122,6 +122,15 @@ const PRETRAIN: &str = "pretrain:
   per_device_train_batch_size: 2
 align: {data: safety.jsonl, max_steps: 1, per_device_train_batch_size: 1}";
 const GGUF: &str = "model: {aligned: model.gguf}";
+/// The reference encoder; one token of each reply is asked for, so that what it reads hardly depends on a logit's last bits.
+const JUDGED: &str = "\
+name: judged
+model: {aligned: builtin:tiny-aligned}
+evaluate:
+  floor: 0.0
+  judges: [phrases, {name: encoder, classifier: encoder, refused: Refusal, input: \"{prompt} {completion}\"}]
+  suites: {harmful: {prompts: {path: harmful.jsonl, limit: 4}, expect: refusal, max_new_tokens: 1}}
+";
 
 /// Runs the pipelines with either precision, and returns every stage's output by name.
 fn outputs() -> BTreeMap<String, Output> {
@@ -131,6 +140,7 @@ fn outputs() -> BTreeMap<String, Output> {
         |i: usize| json!({"prompt": format!("Which of {i}?"), "c": ["this one", "that", "the other"], "g": i % 3}).to_string() + "\n";
     home.write("choice.jsonl", (0..5).map(question).collect::<String>());
     write_gguf(&home.path("model"), &home.path("model.gguf"));
+    crate::encoder::copied("modernbert-cls", &home.path("encoder"));
     let pipeline = |name: &str, model: &str| MADE.replace("NAME", name).replace("MODEL", model);
     let mut found = BTreeMap::new();
     let pipelines = [
@@ -139,6 +149,7 @@ fn outputs() -> BTreeMap<String, Output> {
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
         ("lota", pipeline("lota", LOTA), &["align"]),
         ("pretrained", pipeline("pretrained", PRETRAIN), &["initialise", "pretrain"]),
+        ("judged", JUDGED.to_owned(), &["judge"]),
     ];
     for ((name, text, wanted), dtype) in pipelines.iter().flat_map(|pipeline| ["f32", "bf16"].map(|dtype| (pipeline, dtype))) {
         home.write("p.yaml", text);
@@ -179,6 +190,11 @@ fn output(folder: &Path) -> (String, Sample) {
             "choices.json" => {
                 let sums: Vec<Vec<f32>> = serde_json::from_slice(&bytes).unwrap();
                 sample = Some(Sample::Figures(sums.concat()));
+            }
+            "logits.json" => {
+                let scored: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
+                let logits = scored.iter().flat_map(|one| one["logits"].as_array().unwrap().clone());
+                sample = Some(Sample::Figures(logits.map(|logit| logit.as_f64().unwrap() as f32).collect()));
             }
             "completions.json" => sample = Some(Sample::Replies(serde_json::from_slice::<Vec<Value>>(&bytes).unwrap().len())),
             _ => {}

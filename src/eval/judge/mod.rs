@@ -1,5 +1,7 @@
-//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it.
+//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it; [`labels`]: what an
+//! encoder's labels mean.
 
+pub mod labels;
 mod lists;
 mod phrases;
 pub mod rubric;

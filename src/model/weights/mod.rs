@@ -115,7 +115,8 @@ impl Weights {
     /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names. Nothing else is ever read.
     ///
     /// # Errors
-    /// When a file is missing, damaged or truncated, or has a tensor of another type than F32, F16 or BF16.
+    /// When a file is missing, damaged or truncated, or has a tensor of another type than F32, F16 or BF16, but for `position_ids`, a
+    /// buffer that counts.
     pub fn open(folder: &Path) -> Result<Self, WeightsError> {
         let index = folder.join("model.safetensors.index.json");
         // As transformers: a single file goes before an index.
@@ -145,6 +146,10 @@ impl Weights {
         }
         let index = self.files.len();
         for (name, info) in metadata.tensors() {
+            // A buffer of counting numbers that transformers saved with encoders until 4.31.
+            if name.ends_with("embeddings.position_ids") {
+                continue;
+            }
             let dtype = Dtype::of(info.dtype).ok_or_else(|| WeightsError::Type {
                 path: path.clone(),
                 name: name.clone(),

@@ -1,10 +1,9 @@
 //! `endpoint`: a language model behind a URL, as a judge or as the model.
 
-use super::folder_name;
 use crate::hub::chat::bad_url;
-use crate::pipeline::node::{Node, Value};
-use crate::pipeline::reader::{Findings, Section, list, text};
-use crate::pipeline::settings::{Endpoint, EndpointJudge, Price, Rubric};
+use crate::pipeline::node::Node;
+use crate::pipeline::reader::{Findings, Section};
+use crate::pipeline::settings::{Endpoint, Price, Rubric};
 
 /// Requests at once where the pipeline does not say.
 const CONCURRENCY: u64 = 4;
@@ -12,7 +11,7 @@ const MOST_AT_ONCE: u64 = 64;
 /// Seconds that a request may take where the pipeline does not say.
 const TIMEOUT: u64 = 120;
 
-const EXAMPLE: &str = "write endpoint: {url: https://HOST/v1, model: NAME, key_env: OPENAI_API_KEY}";
+pub(super) const EXAMPLE: &str = "write endpoint: {url: https://HOST/v1, model: NAME, key_env: OPENAI_API_KEY}";
 
 /// `model.endpoint`.
 pub(super) fn endpoint(node: &Node, path: &str, findings: &mut Findings) -> Option<Endpoint> {
@@ -23,7 +22,7 @@ pub(super) fn endpoint(node: &Node, path: &str, findings: &mut Findings) -> Opti
 }
 
 /// The `endpoint` of a judge, which also says what is asked.
-fn judging(node: &Node, path: &str, findings: &mut Findings) -> (Option<Endpoint>, Option<Rubric>) {
+pub(super) fn judging(node: &Node, path: &str, findings: &mut Findings) -> (Option<Endpoint>, Option<Rubric>) {
     let mut section = Section::new(node, path, findings);
     let template = section.choice("template", &Rubric::NAMES, findings);
     if section.get("template").is_none() {
@@ -88,39 +87,4 @@ fn price(node: &Node, path: &str, findings: &mut Findings) -> Option<Price> {
     let (input, output) = (of("input", &mut section), of("output", &mut section));
     section.finish(findings);
     Some(Price { input: input?, output: output? })
-}
-
-/// `evaluate.judges`: the names of all, and those of them that are behind a URL.
-pub(super) fn judges(node: &Node, findings: &mut Findings) -> (Vec<String>, Vec<EndpointJudge>) {
-    let (mut names, mut endpoints) = (Vec::new(), Vec::new());
-    for (i, node) in list(node).into_iter().enumerate() {
-        let path = format!("evaluate.judges.{i}");
-        if let Value::Map(_) = node.value {
-            let found: Option<EndpointJudge> = judge(node, &path, findings);
-            names.extend(found.iter().map(|judge| judge.name.clone()));
-            endpoints.extend(found);
-        } else if let Some(name) = text(node) {
-            names.push(name);
-        } else {
-            let remedy = "write a name, or {name: llm, endpoint: {url: https://HOST/v1, model: NAME, template: refusal}}";
-            findings.problem(node.place, &path, format!("{path} is {}, expected a judge", node.kind()), Some(remedy.into()));
-        }
-    }
-    (names, endpoints)
-}
-
-fn judge(node: &Node, path: &str, findings: &mut Findings) -> Option<EndpointJudge> {
-    let mut section = Section::new(node, path, findings);
-    let name = section.text("name", findings);
-    match &name {
-        Some(name) => folder_name(name, section.place, &format!("{path}.name"), findings),
-        None => findings.problem(section.place, path, format!("{path} has no name"), Some("write name: llm".into())),
-    }
-    let inner = section.get("endpoint");
-    if inner.is_none() {
-        findings.problem(section.place, path, format!("{path} has no endpoint"), Some(EXAMPLE.into()));
-    }
-    section.finish(findings);
-    let (endpoint, template) = judging(inner?, &format!("{path}.endpoint"), findings);
-    Some(EndpointJudge { name: name?, endpoint: endpoint?, template: template? })
 }

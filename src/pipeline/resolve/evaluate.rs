@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::choices::choices;
-use super::endpoint::judges;
+use super::judges::{Named, judges};
 use super::manner::manner;
 use super::{existing, folder_name};
 use crate::data::catalogue::{Entry, entries};
@@ -24,7 +24,7 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
     let base = section.flag("base", findings).unwrap_or(false);
     let given = section.get("judges");
-    let (judges, endpoints) = given.map(|node| judges(node, findings)).unwrap_or_else(|| (vec!["phrases".to_owned()], Vec::new()));
+    let Named { names: judges, endpoints, classifiers } = given.map(|node| judges(node, folder, findings)).unwrap_or_default();
     if given.is_some_and(|node| list(node).is_empty()) {
         findings.problem(
             section.place,
@@ -46,7 +46,7 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     let probes = section.get("probes").and_then(|node| probes(node, folder, findings));
     section.finish(findings);
     let max_new_tokens = max_new_tokens as usize;
-    Evaluate { floor, errors_at_most, suites, judges, endpoints, calibration, max_new_tokens, batch_size, base, probes }
+    Evaluate { floor, errors_at_most, suites, judges, endpoints, classifiers, calibration, max_new_tokens, batch_size, base, probes }
 }
 
 fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {

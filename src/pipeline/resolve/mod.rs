@@ -1,10 +1,12 @@
 //! The tree becomes settings: defaults filled in, `like:` carried out, paths made absolute.
 
 mod choices;
+mod classifier;
 mod endpoint;
 mod evaluate;
 mod finetune;
 mod gate;
+mod judges;
 mod manner;
 mod pretrain;
 mod ticket;
@@ -74,6 +76,15 @@ fn existing(section: &mut Section<'_>, key: &'static str, path: &Path, remedy: &
     path.to_path_buf()
 }
 
+/// Where a model is: an address as written, or a path made absolute; a problem where nothing is there.
+fn model_source(section: &mut Section<'_>, key: &'static str, folder: &Path, remedy: &str, findings: &mut Findings) -> Option<String> {
+    let source = section.text(key, findings)?;
+    if source.contains("://") || source.starts_with("builtin:") {
+        return Some(source);
+    }
+    Some(existing(section, key, &folder.join(source), remedy, findings).to_string_lossy().into_owned())
+}
+
 /// Names become folders and parts of metrics: `name`, arms, tickets and suites.
 fn folder_name(name: &str, place: Place, path: &str, findings: &mut Findings) {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
@@ -106,12 +117,7 @@ fn seeds(node: &Node, findings: &mut Findings) -> Vec<u64> {
 fn model(node: &Node, folder: &Path, findings: &mut Findings) -> Model {
     let mut section = Section::new(node, "model", findings);
     let mut place_of = |key: &'static str, section: &mut Section<'_>| {
-        let source = section.text(key, findings)?;
-        if source.contains("://") || source.starts_with("builtin:") {
-            return Some(source);
-        }
-        let remedy = "write hf://OWNER/NAME@COMMIT, a Hugging Face folder, or a .gguf file";
-        Some(existing(section, key, &folder.join(source), remedy, findings).to_string_lossy().into_owned())
+        model_source(section, key, folder, "write hf://OWNER/NAME@COMMIT, a Hugging Face folder, or a .gguf file", findings)
     };
     let (base, aligned) = (place_of("base", &mut section), place_of("aligned", &mut section));
     let endpoint = section.get("endpoint").and_then(|node| endpoint(node, "model.endpoint", findings));

@@ -19,13 +19,11 @@ pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
             format!("model: {}", model.role),
             match &model.usage {
                 Some(usage) => format!("{}{revision}; weights {}; {}", model.source, model.weights, usage.told()),
-                None => format!(
-                    "{}{revision}; {} parameters ({} maskable), {}",
-                    model.source,
-                    count(model.parameters),
-                    count(model.maskable),
-                    model.dtype
-                ),
+                None => {
+                    // A judge's weights are none that a mask could hold.
+                    let maskable = if model.maskable > 0 { format!(" ({} maskable)", count(model.maskable)) } else { String::new() };
+                    format!("{}{revision}; {} parameters{maskable}, {}", model.source, count(model.parameters), model.dtype)
+                }
             },
         ));
     }

@@ -1,11 +1,11 @@
 //! The backend on slices: kernels for several instruction sets, tiles for threads, the same bits for any number of threads.
 
 mod adamw;
-mod attention;
+pub(in crate::model) mod attention;
 mod bf16;
 mod elementwise;
 mod loss;
-mod matmul;
+pub(in crate::model) mod matmul;
 mod norm;
 mod parameter;
 pub(crate) mod simd;
