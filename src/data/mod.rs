@@ -18,6 +18,7 @@ pub mod table;
 pub mod template;
 pub mod tokenizer;
 pub mod vocabulary;
+pub mod windows;
 mod world;
 
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! Judges, metrics, intervals, the gate: pure; never sees a model.
 
+pub mod beside;
 pub mod calibration;
 mod controls;
 pub mod extract;
@@ -12,6 +13,7 @@ pub mod outcomes;
 pub mod rouge;
 pub mod rule;
 pub mod scores;
+pub mod values;
 
 use crate::error::Explain;
 

@@ -119,7 +119,7 @@ impl Outcomes {
         let (mine, theirs) = (&self.0, &other.0);
         let seeds = mine.len().max(theirs.len());
         if self.samples().max(other.samples()) > 1 {
-            let Mean { value, low, high, prompts } = Scores(self.shares()).minus(&Scores(other.shares()))?;
+            let Mean { value, low, high, prompts } = Scores::shares(self.shares()).minus(&Scores::shares(other.shares()))?;
             return Some(Difference { value, low, high, p: None, pairs: None, sampled: (seeds == 1).then_some(prompts) });
         }
         let paired = |s: usize| -> Option<Vec<(Hits, Hits)>> {

@@ -4,24 +4,25 @@ use super::node::Place;
 use super::reader::Findings;
 use super::settings::{Dtype, Endpoint, Pipeline};
 use crate::eval::judge;
-use crate::record::Expect;
 
 /// Checks the endpoints of a pipeline against the rest of it.
 pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let evaluate = &pipeline.evaluate;
-    for judge in &evaluate.endpoints {
-        if judge::by_name(&judge.name).is_ok() {
+    let judges = evaluate.endpoints.iter().map(|judge| (&judge.name, &judge.endpoint));
+    for (name, endpoint) in judges.chain(evaluate.comparers.iter().map(|comparer| (&comparer.name, &comparer.endpoint))) {
+        if judge::by_name(name).is_ok() {
             findings.problem(
                 place,
                 "evaluate.judges",
-                format!("the program has a judge {:?} of its own", judge.name),
+                format!("the program has a judge {name:?} of its own"),
                 Some("give yours another name: {name: llm, endpoint: …}".into()),
             );
         }
-        clear_text(&judge.endpoint, "evaluate.judges", place, findings);
+        clear_text(endpoint, "evaluate.judges", place, findings);
     }
-    for (i, name) in evaluate.judges.iter().enumerate() {
-        if evaluate.judges[..i].contains(name) {
+    let names: Vec<&String> = evaluate.judges.iter().chain(evaluate.comparers.iter().map(|comparer| &comparer.name)).collect();
+    for (i, name) in names.iter().enumerate() {
+        if names[..i].contains(name) {
             findings.problem(place, "evaluate.judges", format!("judge {name:?} stands twice"), Some("name each judge once".into()));
         }
     }
@@ -48,8 +49,9 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
         ("finetune", pipeline.finetune.is_some()),
         ("evaluate.probes", evaluate.probes.is_some()),
         ("evaluate.base", evaluate.base),
+        ("evaluate.divergence", evaluate.divergence.is_some()),
     ];
-    let chosen = evaluate.suites.iter().filter(|suite| suite.expect == Expect::MultipleChoice);
+    let chosen = evaluate.suites.iter().filter(|suite| !suite.expect.is_generated());
     let begun = evaluate.suites.iter().filter(|suite| suite.manner.prefill.is_some());
     let of_suites = chosen.map(|suite| format!("evaluate.suites.{}", suite.name));
     let of_suites = of_suites.chain(begun.map(|suite| format!("evaluate.suites.{}.prefill", suite.name)));

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::settings::{Endpoint, Evaluate, Rubric};
 use crate::artifact::digest::sha256;
+use crate::eval::judge::pairwise;
 use crate::record::JudgeInfo;
 
 /// A language model behind a URL that judges completions. Unlike the judges that run here it sees the prompt too.
@@ -35,6 +36,38 @@ impl EndpointJudge {
             digest: format!("sha256:{}", self.digest()),
             calibration: "not calibrated".into(),
             measured: None,
+            template: Some(self.template.name().into()),
+            usage: None,
+        }
+    }
+}
+
+/// A language model behind a URL that says which of two replies to a prompt is better.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparer {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub endpoint: Endpoint,
+}
+
+impl Comparer {
+    /// sha256 of what decides its answers, as far as it is known: template, model name, host.
+    pub fn digest(&self) -> String {
+        sha256(format!("{}\n{}\n{}", pairwise::TEMPLATE, self.endpoint.model, self.endpoint.host()).as_bytes())
+    }
+
+    /// What the record tells of it.
+    pub fn told(&self) -> JudgeInfo {
+        JudgeInfo {
+            kind:
+                "language model behind an endpoint, which compares two replies to a prompt in both orders, asked by the template pairwise"
+                    .into(),
+            version: format!("{} at {}", self.endpoint.model, self.endpoint.host()),
+            digest: format!("sha256:{}", self.digest()),
+            calibration: "not calibrated".into(),
+            measured: None,
+            template: Some(pairwise::NAME.into()),
             usage: None,
         }
     }

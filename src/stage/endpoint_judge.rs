@@ -1,5 +1,6 @@
 //! judge: language models behind a URL say what completions are. Unlike the judges that run here they see the prompt too.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::artifact::digest::Key;
@@ -57,14 +58,14 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
     let asking = Asking { account: &account, what: &what, endpoint: &judge.endpoint };
     let replies = answers(context, &asking, &keys, &question)?;
 
-    let (mut unreadable, mut scores) = (0, Vec::new());
+    let (mut unreadable, mut scores) = (0, BTreeMap::new());
     let mut verdicts = vec![Verdict::Undetermined; completions.len()];
     for (place, reply) in places.into_iter().zip(replies) {
         let Some(reply) = reply else { continue };
         match judge.template.read(&reply.text) {
             Some(ruling) => {
                 verdicts[place] = ruling.verdict;
-                scores.extend(ruling.score);
+                scores.extend(ruling.score.map(|score| (place, score)));
             }
             None => unreadable += 1,
         }
@@ -80,10 +81,11 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
         count(Verdict::Undetermined)
     );
     if !scores.is_empty() {
-        note += &format!(", mean score {:.3}", scores.iter().sum::<f64>() / scores.len() as f64);
+        note += &format!(", mean score {:.3}", scores.values().sum::<f64>() / scores.len() as f64);
     }
-    for (completion, verdict) in completions.iter_mut().zip(verdicts) {
+    for (place, (completion, verdict)) in completions.iter_mut().zip(verdicts).enumerate() {
         completion.verdicts.insert(judge.name.clone(), verdict);
+        completion.scores.extend(scores.get(&place).map(|score| (judge.name.clone(), *score)));
     }
     (context.listener)(Event::StageFinished { stage: what, seconds: start.elapsed().as_secs_f64(), note });
     Ok(())

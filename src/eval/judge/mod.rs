@@ -1,6 +1,7 @@
-//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it.
+//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it, [`pairwise`]: about two.
 
 mod lists;
+pub mod pairwise;
 mod phrases;
 pub mod rubric;
 pub mod trained;

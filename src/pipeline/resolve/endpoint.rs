@@ -1,10 +1,11 @@
 //! `endpoint`: a language model behind a URL, as a judge or as the model.
 
 use super::folder_name;
+use crate::eval::judge::pairwise;
 use crate::hub::chat::bad_url;
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section, list, text};
-use crate::pipeline::settings::{Endpoint, EndpointJudge, Price, Rubric};
+use crate::pipeline::settings::{Comparer, Endpoint, EndpointJudge, Price, Rubric};
 
 /// Requests at once where the pipeline does not say.
 const CONCURRENCY: u64 = 4;
@@ -22,12 +23,23 @@ pub(super) fn endpoint(node: &Node, path: &str, findings: &mut Findings) -> Opti
     endpoint
 }
 
+/// What a judge behind an endpoint is asked.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Of one reply.
+    Rubric(Rubric),
+    /// Of two.
+    Pairwise,
+}
+
 /// The `endpoint` of a judge, which also says what is asked.
-fn judging(node: &Node, path: &str, findings: &mut Findings) -> (Option<Endpoint>, Option<Rubric>) {
+fn judging(node: &Node, path: &str, findings: &mut Findings) -> (Option<Endpoint>, Option<Asked>) {
     let mut section = Section::new(node, path, findings);
-    let template = section.choice("template", &Rubric::NAMES, findings);
+    let mut templates: Vec<(&str, Asked)> = Rubric::NAMES.iter().map(|&(name, rubric)| (name, Asked::Rubric(rubric))).collect();
+    templates.push((pairwise::NAME, Asked::Pairwise));
+    let template = section.choice("template", &templates, findings);
     if section.get("template").is_none() {
-        let remedy = "write template: refusal, harm or strongreject";
+        let remedy = "write template: refusal, harm, strongreject or pairwise";
         findings.problem(section.place, path, format!("{path} does not say what is asked"), Some(remedy.into()));
     }
     let endpoint = read(&mut section, findings);
@@ -90,26 +102,42 @@ fn price(node: &Node, path: &str, findings: &mut Findings) -> Option<Price> {
     Some(Price { input: input?, output: output? })
 }
 
-/// `evaluate.judges`: the names of all, and those of them that are behind a URL.
-pub(super) fn judges(node: &Node, findings: &mut Findings) -> (Vec<String>, Vec<EndpointJudge>) {
-    let (mut names, mut endpoints) = (Vec::new(), Vec::new());
+/// `evaluate.judges`.
+#[derive(Default)]
+pub(super) struct Judging {
+    /// The names of all that judge one reply.
+    pub(super) names: Vec<String>,
+    /// Those of them that are behind a URL.
+    pub(super) endpoints: Vec<EndpointJudge>,
+    /// Those that compare two replies, and are not among the names.
+    pub(super) comparers: Vec<Comparer>,
+}
+
+/// Reads `evaluate.judges`.
+pub(super) fn judges(node: &Node, findings: &mut Findings) -> Judging {
+    let mut judging = Judging::default();
     for (i, node) in list(node).into_iter().enumerate() {
         let path = format!("evaluate.judges.{i}");
         if let Value::Map(_) = node.value {
-            let found: Option<EndpointJudge> = judge(node, &path, findings);
-            names.extend(found.iter().map(|judge| judge.name.clone()));
-            endpoints.extend(found);
+            match judge(node, &path, findings) {
+                Some((name, endpoint, Asked::Rubric(template))) => {
+                    judging.names.push(name.clone());
+                    judging.endpoints.push(EndpointJudge { name, endpoint, template });
+                }
+                Some((name, endpoint, Asked::Pairwise)) => judging.comparers.push(Comparer { name, endpoint }),
+                None => {}
+            }
         } else if let Some(name) = text(node) {
-            names.push(name);
+            judging.names.push(name);
         } else {
             let remedy = "write a name, or {name: llm, endpoint: {url: https://HOST/v1, model: NAME, template: refusal}}";
             findings.problem(node.place, &path, format!("{path} is {}, expected a judge", node.kind()), Some(remedy.into()));
         }
     }
-    (names, endpoints)
+    judging
 }
 
-fn judge(node: &Node, path: &str, findings: &mut Findings) -> Option<EndpointJudge> {
+fn judge(node: &Node, path: &str, findings: &mut Findings) -> Option<(String, Endpoint, Asked)> {
     let mut section = Section::new(node, path, findings);
     let name = section.text("name", findings);
     match &name {
@@ -121,6 +149,6 @@ fn judge(node: &Node, path: &str, findings: &mut Findings) -> Option<EndpointJud
         findings.problem(section.place, path, format!("{path} has no endpoint"), Some(EXAMPLE.into()));
     }
     section.finish(findings);
-    let (endpoint, template) = judging(inner?, &format!("{path}.endpoint"), findings);
-    Some(EndpointJudge { name: name?, endpoint: endpoint?, template: template? })
+    let (endpoint, asked) = judging(inner?, &format!("{path}.endpoint"), findings);
+    Some((name?, endpoint?, asked?))
 }

@@ -1,8 +1,10 @@
 //! The tree becomes settings: defaults filled in, `like:` carried out, paths made absolute.
 
+mod against;
 mod choices;
 mod endpoint;
 mod evaluate;
+mod expect;
 mod finetune;
 mod gate;
 mod manner;

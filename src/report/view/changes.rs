@@ -42,7 +42,7 @@ pub struct ChangeRow {
 pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<ChangesView> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
     let mut views = Vec::new();
-    for (name, suite) in suites(record).into_iter().filter(|(_, suite)| suite.expect != Expect::Rouge) {
+    for (name, suite) in suites(record).into_iter().filter(|(_, suite)| !matches!(suite.expect, Expect::Rouge | Expect::Perplexity)) {
         for judge in judges(suite) {
             let words = |arm: &Arm| words(arm, name, suite, judge);
             let before = words(aligned);

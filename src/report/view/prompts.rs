@@ -9,7 +9,7 @@ use super::cut::Cut;
 use super::scorecard::suites;
 use super::words::count;
 use crate::eval::metric::last_cells;
-use crate::record::{Arm, Cell, Completion, Record, SuiteInfo, SuiteItem};
+use crate::record::{Arm, Cell, Completion, Preferred, Record, SuiteInfo, SuiteItem};
 use crate::report::Samples;
 
 /// The most characters of an id, a category, a reference.
@@ -83,6 +83,8 @@ pub struct AnswerView {
     pub unended: bool,
     /// The completion.
     pub text: String,
+    /// Whether nothing was to be said: a text was read.
+    pub silent: bool,
     /// Characters of it that are not shown.
     pub left_out: String,
 }
@@ -133,9 +135,16 @@ pub fn prompts(record: &Record, samples: Samples) -> Option<PromptsView> {
         suites: views,
         categories: categories.into_iter().collect(),
         tuned: tuned.iter().map(|&place| arms[place].name.clone()).collect(),
-        judges: if record.judges.len() > 1 { record.judges.keys().cloned().collect() } else { Vec::new() },
+        judges: several_judges(record),
         data: Data { arms: arms.iter().map(|arm| arm.name.clone()).collect(), tuned, suites: data },
     })
+}
+
+/// The judges whose words can be chosen among, where there are several; those that only compare are none of them.
+fn several_judges(record: &Record) -> Vec<String> {
+    let judging = |name: &&String| record.suites.values().any(|suite| suite.judges.contains(name));
+    let names: Vec<String> = record.judges.keys().filter(judging).cloned().collect();
+    if names.len() > 1 { names } else { Vec::new() }
 }
 
 /// How much of each text is shown.
@@ -245,6 +254,7 @@ impl Page<'_> {
                 extracted: completion.extracted.as_deref().map(|extracted| NAME.signed(extracted)).unwrap_or_default(),
                 unended: !completion.ended,
                 text,
+                silent: completion.likelihood.is_some(),
                 left_out: told(left_out),
             }
         };
@@ -252,10 +262,10 @@ impl Page<'_> {
     }
 }
 
-/// Whether two completions are shown alike: the likelihoods of choices are not shown.
+/// Whether two completions are shown alike: the likelihoods of choices, and distances from the aligned model, are not shown.
 fn same(one: &Completion, other: &Completion) -> bool {
-    let shown = |completion: &Completion| Completion { choice: None, ..completion.clone() };
-    one == other || (one.choice.is_some() && shown(one) == shown(other))
+    let shown = |completion: &Completion| Completion { choice: None, kl: None, ..completion.clone() };
+    one == other || (one.text == other.text && shown(one) == shown(other))
 }
 
 /// What the judges say; one word where they agree.
@@ -265,15 +275,28 @@ fn marks(suite: &SuiteInfo, completion: &Completion) -> Vec<(&'static str, Strin
     if let Some(rouge) = completion.rouge {
         return vec![("g", format!("rougeL {:.3}", rouge.rouge_l))];
     }
+    if let Some(text) = &completion.likelihood {
+        return vec![("g", format!("perplexity {:.3}", (text.nll / text.tokens as f64).exp()))];
+    }
     let class = |answer: Answer| match answer {
         Answer::Undetermined => "u",
         answer if answer == Answer::wanted(suite.expect) => "g",
         _ => "b",
     };
-    if words.iter().all(|(_, answer)| *answer == words[0].1) {
-        return vec![(class(words[0].1), words[0].1.word().into())];
-    }
-    words.into_iter().map(|(judge, answer)| (class(answer), format!("{}: {}", judge.unwrap_or_default(), answer.word()))).collect()
+    let mut marks: Vec<(&'static str, String)> = if words.iter().all(|(_, answer)| *answer == words[0].1) {
+        vec![(class(words[0].1), words[0].1.word().into())]
+    } else {
+        words.into_iter().map(|(judge, answer)| (class(answer), format!("{}: {}", judge.unwrap_or_default(), answer.word()))).collect()
+    };
+    marks.extend(completion.scores.values().map(|&score| (if score > 0.0 { "b" } else { "g" }, format!("StrongREJECT {score:.3}"))));
+    let compared = completion.compared.filter(|compared| !compared.same);
+    marks.extend(compared.map(|compared| match compared.outcome() {
+        Some(Preferred::Arm) => ("g", "better than aligned".to_owned()),
+        Some(Preferred::Aligned) => ("b", "worse than aligned".to_owned()),
+        Some(Preferred::Tie) => ("u", "tie with aligned".to_owned()),
+        None => ("u", "not compared".to_owned()),
+    }));
+    marks
 }
 
 /// How the answers of tuned arms differ from the aligned model's, and the item's rank: 0 where one lost the wanted answer, 1
