@@ -94,7 +94,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         _ => None,
     };
     let mut said = ask(context, "aligned", &aligned, evaluate, &asked, &judges)?;
-    let against = Against { evaluate, asked: &asked, aligned: &aligned, said: said.clone() };
+    let against = Against::new(evaluate, &asked, &aligned, said.clone());
     if let Some((base, mut said)) = before {
         against.measure(context, "base", base, &mut said)?;
         record.arms.push(untrained("base", pipeline, said));

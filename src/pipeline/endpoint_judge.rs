@@ -19,10 +19,9 @@ pub struct EndpointJudge {
 }
 
 impl EndpointJudge {
-    /// sha256 of what decides its verdicts, as far as it is known: template, model name, host.
+    /// sha256 of what decides its verdicts, as far as it is known: template, model name, host, further fields.
     pub fn digest(&self) -> String {
-        let (template, model, host) = (self.template.template(), &self.endpoint.model, self.endpoint.host());
-        sha256(format!("{template}\n{model}\n{host}").as_bytes())
+        digest(self.template.template(), &self.endpoint)
     }
 
     /// What the record tells of it.
@@ -52,9 +51,9 @@ pub struct Comparer {
 }
 
 impl Comparer {
-    /// sha256 of what decides its answers, as far as it is known: template, model name, host.
+    /// sha256 of what decides its answers, as far as it is known: template, model name, host, further fields.
     pub fn digest(&self) -> String {
-        sha256(format!("{}\n{}\n{}", pairwise::TEMPLATE, self.endpoint.model, self.endpoint.host()).as_bytes())
+        digest(pairwise::TEMPLATE, &self.endpoint)
     }
 
     /// What the record tells of it.
@@ -71,6 +70,11 @@ impl Comparer {
             usage: None,
         }
     }
+}
+
+fn digest(template: &str, endpoint: &Endpoint) -> String {
+    let more = if endpoint.parameters.is_empty() { String::new() } else { format!("\n{:?}", endpoint.parameters) };
+    sha256(format!("{template}\n{}\n{}{more}", endpoint.model, endpoint.host()).as_bytes())
 }
 
 impl Evaluate {

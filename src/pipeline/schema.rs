@@ -58,7 +58,8 @@ pub fn schema() -> Json {
     let names = json!({"anyOf": [texts, {"type": "array", "items": texts, "minItems": 1}]});
     let divergence = with(section("evaluate.divergence"), &[("suites", names)]);
     let behind = |path: &str, required: &[&str]| {
-        let mut section = with(section(path), &[("price", section(&format!("{path}.price")))]);
+        let parameters = json!({"type": "object", "description": "Further fields of every request, as the server knows them."});
+        let mut section = with(section(path), &[("price", section(&format!("{path}.price"))), ("parameters", parameters)]);
         section["required"] = json!(required);
         section
     };

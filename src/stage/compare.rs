@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::artifact::digest::Key;
+use crate::artifact::digest::{Key, sha256};
 use crate::data::rows::Message;
 use crate::error::Failure;
 use crate::eval::judge::pairwise::{MAX_TOKENS, Place, TEMPLATE, question, read};
@@ -44,13 +44,13 @@ pub(super) fn compare(
     let texts = |i: usize| {
         let place = places[i / 2];
         let (prompt, mine, theirs) = (prompts[place], &mine[place], &theirs[place]);
-        if i % 2 == 0 { (prompt, theirs, mine) } else { (prompt, mine, theirs) }
+        if i.is_multiple_of(2) { (prompt, theirs, mine) } else { (prompt, mine, theirs) }
     };
     let endpoint = &comparer.endpoint;
-    let template = crate::artifact::digest::sha256(TEMPLATE.as_bytes());
+    let (template, identity) = (sha256(TEMPLATE.as_bytes()), endpoint.identity());
     let key = |i: usize| {
         let (prompt, first, second) = texts(i);
-        Key::new("comparison", VERSION, &[&endpoint.url, &endpoint.model, &template, prompt, first, second])
+        Key::new("comparison", VERSION, &[&identity, &endpoint.model, &template, prompt, first, second])
     };
     let keys: Vec<Key> = (0..2 * places.len()).map(key).collect();
     let asking_for = |i: usize| {

@@ -47,35 +47,33 @@ struct PathParts<'a> {
 #[derive(Serialize)]
 struct Parts<'a> {
     model: &'a str,
-    /// The key of the aligned model's replies: aligned model, text side, numerics, prompts and tokens.
-    path: String,
+    path: &'a str,
 }
 
-/// For each prompt of a suite, the mean of KL(aligned ‖ model) over the first `tokens` places of the aligned model's greedy reply, in
-/// nats per token. Where the reply ends before, the place where it ends is the last one. Of the aligned model itself it is 0. None
-/// where it is no number, and where the reply has no token for want of room. The result is remembered.
+/// The aligned model's own replies to a suite, behind their prompts.
+pub(super) struct Way {
+    rows: Vec<Example>,
+    /// The key of the stage that made them: aligned model, text side, numerics, prompts and tokens.
+    key: String,
+}
+
+/// The first `tokens` tokens of the aligned model's greedy reply to each prompt of a suite. The result is remembered.
 ///
 /// # Errors
-/// When a prompt cannot be encoded, the two models have not the same tokens, the backend fails, or the store cannot be written.
-pub(super) fn measure(
-    context: &Context<'_>,
-    (aligned, model): (&Model, &Model),
-    who: &str,
-    asked: &Questions,
-    tokens: usize,
-    batch_size: usize,
-) -> Result<Vec<Option<f64>>, Failure> {
-    if model.digest == aligned.digest {
-        return Ok(vec![Some(0.0); asked.rows.len()]);
-    }
-    let suite = &asked.suite.name;
+/// When a prompt cannot be encoded, the backend fails, or the store cannot be written.
+pub(super) fn way(context: &Context<'_>, aligned: &Model, asked: &Questions, tokens: usize, batch_size: usize) -> Result<Way, Failure> {
     let manner = &asked.suite.manner;
     // However often each is asked, the greedy reply is one.
     let prompts: Vec<Vec<u32>> = prompts(aligned, asked, &asked.rows)?.into_iter().step_by(manner.samples()).collect();
-    let manner = beside_the_prompts(&Manner { sampled: None, ..manner.clone() });
-    let (numerics, text) = (context.compute.numerics(), aligned.text_digest.as_str());
-    let parts = PathParts { model: &aligned.digest, text, numerics, prompts: &asked.info.digest, tokens, manner };
-    let name = format!("path aligned {suite}");
+    let parts = PathParts {
+        model: &aligned.digest,
+        text: &aligned.text_digest,
+        numerics: context.compute.numerics(),
+        prompts: &asked.info.digest,
+        tokens,
+        manner: beside_the_prompts(&Manner { sampled: None, ..manner.clone() }),
+    };
+    let name = format!("path aligned {}", asked.suite.name);
     let entry = context.stage(&name, PATH_VERSION, &parts, |place| {
         let mut decoder = context.compute.load(aligned)?;
         let mut progress = |done, total| context.progress(&name, done, total, "prompts");
@@ -85,11 +83,24 @@ pub(super) fn measure(
         Ok(format!("{} replies", paths.len()))
     })?;
     let paths: Vec<Path> = read_json(&entry, "paths.json")?;
-    let parts = Parts { model: &model.digest, path: Key::new("path", PATH_VERSION, &parts).to_string() };
-    let name = format!("divergence {who} {suite}");
-    let entry = context.stage(&name, VERSION, &parts, |place| {
-        let rows: Vec<Example> = prompts.iter().zip(&paths).map(|(prompt, path)| along(prompt, path)).collect();
-        let found = distances(context, (aligned, model), &rows, &mut |done| context.progress(&name, done, rows.len(), "prompts"))?;
+    let rows = prompts.iter().zip(&paths).map(|(prompt, path)| along(prompt, path)).collect();
+    Ok(Way { rows, key: Key::new("path", PATH_VERSION, &parts).to_string() })
+}
+
+/// For each prompt, the mean of KL(aligned ‖ model) over the places of the aligned model's reply, in nats per token. Where the reply
+/// ends before its limit, the place where it ends is the last one. None where it is no number, and where the reply has no token for
+/// want of room. The result is remembered.
+///
+/// # Errors
+/// When the backend fails, or the store cannot be written.
+pub(super) fn measure(
+    context: &Context<'_>,
+    (aligned, model): (&Model, &Model),
+    name: &str,
+    Way { rows, key }: &Way,
+) -> Result<Vec<Option<f64>>, Failure> {
+    let entry = context.stage(name, VERSION, &Parts { model: &model.digest, path: key }, |place| {
+        let found = distances(context, (aligned, model), rows, &mut |done| context.progress(name, done, rows.len(), "prompts"))?;
         let known: Vec<f64> = found.iter().flatten().copied().collect();
         write_json(place, "divergence.json", &found)?;
         Ok(format!("{:.4} nats per token", known.iter().sum::<f64>() / known.len().max(1) as f64))

@@ -43,10 +43,10 @@ fn one(context: &Context<'_>, who: &str, judge: &EndpointJudge, asked: &Question
     let places: Vec<usize> = (0..completions.len()).filter(|&i| !completions[i].text.trim().is_empty()).collect();
     let prompts: Vec<&str> = asked.asked_items().map(|item| item.prompt.as_str()).collect();
     let texts = |i: usize| (prompts[places[i]], completions[places[i]].text.as_str());
-    let template = judge.template.digest();
+    let (template, identity) = (judge.template.digest(), judge.endpoint.identity());
     let key = |i: usize| {
         let (prompt, completion) = texts(i);
-        Key::new("judgement", VERSION, &[&judge.endpoint.url, &judge.endpoint.model, &template, prompt, completion])
+        Key::new("judgement", VERSION, &[&identity, judge.endpoint.model.as_str(), &template, prompt, completion])
     };
     let keys: Vec<Key> = (0..places.len()).map(key).collect();
     let question = |i: usize| {

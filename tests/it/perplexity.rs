@@ -198,6 +198,11 @@ fn what_is_wrong_with_a_suite_of_texts_is_named() {
     check(both, &["names two columns with the text"]);
     check("gate.0.metric=book.rouge1", &["there is no metric \"book.rouge1\""]);
     check("gate.3.rise_at_most=-1", &["rise_at_most is -1", "nats per token, at least 0"]);
+    // A text that is trained on is none to measure with.
+    let trained = r#"{"text": "Line 0 of a book that nobody has printed, and that ends at line 11."}"#;
+    home.write("texts.jsonl", format!("{trained}\n"));
+    let (text, code) = told(&home.run(&["run", "p.yaml", "--set", "finetune.data=texts.jsonl"]));
+    assert!(code == 2 && text.contains("suite pages stand in the finetune data"), "{text}");
     home.write("empty.txt", " \n");
     check("evaluate.suites.book={prompts: empty.txt, expect: perplexity}", &["empty.txt has no rows"]);
     // One text of one window has a value and no interval.

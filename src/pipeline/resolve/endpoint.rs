@@ -1,8 +1,10 @@
 //! `endpoint`: a language model behind a URL, as a judge or as the model.
 
+use serde_json::{Map, Value as Json};
+
 use super::folder_name;
 use crate::eval::judge::pairwise;
-use crate::hub::chat::bad_url;
+use crate::hub::chat::{OURS, bad_url};
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section, list, text};
 use crate::pipeline::settings::{Comparer, Endpoint, EndpointJudge, Price, Rubric};
@@ -54,6 +56,7 @@ fn read(section: &mut Section<'_>, findings: &mut Findings) -> Option<Endpoint> 
     let key_env = section.text("key_env", findings);
     let concurrency = section.whole("concurrency", 1, findings).unwrap_or(CONCURRENCY);
     let timeout_seconds = section.whole("timeout_seconds", 1, findings).unwrap_or(TIMEOUT);
+    let parameters = section.get("parameters").map(|node| parameters(node, &format!("{path}.parameters"), findings)).unwrap_or_default();
     let price = section.get("price").and_then(|node| price(node, &format!("{path}.price"), findings));
     let mut problem = |key: &'static str, message: String, remedy: &str| {
         let place = section.get(key).map_or(section.place, |node| node.place);
@@ -78,7 +81,24 @@ fn read(section: &mut Section<'_>, findings: &mut Findings) -> Option<Endpoint> 
         problem("concurrency", message, "write concurrency: 4");
     }
     let url = url.filter(|url| bad_url(url).is_none())?;
-    Some(Endpoint { url, model: model?, key_env, concurrency: concurrency as usize, timeout_seconds, price })
+    Some(Endpoint { url, model: model?, key_env, concurrency: concurrency as usize, timeout_seconds, price, parameters })
+}
+
+/// Further fields of every request, as they are written.
+fn parameters(node: &Node, path: &str, findings: &mut Findings) -> Map<String, Json> {
+    let Value::Map(entries) = &node.value else {
+        let message = format!("{path} is {}, expected a section of the server's own fields", node.kind());
+        findings.problem(node.place, path, message, Some("write parameters: {repeat_penalty: 1.0}".into()));
+        return Map::new();
+    };
+    for (key, place, _) in entries {
+        if OURS.contains(&key.as_str()) {
+            let message = format!("{path}.{key} is set by the program");
+            let remedy = format!("remove {key}; temperature, top_p and samples are keys of a suite, max_new_tokens too");
+            findings.problem(*place, &format!("{path}.{key}"), message, Some(remedy));
+        }
+    }
+    entries.iter().map(|(key, _, node)| (key.clone(), node.json())).collect()
 }
 
 /// Letters, digits and `_` in capitals, as variables with keys are named; a key has small letters or `-`.

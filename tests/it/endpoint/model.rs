@@ -88,6 +88,29 @@ fn a_model_behind_an_endpoint_is_evaluated_and_gated() {
 }
 
 #[test]
+fn further_fields_are_sent_as_they_are_written_and_make_another_answer() {
+    let llm = Llm::start(well_behaved);
+    let home = model(&llm);
+    let run = |more: &[&str]| {
+        let mut command = home.command(&["run", "model.yaml"]);
+        told(&command.args(more).env("MODEL_KEY", KEY).output().unwrap())
+    };
+    assert_eq!(run(&[]).1, 0);
+    let fields = "model.endpoint.parameters={repeat_penalty: 1.0, chat_template_kwargs: {enable_thinking: false, of: [1, x]}}";
+    for (requests, more) in [(44, &["--set", fields][..]), (44, &["--set", fields, "--offline"]), (44, &["--offline"])] {
+        let (text, code) = run(more);
+        assert_eq!((code, llm.requests()), (0, requests), "{text}");
+    }
+    let (plain, with): (Vec<Request>, Vec<Request>) =
+        llm.asked.lock().unwrap().iter().cloned().partition(|request| request.body.get("repeat_penalty").is_none());
+    assert_eq!((plain.len(), with.len()), (22, 22));
+    for request in with {
+        assert_eq!(request.body["repeat_penalty"], json!(1.0));
+        assert_eq!(request.body["chat_template_kwargs"], json!({"enable_thinking": false, "of": [1, "x"]}));
+    }
+}
+
+#[test]
 fn a_model_that_refuses_nothing_has_nothing_to_preserve() {
     let llm = Llm::start(|_| Answer::Says("Of course: first you take two spoons.".into()));
     let home = model(&llm);

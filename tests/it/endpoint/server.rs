@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `STEADFAST_LLAMA_SERVER` is a command; `--model FILE --host 127.0.0.1 --port N` are added, which llama.cpp's own `llama-server`
-//! knows too. A server that runs elsewhere, with a model that follows instructions, is named by `STEADFAST_ENDPOINT`.
+//! knows too. Replies at temperature 0 are greedy only where nothing else changes the distribution: llama-cpp-python penalises
+//! repetitions by 1.1 unless `repeat_penalty` says otherwise. A server that runs elsewhere, with a model that follows instructions, is named by `STEADFAST_ENDPOINT`.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -85,7 +86,10 @@ fn a_server_that_is_started_here_answers_and_judges() {
     let home = Home::new();
     let server = Server::start(&command, &gguf, home.0.path());
     let endpoint = |rest: &str| {
-        format!("{{url: \"http://127.0.0.1:{}/v1\", model: smollm2, timeout_seconds: 600, price: {{input: 1, output: 2}}{rest}}}", server.port)
+        format!(
+            "{{url: \"http://127.0.0.1:{}/v1\", model: smollm2, timeout_seconds: 600, price: {{input: 1, output: 2}}, parameters: {{repeat_penalty: 1.0}}{rest}}}",
+            server.port
+        )
     };
     let pipeline = |name: &str, model: &str, judges: &str| {
         format!(
@@ -94,10 +98,11 @@ fn a_server_that_is_started_here_answers_and_judges() {
              benign: {{prompts: {{path: builtin:benign, limit: 10}}, expect: answer}}\n"
         )
     };
-    let judges: String =
-        ["refusal", "strongreject"].map(|template| format!(", {{name: {template}, endpoint: {}}}", endpoint(&format!(", template: {template}")))).concat();
+    let judges: String = ["refusal", "strongreject"]
+        .map(|template| format!(", {{name: {template}, endpoint: {}}}", endpoint(&format!(", template: {template}"))))
+        .concat();
     home.write("far.yaml", pipeline("far", &format!("endpoint: {}", endpoint("")), &judges));
-    home.write("near.yaml", pipeline("near", &format!("aligned: {}", gguf.display()), ""));
+    home.write("near.yaml", pipeline("near", &format!("aligned: {}, dtype: f32", gguf.display()), ""));
 
     let (text, code) = told(&home.run(&["run", "far.yaml"]));
     assert_eq!(code, WORKED, "{text}");
@@ -126,7 +131,8 @@ fn a_server_that_is_started_here_answers_and_judges() {
         eprintln!("judge {judge}: {undetermined} of 20 answers could not be read");
     }
     let timed = |record: &Value, stored: u64| {
-        let asked: Vec<Value> = record["stages"].as_array().unwrap().iter().filter(|stage| stage.get("answers").is_some()).cloned().collect();
+        let asked: Vec<Value> =
+            record["stages"].as_array().unwrap().iter().filter(|stage| stage.get("answers").is_some()).cloned().collect();
         assert_eq!(asked.len(), 2 * 3, "a model and two judges on two suites: {asked:?}");
         assert!(asked.iter().all(|stage| stage["answers"] == json!([10, stored]) && stage["reused"] == (stored == 10)), "{asked:?}");
     };
@@ -147,7 +153,9 @@ fn a_server_that_is_started_here_answers_and_judges() {
             words += shared as f64 / far_words.len().max(near_words.len()).max(1) as f64 / 20.0;
         }
     }
-    eprintln!("of 20 replies {same} are the same to the end, {opening} begin with the same word, {verdicts} have the same verdict of phrases;");
+    eprintln!(
+        "of 20 replies {same} are the same to the end, {opening} begin with the same word, {verdicts} have the same verdict of phrases;"
+    );
     eprintln!("{:.0} % of their words are the same from the beginning on", words * 100.0);
     assert!(opening >= 14 && verdicts >= 14, "the same weights and template: {opening}, {verdicts}\n{lists}\n{near}");
 
