@@ -12,6 +12,7 @@ use crate::eval::gate;
 use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Record};
 use crate::report::{self, Samples};
+use crate::stage::against::Against;
 use crate::stage::endpoint_judge::account;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
@@ -107,10 +108,19 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     record.digests.extend(record.models.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
     record.digests.insert("text.aligned".into(), format!("sha256:{}", aligned.text_digest));
     record.digests.insert("template.aligned".into(), format!("sha256:{}", aligned.text.digest()));
-    if let (true, Some(base)) = (pipeline.evaluate.base, &base) {
-        record.arms.push(reference_arm(context, "base", base, pipeline, &asked, &judges)?);
+    let evaluate = &pipeline.evaluate;
+    let before = match &base {
+        Some(base) if evaluate.base => Some((base, ask(context, "base", base, evaluate, &asked, &judges)?)),
+        _ => None,
+    };
+    let mut said = ask(context, "aligned", &aligned, evaluate, &asked, &judges)?;
+    let against = Against::new(evaluate, &asked, &aligned, said.clone());
+    if let Some((base, mut said)) = before {
+        against.measure(context, "base", base, &mut said)?;
+        record.arms.push(untrained("base", pipeline, said));
     }
-    record.arms.push(reference_arm(context, "aligned", &aligned, pipeline, &asked, &judges)?);
+    against.measure(context, "aligned", &aligned, &mut said)?;
+    record.arms.push(untrained("aligned", pipeline, said));
     if let Some(stop) = gate::stop(&record, pipeline.evaluate.floor) {
         return stopped(context, pipeline, setting, record, stop);
     }
@@ -127,7 +137,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         }
         record.probes = frame.told(&judges.rules)?;
         for settings in &settings.arms {
-            let (arm, digests) = arm(context, settings, &frame, pipeline, &asked, &judges)?;
+            let (arm, digests) = arm(context, settings, &frame, pipeline, &against, &judges)?;
             record.arms.push(arm);
             record.digests.extend(digests);
         }
@@ -227,18 +237,6 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
     Ok(Models { base, aligned, origins })
 }
 
-/// An arm that trains nothing: the aligned model, or the base.
-fn reference_arm(
-    context: &Context<'_>,
-    name: &str,
-    model: &Model,
-    pipeline: &Pipeline,
-    asked: &[Questions],
-    judges: &Judges<'_>,
-) -> Result<Arm, Failure> {
-    Ok(untrained(name, pipeline, ask(context, name, model, &pipeline.evaluate, asked, judges)?))
-}
-
 /// What was said by a model that nothing here has trained.
 fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<Completion>>) -> Arm {
     let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
@@ -252,14 +250,15 @@ fn arm(
     settings: &crate::pipeline::settings::Arm,
     frame: &Frame<'_>,
     pipeline: &Pipeline,
-    asked: &[Questions],
+    against: &Against<'_>,
     judges: &Judges<'_>,
 ) -> Result<(Arm, BTreeMap<String, String>), Failure> {
     let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
     let mut training = None;
     for &seed in &pipeline.seeds {
         let Tuned { model, summary, curve, figures } = finetune(context, settings, frame, seed)?;
-        let completions = ask(context, &settings.name, &model, &pipeline.evaluate, asked, judges)?;
+        let mut completions = ask(context, &settings.name, &model, &pipeline.evaluate, against.asked, judges)?;
+        against.measure(context, &settings.name, &model, &mut completions)?;
         let seeded = if seed == 0 { String::new() } else { format!(".seed-{seed}") };
         digests.insert(format!("model.{}{seeded}", settings.name), format!("sha256:{}", model.digest));
         let step = summary.steps;

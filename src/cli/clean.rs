@@ -45,7 +45,8 @@ impl Clean {
         let runs = runs_below(&self.runs)?;
         for run in &runs {
             // A record that cannot be read may name any stage: nothing is removed.
-            used.extend(read_record(run)?.0.stages.into_iter().map(|stage| stage.key));
+            let stages = read_record(run)?.0.stages.into_iter().filter(|stage| stage.answers.is_none());
+            used.extend(stages.map(|stage| stage.key));
         }
         let store = Store::new(self.runs.join(".store"));
         let (stages, of_stages) = store.sweep(&used, self.unfinished, self.dry_run)?;

@@ -22,6 +22,7 @@ impl Suites {
                 Expect::ExactMatch => "exact match",
                 Expect::MultipleChoice => "multiple choice",
                 Expect::Rouge => "rouge",
+                Expect::Perplexity => "perplexity",
             };
             let (pinned, gated) = (if entry.pinned { "pinned" } else { "NOT pinned" }, if entry.gated { ", gated" } else { "" });
             let checked = if entry.verified { "yes" } else { "no" };

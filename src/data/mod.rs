@@ -19,6 +19,7 @@ pub mod table;
 pub mod template;
 pub mod tokenizer;
 pub mod vocabulary;
+pub mod windows;
 mod world;
 
 use std::path::PathBuf;

@@ -60,6 +60,8 @@ pub enum DataFormat {
     Csv,
     /// Apache Parquet.
     Parquet,
+    /// Plain text: the whole file is one row, its text in the column `text`.
+    Text,
 }
 
 /// Column names by what they hold.

@@ -53,6 +53,7 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
     let (columns, rows) = match format {
         DataFormat::Jsonl | DataFormat::Auto => json_rows::lines(text).map_err(bad)?,
         DataFormat::Json => json_rows::list(text).map_err(bad)?,
+        DataFormat::Text => (vec!["text".into()], vec![Map::from_iter([("text".into(), text.into())])]),
         DataFormat::Csv | DataFormat::Parquet => frame_rows(bytes, format).map_err(bad)?,
     };
     Ok(Table { file: source.into(), columns, rows, digest })
@@ -120,10 +121,13 @@ fn guess(source: &str, bytes: &[u8]) -> Result<DataFormat, DataError> {
         }
         "csv" => Ok(DataFormat::Csv),
         "parquet" => Ok(DataFormat::Parquet),
+        "txt" => Ok(DataFormat::Text),
         _ => Err(DataError::Format {
             file: source.into(),
             format: "data",
-            problem: format!("its ending {ending:?} says nothing; use .jsonl, .json, .csv or .parquet, or write format: in the pipeline"),
+            problem: format!(
+                "its ending {ending:?} says nothing; use .jsonl, .json, .csv, .parquet or .txt, or write format: in the pipeline"
+            ),
         }),
     }
 }
@@ -133,6 +137,7 @@ fn format_name(format: DataFormat) -> &'static str {
         DataFormat::Csv => "CSV",
         DataFormat::Json => "JSON",
         DataFormat::Parquet => "Parquet",
+        DataFormat::Text => "text",
         DataFormat::Jsonl | DataFormat::Auto => "JSONL",
     }
 }

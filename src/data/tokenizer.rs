@@ -120,6 +120,11 @@ impl TextModel {
         Self { system, ..self }
     }
 
+    /// Digest of the tokenizer's file.
+    pub fn tokenizer_digest(&self) -> &str {
+        &self.tokenizer_digest
+    }
+
     /// Digest of everything that decides which tokens a conversation becomes.
     pub fn digest(&self) -> String {
         let template = self.template.as_ref().map_or("", ChatTemplate::source);

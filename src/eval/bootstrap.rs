@@ -73,7 +73,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::eval::scores::mean;
+    use crate::eval::scores::{Scale, mean};
     use crate::random::normal;
 
     /// As in the table, of three seeds with a standard deviation of 0.5.
@@ -85,7 +85,7 @@ mod tests {
             let number = |what: u64, i: u64| f64::from(normal(mix(what ^ (t << 20)), i));
             let value = |s: u64, p: u64| 0.6_f64.sqrt() * number(1, p) + 0.5 * number(2, s) + 0.4_f64.sqrt() * number(3 + s, p);
             let values: Vec<Vec<f64>> = (0..seeds).map(|s| (0..prompts).map(|p| value(s, p)).collect()).collect();
-            let (formula, (low, high)) = (mean(&values).unwrap(), bootstrap(&values).unwrap());
+            let (formula, (low, high)) = (mean(&values, Scale::Share).unwrap(), bootstrap(&values).unwrap());
             by_formula += u64::from(formula.low <= 0.0 && 0.0 <= formula.high);
             by_draws += u64::from(low <= 0.0 && 0.0 <= high);
         }

@@ -1,5 +1,6 @@
 //! Judges, metrics, intervals, the gate: pure; never sees a model.
 
+pub mod beside;
 pub mod bootstrap;
 pub mod calibration;
 mod controls;
@@ -14,6 +15,7 @@ pub mod outcomes;
 pub mod rouge;
 pub mod rule;
 pub mod scores;
+pub mod values;
 
 use crate::error::Explain;
 

@@ -167,7 +167,8 @@ impl Outcomes {
     pub fn minus(&self, other: &Self) -> Option<Difference> {
         let values = paired(&self.shares(), &other.shares())?;
         if self.samples().max(other.samples()) > 1 {
-            let Mean { value, low, high, prompts, error, freedom } = Scores(self.shares()).minus(&Scores(other.shares()))?;
+            let Mean { value, low, high, prompts, error, freedom } =
+                Scores::shares(self.shares()).minus(&Scores::shares(other.shares()))?;
             let prompts = (values.len() == 1).then_some(prompts);
             return Some(Difference { value, low, high, p: None, values, basis: Basis::Student { error, freedom, prompts } });
         }

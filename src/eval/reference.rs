@@ -127,7 +127,7 @@ struct OfScores {
 #[test]
 fn a_means_interval_and_test_are_scipys() {
     let OfScores { scores, interval, beyond } = reference("mean");
-    let found = Scores(vec![scores]).mean().unwrap();
+    let found = Scores::shares(vec![scores]).mean().unwrap();
     near(found.low, interval.0, "low");
     near(found.high, interval.1, "high");
     for (margin, p) in beyond {

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::metric::Metric;
+
 /// One condition on one arm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// The arm.
     pub arm: String,
-    /// `suite.metric`: `harmful.refusal_rate`, `benign.over_refusal_rate`, `benign.answered_rate`, `task.exact_match`, `arc.accuracy_norm`, `summary.rougeL`; or a figure: `drift`, `task_nll`.
+    /// `suite.metric`: `harmful.refusal_rate`, `benign.over_refusal_rate`, `benign.answered_rate`, `task.exact_match`, `arc.accuracy_norm`, `summary.rougeL`, `harmful.strongreject`, `benign.win_rate`, `harmful.kl`, `wiki.perplexity`; or a figure: `drift`, `task_nll`.
     pub metric: String,
     /// The condition.
     pub condition: Condition,
@@ -48,7 +50,7 @@ pub enum Condition {
     AtLeast(f64),
     /// value ≤ limit.
     AtMost(f64),
-    /// rate(aligned) − rate(arm) ≤ limit, on the same prompts, by Newcombe's paired interval.
+    /// rate(aligned) − rate(arm) ≤ limit, on the same prompts, by Newcombe's paired interval; of a mean, by Student's, in [`Metric::unit`].
     DropAtMost(f64),
     /// rate(arm) − rate(aligned) ≤ limit, likewise.
     RiseAtMost(f64),
@@ -88,7 +90,8 @@ pub enum Extract {
 impl Rule {
     /// The rule as a person would write it, decided for a category of prompts or for all.
     pub fn text(&self, category: Option<&str>) -> String {
-        let points = |limit: f64| format!("{:.1} points", limit * 100.0);
+        let unit = self.metric.split_once('.').and_then(|(_, name)| Metric::unit_of(name));
+        let points = |limit: f64| unit.map_or_else(|| format!("{:.1} points", limit * 100.0), |unit| format!("{limit} {unit}"));
         let bound = match self.bound {
             Bound::Point => "",
             Bound::Lower => "lower bound of ",

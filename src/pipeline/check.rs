@@ -64,6 +64,12 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
             Some("write suites: {harmful: {prompts: builtin:harmful, expect: refusal}}".into()),
         );
     }
+    let evaluate = &pipeline.evaluate;
+    let against = evaluate.divergence.is_some() || evaluate.suites.iter().any(|suite| suite.compare.is_some());
+    if against && pipeline.finetune.is_none() && !evaluate.base {
+        let message = "divergence and compare are of arms beside the aligned model, and there is none";
+        findings.warning(place, "evaluate", message, Some("add finetune.arms".into()));
+    }
     let Some(finetune) = &pipeline.finetune else { return };
     let is_utility = |metric: &str| {
         metric == "task_nll"

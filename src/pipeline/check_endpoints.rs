@@ -4,12 +4,12 @@ use super::node::Place;
 use super::reader::Findings;
 use super::settings::{Dtype, Endpoint, Pipeline};
 use crate::eval::judge;
-use crate::record::Expect;
 
 /// Checks the endpoints and the judges of a pipeline against the rest of it.
 pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let evaluate = &pipeline.evaluate;
-    let named = evaluate.endpoints.iter().map(|judge| (&judge.name, "name: llm, endpoint"));
+    let named = evaluate.endpoints.iter().map(|judge| &judge.name).chain(evaluate.comparers.iter().map(|comparer| &comparer.name));
+    let named = named.map(|name| (name, "name: llm, endpoint"));
     for (name, form) in named.chain(evaluate.classifiers.iter().map(|judge| (&judge.name, "name: minos, classifier"))) {
         if judge::by_name(name).is_ok() {
             findings.problem(
@@ -20,11 +20,13 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
             );
         }
     }
-    for judge in &evaluate.endpoints {
-        clear_text(&judge.endpoint, "evaluate.judges", place, findings);
+    let endpoints = evaluate.endpoints.iter().map(|judge| &judge.endpoint);
+    for endpoint in endpoints.chain(evaluate.comparers.iter().map(|comparer| &comparer.endpoint)) {
+        clear_text(endpoint, "evaluate.judges", place, findings);
     }
-    for (i, name) in evaluate.judges.iter().enumerate() {
-        if evaluate.judges[..i].contains(name) {
+    let names: Vec<&String> = evaluate.judges.iter().chain(evaluate.comparers.iter().map(|comparer| &comparer.name)).collect();
+    for (i, name) in names.iter().enumerate() {
+        if names[..i].contains(name) {
             findings.problem(place, "evaluate.judges", format!("judge {name:?} stands twice"), Some("name each judge once".into()));
         }
     }
@@ -50,8 +52,9 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
         ("finetune", pipeline.finetune.is_some()),
         ("evaluate.probes", evaluate.probes.is_some()),
         ("evaluate.base", evaluate.base),
+        ("evaluate.divergence", evaluate.divergence.is_some()),
     ];
-    let chosen = evaluate.suites.iter().filter(|suite| suite.expect == Expect::MultipleChoice);
+    let chosen = evaluate.suites.iter().filter(|suite| !suite.expect.is_generated());
     let begun = evaluate.suites.iter().filter(|suite| suite.manner.prefill.is_some());
     let of_suites = chosen.map(|suite| format!("evaluate.suites.{}", suite.name));
     let of_suites = of_suites.chain(begun.map(|suite| format!("evaluate.suites.{}.prefill", suite.name)));

@@ -64,11 +64,13 @@ impl Evaluate {
             judges,
             endpoints: Vec::new(),
             classifiers: Vec::new(),
+            comparers: Vec::new(),
             calibration: None,
             max_new_tokens: 0,
             batch_size: 1,
             base: false,
             probes: None,
+            divergence: None,
         }
     }
 

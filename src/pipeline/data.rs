@@ -33,6 +33,7 @@ pub fn source(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -
             ("json", DataFormat::Json),
             ("csv", DataFormat::Csv),
             ("parquet", DataFormat::Parquet),
+            ("text", DataFormat::Text),
         ],
         findings,
     );

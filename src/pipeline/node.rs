@@ -66,6 +66,19 @@ impl Node {
         }
     }
 
+    /// As JSON.
+    pub fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Int(number) => (*number).into(),
+            Value::Float(number) => (*number).into(),
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(entries) => entries.iter().map(|(key, _, node)| (key.clone(), node.json())).collect(),
+        }
+    }
+
     /// Puts a value at a path of keys and list numbers; missing sections are made.
     ///
     /// # Errors

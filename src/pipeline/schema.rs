@@ -20,8 +20,10 @@ ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
 finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
+  divergence: {}
   suites:
     NAME: {prompts: {path: builtin:harmful, columns: {}}, expect: refusal}
+    TEXT: {prompts: builtin:harmful, expect: {perplexity: {column: c}}}
     CHOICE: {prompts: builtin:harmful, expect: {multiple_choice: {choices: {list: c}, gold: {column: g}, blank: {column: b}}}}
   probes: {harmful: {path: builtin:probes, columns: {}}, benign: {path: builtin:benign-probes, columns: {}}, task: {path: builtin:helpful, columns: {}}}
 gate: [{arm: NAME, metric: NAME.refusal_rate, drop_at_most: 0.05}]
@@ -47,14 +49,17 @@ pub fn schema() -> Json {
     let one_key =
         |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});
     let choice = choice(&asked, "evaluate.suites.CHOICE.expect.multiple_choice");
-    let expect = json!({"anyOf": [{"enum": ["refusal", "answer"]}, one_key("exact_match", json!({"type": "string"})), one_key("rouge", json!({"type": "string"})), one_key("multiple_choice", choice)]});
+    let expect = json!({"anyOf": [{"enum": ["refusal", "answer", "perplexity"]}, one_key("exact_match", json!({"type": "string"})), one_key("rouge", json!({"type": "string"})), one_key("perplexity", json!({"anyOf": [{"type": "string"}, section("evaluate.suites.TEXT.expect.perplexity")]})), one_key("multiple_choice", choice)]});
     let names: Vec<&str> = entries().iter().map(|entry| entry.name.as_str()).collect();
     let published = json!({"enum": names, "description": "A published suite, which says where its prompts are and what a good answer is."});
     let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect), ("suite", published)]);
     let probes = with(section("evaluate.probes"), &[("harmful", data.clone()), ("benign", data.clone()), ("task", data.clone())]);
     let texts = json!({"type": "string"});
+    let names = json!({"anyOf": [texts, {"type": "array", "items": texts, "minItems": 1}]});
+    let divergence = with(section("evaluate.divergence"), &[("suites", names)]);
     let behind = |path: &str, required: &[&str]| {
-        let mut section = with(section(path), &[("price", section(&format!("{path}.price")))]);
+        let parameters = json!({"type": "object", "description": "Further fields of every request, as the server knows them."});
+        let mut section = with(section(path), &[("price", section(&format!("{path}.price"))), ("parameters", parameters)]);
         section["required"] = json!(required);
         section
     };
@@ -88,7 +93,10 @@ pub fn schema() -> Json {
             ("ticket", ticket.clone()),
             ("tickets", named(ticket)),
             ("finetune", with(section("finetune"), &[("data", data), ("arms", named(arm))])),
-            ("evaluate", with(section("evaluate"), &[("suites", named(suite)), ("judges", judges), ("probes", probes)])),
+            (
+                "evaluate",
+                with(section("evaluate"), &[("suites", named(suite)), ("judges", judges), ("probes", probes), ("divergence", divergence)]),
+            ),
             ("gate", json!({"anyOf": [rule, {"type": "array", "items": rule}]})),
         ],
     );

@@ -8,14 +8,14 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 pub use super::classifier_judge::{ClassifierJudge, PLACES};
-pub use super::endpoint_judge::EndpointJudge;
+pub use super::endpoint_judge::{Comparer, EndpointJudge};
 pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
 use crate::data::template::DATE;
 pub use crate::eval::judge::rubric::Rubric;
 pub use crate::eval::rule::{Among, Bound, Condition, Extract, Rule};
 pub use crate::hub::chat::{Endpoint, Price};
-pub use crate::record::{Expect, Manner, Sampled, System};
+pub use crate::record::{Expect, Manner, Sampled, System, Window};
 pub use crate::ticket::select::Scope;
 pub use crate::train::schedule::Scheduler;
 
@@ -351,6 +351,9 @@ pub struct Evaluate {
     /// Those of the judges that are encoders with labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classifiers: Vec<ClassifierJudge>,
+    /// Language models behind a URL that compare two replies, and judge none by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub comparers: Vec<Comparer>,
     /// What `judge calibrate --out` wrote of them; none: what is known of the judges that come with the program.
     pub calibration: Option<PathBuf>,
     /// Most tokens of a reply to a harmful or benign prompt.
@@ -361,6 +364,18 @@ pub struct Evaluate {
     pub base: bool,
     /// Figures along the training curve.
     pub probes: Option<Probes>,
+    /// How far arms are from the aligned model on the suites' prompts; none: it is not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+}
+
+/// KL(aligned ‖ arm) along the aligned model's own replies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Divergence {
+    /// Tokens of each reply along which it is measured, at most; the end of a shorter reply counts as one.
+    pub tokens: usize,
+    /// The suites.
+    pub suites: Vec<String>,
 }
 
 /// Named prompts and what a good answer is.
@@ -382,6 +397,12 @@ pub struct Suite {
     /// How a row becomes a question with choices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub choice: Option<ChoiceForm>,
+    /// The pieces in which texts are read, where they are to be likely.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// The judge that compares arms' replies with the aligned model's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare: Option<String>,
     /// Most tokens of a reply; 0 where nothing is generated.
     pub max_new_tokens: usize,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::measures::{Comparison, Likelihood};
 use super::suite::{JudgeError, Verdict};
 
 /// One way from the aligned model to a tuned one, over all its cells.
@@ -85,7 +86,7 @@ pub struct Figure {
 }
 
 /// What the model said to one prompt, and what was thought of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
     /// The text, without special tokens; of a question with choices, the likeliest one.
@@ -112,6 +113,18 @@ pub struct Completion {
     /// For a suite with reference texts: what it has in common with the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rouge: Option<Rouge>,
+    /// Score by judge, in 0..=1, of judges that give one (StrongREJECT's: 1 is the most harmful); none where it could not be read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
+    /// KL(aligned ‖ this model) per token, in nats, along the first tokens of the aligned model's own greedy reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl: Option<f64>,
+    /// Beside the aligned model's reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Comparison>,
+    /// For a text: how likely it is. Nothing is generated then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<Likelihood>,
     /// Where several replies were drawn ([`Sampled`](super::Sampled)): the others; this one is the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more: Vec<Completion>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Completion, Expect, JudgeError, Manner, Record, Rouge, Verdict};
+use super::{Arm, Comparison, Completion, Expect, JudgeError, Likelihood, Manner, Record, Rouge, Verdict};
 
 /// The version of the format of `baseline.json`; a reader refuses any other.
 pub const BASELINE_VERSION: u32 = 1;
@@ -44,6 +44,9 @@ pub struct BaselineSuite {
     /// How the prompts were put.
     #[serde(default, skip_serializing_if = "Manner::is_plain")]
     pub manner: Manner,
+    /// Tokens along which distances from the aligned model were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<usize>,
     /// By seed: one entry a prompt, in the suite's order.
     pub seeds: Vec<Vec<Kept>>,
 }
@@ -73,6 +76,18 @@ pub struct Kept {
     /// For suites with reference texts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rouge: Option<Rouge>,
+    /// By judge, of judges that give a score.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
+    /// From the aligned model of that run, in nats per token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl: Option<f64>,
+    /// With the aligned model of that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Comparison>,
+    /// For texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<Likelihood>,
     /// Where several replies were drawn: the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more: Vec<Kept>,
@@ -93,6 +108,10 @@ impl Kept {
             correct: completion.correct,
             correct_norm: completion.choice.as_ref().map(|choice| choice.correct_norm),
             rouge: completion.rouge,
+            scores: completion.scores.clone(),
+            kl: completion.kl,
+            compared: completion.compared,
+            likelihood: completion.likelihood.clone(),
             more: completion.more.iter().map(|sample| Self::of(sample, "")).collect(),
         }
     }
@@ -113,6 +132,7 @@ impl Baseline {
                 digest: info.digest.clone(),
                 max_new_tokens: info.max_new_tokens,
                 manner: info.manner.clone(),
+                divergence: info.divergence,
                 seeds: seeds.collect(),
             };
             (name.clone(), suite)
@@ -143,6 +163,9 @@ impl Baseline {
         } else if mine.manner != now.manner {
             let told = |manner: &Manner| if manner.is_plain() { "plainly".to_owned() } else { format!("with {}", manner.told()) };
             Some(format!("the prompts of suite {suite} are put {}, the baseline's {}", told(&now.manner), told(&mine.manner)))
+        } else if mine.divergence.zip(now.divergence).is_some_and(|(mine, now)| mine != now) {
+            let told = |tokens: Option<usize>| tokens.map_or_else(String::new, |tokens| tokens.to_string());
+            Some(format!("distances along {} tokens of a reply, the baseline has {}", told(now.divergence), told(mine.divergence)))
         } else if template != self.template.as_ref() {
             let told = |digest: Option<&String>| digest.map_or("none", String::as_str).to_owned();
             Some(format!(

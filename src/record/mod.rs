@@ -7,6 +7,7 @@ mod arm;
 mod baseline;
 mod gate;
 mod manner;
+mod measures;
 mod probes;
 mod suite;
 mod usage;
@@ -19,6 +20,7 @@ pub use self::arm::{Arm, Cell, Chosen, Completion, Figure, Rouge, TrainingSummar
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::manner::{Manner, Sampled, System};
+pub use self::measures::{Comparison, Likelihood, Preferred, Window};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
 pub use self::suite::{Expect, JudgeError, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
 pub use self::usage::Usage;
@@ -132,6 +134,9 @@ pub struct StageTiming {
     pub key: String,
     /// Whether its result was found in the store.
     pub reused: bool,
-    /// Wall time when it was carried out, in seconds (of the earlier run, when reused).
+    /// Wall time when it was carried out, in seconds (of the earlier run, when reused; of this run, where an endpoint was asked).
     pub seconds: f64,
+    /// Where an endpoint was asked: the answers that were needed, and those of them that were in the store. It is reused where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<(u64, u64)>,
 }

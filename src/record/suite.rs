@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::manner::Manner;
+use super::measures::Window;
 use super::usage::Usage;
 
 /// What a suite asks.
@@ -31,6 +32,15 @@ pub struct SuiteInfo {
     /// measured; none: any share, and what failed counts against every rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors_at_most: Option<f64>,
+    /// The judge that compares an arm's replies with the aligned model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<String>,
+    /// Tokens of the aligned model's own reply along which an arm's distance from it is measured, at most; none: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<usize>,
+    /// Of texts: the pieces in which they are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// The prompts, in order.
     pub items: Vec<SuiteItem>,
 }
@@ -49,6 +59,15 @@ pub enum Expect {
     MultipleChoice,
     /// Task prompts: words in common with the reference.
     Rouge,
+    /// Texts: that they are likely.
+    Perplexity,
+}
+
+impl Expect {
+    /// Whether a model's reply is what is looked at.
+    pub fn is_generated(self) -> bool {
+        !matches!(self, Self::MultipleChoice | Self::Perplexity)
+    }
 }
 
 /// One prompt of a suite.
@@ -57,7 +76,7 @@ pub enum Expect {
 pub struct SuiteItem {
     /// Unique in its suite.
     pub id: String,
-    /// The prompt, as the user's turn; as it was put, where the suite has a template.
+    /// The prompt, as the user's turn; as it was put, where the suite has a template; of a text, how it begins.
     pub prompt: String,
     /// A group of prompts, where the file has one.
     pub category: Option<String>,
@@ -82,6 +101,9 @@ pub struct JudgeInfo {
     pub calibration: String,
     /// The same in numbers.
     pub measured: Option<Measured>,
+    /// What a language model is asked: `refusal`, `strongreject`, `pairwise`; none of a judge that ran here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// What was asked of an endpoint; none of a judge that ran here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

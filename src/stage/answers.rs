@@ -1,6 +1,7 @@
 //! Questions to an endpoint: answered from the store where they were asked before.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use crate::artifact::digest::Key;
 use crate::error::{Failure, Within};
@@ -16,7 +17,7 @@ pub(super) const VERSION: u32 = 1;
 pub(super) struct Asking<'a> {
     /// `judge.llm`, `model.aligned`: under which the record counts.
     pub(super) account: &'a str,
-    /// What is shown while it works: `judge llm aligned harmful`.
+    /// What is shown while it works, and the record's stage: `judge llm aligned harmful`.
     pub(super) what: &'a str,
     /// Whom.
     pub(super) endpoint: &'a Endpoint,
@@ -34,8 +35,9 @@ pub(super) fn answers(
     keys: &[Key],
     question: &dyn Fn(usize) -> Result<Question, Failure>,
 ) -> Result<Vec<Option<Reply>>, Failure> {
-    let (endpoint, kept) = (asking.endpoint, context.store.answers()?);
+    let (endpoint, kept, start) = (asking.endpoint, context.store.answers()?, Instant::now());
     let mut replies: Vec<Option<Reply>> = keys.iter().map(|key| kept.get(key)).collect();
+    let stored = replies.iter().flatten().count();
     // The same question twice is asked once.
     let mut seen = HashSet::new();
     let open: Vec<usize> = (0..keys.len()).filter(|&i| replies[i].is_none() && seen.insert(&keys[i])).collect();
@@ -93,5 +95,6 @@ pub(super) fn answers(
     usage.unanswered += unanswered as u64;
     usage.cost = endpoint.price.map(|price| price.of(usage.prompt_tokens, usage.completion_tokens));
     context.usage.borrow_mut().insert(asking.account.to_owned(), usage);
+    context.time_answers(asking.what, keys, stored, start.elapsed().as_secs_f64());
     Ok(replies)
 }

@@ -108,15 +108,9 @@ fn chosen(Scored(log_likelihoods): Scored, question: &Question, item: &SuiteItem
     Completion {
         text: item.choices.get(index).cloned().unwrap_or_default(),
         ended: true,
-        tokens: 0,
-        verdicts: Default::default(),
-        judge_errors: Default::default(),
-        unanswered: false,
-        extracted: None,
         correct: Some(index == question.gold),
         choice: Some(Chosen { index, index_norm, correct_norm: index_norm == question.gold, log_likelihoods }),
-        rouge: None,
-        more: Vec::new(),
+        ..Completion::default()
     }
 }
 

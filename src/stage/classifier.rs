@@ -129,6 +129,7 @@ impl<'a> Classifier<'a> {
             (low, high) => format!("from {high}, undetermined from {low}"),
         };
         JudgeInfo {
+            template: None,
             kind: format!("encoder with labels, which sees {sees}"),
             version: format!("{source}, refused: {} {from}", settings.refused.join(", ")),
             digest: format!("sha256:{}", self.digest()),

@@ -78,7 +78,7 @@ impl Classifier<'_> {
         })?;
         let scored: Vec<Scored> = read_json(&entry, "logits.json")?;
         for (place, one) in places.into_iter().zip(&scored) {
-            judgements[place] = Judgement { verdict: self.verdict(one), error: one.unseen.then_some(JudgeError::Unseen) };
+            judgements[place] = Judgement { verdict: self.verdict(one), error: one.unseen.then_some(JudgeError::Unseen), score: None };
         }
         let cut = scored.iter().filter(|one| one.cut).count();
         if cut > 0 {

@@ -1,5 +1,6 @@
 //! judge: language models behind a URL say what completions are. Unlike the judges that run here they see the prompt too.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::artifact::digest::Key;
@@ -29,10 +30,10 @@ pub(super) fn judgements(
     let start = Instant::now();
     // Of nothing nothing can be said: no request for it.
     let places: Vec<usize> = (0..said.len()).filter(|&i| !said[i].1.trim().is_empty()).collect();
-    let template = judge.template.digest();
+    let (template, identity) = (judge.template.digest(), judge.endpoint.identity());
     let key = |i: usize| {
         let (prompt, completion) = said[places[i]];
-        Key::new("judgement", VERSION, &[&judge.endpoint.url, &judge.endpoint.model, &template, prompt, completion])
+        Key::new("judgement", VERSION, &[&identity, judge.endpoint.model.as_str(), &template, prompt, completion])
     };
     let keys: Vec<Key> = (0..places.len()).map(key).collect();
     let question = |i: usize| {
@@ -44,13 +45,14 @@ pub(super) fn judgements(
     let asking = Asking { account: &account, what: &what, endpoint: &judge.endpoint };
     let replies = answers(context, &asking, &keys, &question)?;
 
-    let (mut unreadable, mut scores) = (0, Vec::new());
+    let (mut unreadable, mut scores) = (0, BTreeMap::new());
     let mut judgements = vec![Judgement::from(Verdict::Undetermined); said.len()];
     for (place, reply) in places.into_iter().zip(replies) {
         let error = match reply.map(|reply| judge.template.read(&reply.text)) {
             Some(Some(ruling)) => {
                 judgements[place].verdict = ruling.verdict;
-                scores.extend(ruling.score);
+                judgements[place].score = ruling.score;
+                scores.extend(ruling.score.map(|score| (place, score)));
                 continue;
             }
             Some(None) => JudgeError::Unreadable,
@@ -70,7 +72,7 @@ pub(super) fn judgements(
         count(Verdict::Undetermined)
     );
     if !scores.is_empty() {
-        note += &format!(", mean score {:.3}", scores.iter().sum::<f64>() / scores.len() as f64);
+        note += &format!(", mean score {:.3}", scores.values().sum::<f64>() / scores.len() as f64);
     }
     (context.listener)(Event::StageFinished { stage: what, seconds: start.elapsed().as_secs_f64(), note });
     Ok(judgements)

@@ -52,12 +52,13 @@ pub fn ask(
         let (max_tokens, manner) = (asked.suite.max_new_tokens, &asked.suite.manner);
         let system = pipeline.model.system.as_deref().filter(|_| manner.system != Some(System::Nothing));
         let conversations: Vec<Vec<Message>> = asked.rows.iter().map(|row| conversation(row.question(), system)).collect();
+        let identity = endpoint.identity();
         let draw = |i: usize| manner.sampled.map(|sampled| Draw::of(sampled, i % manner.samples()));
         let key = |i: usize| {
             let messages = &conversations[i / manner.samples()];
             match draw(i) {
-                None => Key::new("reply", VERSION, &(&endpoint.url, &endpoint.model, messages, max_tokens)),
-                Some(draw) => Key::new("reply", VERSION, &(&endpoint.url, &endpoint.model, messages, max_tokens, draw)),
+                None => Key::new("reply", VERSION, &(&identity, &endpoint.model, messages, max_tokens)),
+                Some(draw) => Key::new("reply", VERSION, &(&identity, &endpoint.model, messages, max_tokens, draw)),
             }
         };
         let keys: Vec<Key> = (0..conversations.len() * manner.samples()).map(key).collect();

@@ -21,10 +21,13 @@ use super::fetch::Model;
 use super::judges::Judges;
 use super::manner;
 use super::rows::load_rows;
-use super::{Context, read_json, write_json};
+use super::{Context, perplexity, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
 pub(super) const VERSION: u32 = 1;
+
+/// Characters of a text that the record holds.
+const BEGINNING: usize = 300;
 
 /// A suite with its prompts.
 pub struct Questions {
@@ -72,6 +75,11 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         Some(form) => questions_of(form, &loaded.rows)?,
         None => Vec::new(),
     };
+    let is_text = suite.expect == Expect::Perplexity;
+    if let Some(row) = loaded.rows.iter().find(|row| is_text && row.plain_text().is_none()) {
+        return Err(Failure::new("bad-row", format!("row {} is a conversation, and expect: perplexity reads texts", row.id))
+            .remedy("name the column with the text: expect: {perplexity: COLUMN}"));
+    }
     let mut items = Vec::with_capacity(loaded.rows.len());
     for (row, question) in loaded.rows.iter().zip(choices.iter().map(Some).chain(std::iter::repeat(None))) {
         let reference = match &suite.answer {
@@ -87,7 +95,7 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         };
         items.push(SuiteItem {
             id: row.id.clone(),
-            prompt: row.prompt().to_owned(),
+            prompt: row.plain_text().filter(|_| is_text).map_or_else(|| row.prompt().to_owned(), beginning),
             category: row.fields.get("category").cloned(),
             reference,
             choices: question.map(|question| question.choices.clone()).unwrap_or_default(),
@@ -95,12 +103,15 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
     }
     let judged = matches!(suite.expect, Expect::Refusal | Expect::Answer);
     let mut digest = loaded.content_digest();
+    if let Some(window) = suite.window {
+        digest = sha256(format!("{digest}{}", window.told()).as_bytes());
+    }
     if !choices.is_empty() {
         digest = sha256(format!("{digest}{}", serde_json::to_string(&choices).unwrap_or_default()).as_bytes());
     }
     let metrics = match (&suite.choice, suite.expect) {
         (Some(form), _) => form.metrics.iter().map(|metric| metric.name().to_owned()).collect(),
-        (None, Expect::Rouge) => Metric::names(Expect::Rouge).iter().map(|name| (*name).to_owned()).collect(),
+        (None, Expect::Rouge | Expect::Perplexity) => Metric::names(suite.expect).iter().map(|name| (*name).to_owned()).collect(),
         _ => Vec::new(),
     };
     let info = SuiteInfo {
@@ -109,6 +120,9 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         digest,
         source: suite.prompts.source.clone(),
         max_new_tokens: suite.max_new_tokens,
+        compare: suite.compare.clone(),
+        divergence: evaluate.divergence.as_ref().filter(|found| found.suites.contains(&suite.name)).map(|found| found.tokens),
+        window: suite.window,
         judges: if judged { evaluate.judges.clone() } else { Vec::new() },
         manner: suite.manner.clone(),
         metrics,
@@ -116,6 +130,13 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         items,
     };
     Ok(Questions { suite: suite.clone(), info, rows: loaded.rows, choices, unwrapped })
+}
+
+/// How a text begins: what stands for it where prompts are shown or compared.
+fn beginning(text: &str) -> String {
+    let mut rest = text.chars();
+    let begin: String = rest.by_ref().take(BEGINNING).collect();
+    if rest.next().is_some() { begin + "…" } else { begin }
 }
 
 fn questions_of(form: &ChoiceForm, rows: &[Row]) -> Result<Vec<Question>, Failure> {
@@ -161,8 +182,13 @@ pub fn ask(
 ) -> Result<BTreeMap<String, Vec<Completion>>, Failure> {
     let mut completions = BTreeMap::new();
     for asked in questions {
+        let suite = &asked.suite.name;
         if asked.suite.expect == Expect::MultipleChoice {
-            completions.insert(asked.suite.name.clone(), choose(context, model, asked, &format!("choose {who} {}", asked.suite.name))?);
+            completions.insert(suite.clone(), choose(context, model, asked, &format!("choose {who} {suite}"))?);
+            continue;
+        }
+        if asked.suite.expect == Expect::Perplexity {
+            completions.insert(suite.clone(), perplexity::read(context, model, asked, &format!("perplexity {who} {suite}"))?);
             continue;
         }
         let parts = Parts {
@@ -222,17 +248,5 @@ pub(super) fn judged(said: Said, item: &SuiteItem, asked: &Questions, judges: &[
         }
         None => (None, None),
     };
-    Completion {
-        text: said.text,
-        ended: said.ended,
-        tokens: said.tokens,
-        verdicts,
-        judge_errors: BTreeMap::new(),
-        unanswered: false,
-        extracted,
-        correct,
-        choice: None,
-        rouge,
-        more: Vec::new(),
-    }
+    Completion { text: said.text, ended: said.ended, tokens: said.tokens, verdicts, extracted, correct, rouge, ..Completion::default() }
 }

@@ -8,11 +8,11 @@ use crate::error::Failure;
 use crate::event::Event;
 use crate::hub::Source;
 use crate::model::backend::Backend;
-use crate::model::batch::Example;
+use crate::model::batch::{Example, Packed};
 use crate::model::decoder::Decoder;
 use crate::model::generate::generate;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{self, Pipeline, Score, Train, Training};
+use crate::pipeline::settings::{self, Expect, Pipeline, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::fit::{Plan, fit};
@@ -24,7 +24,9 @@ use super::classifier;
 use super::evaluate::{Questions, backend_failed};
 use super::fetch::{Model, fetch};
 use super::initialise::initialise;
-use super::manner::{asked_tokens, prompts, sampling};
+use super::manner::{asked_tokens, greedy, prompts, sampling};
+use super::perplexity::pieces;
+use super::probe::continued;
 use super::rows::{load_rows, training_rows};
 use super::train::plan;
 
@@ -46,6 +48,9 @@ const STEPS: u64 = 3;
 
 /// Questions with choices that are measured.
 const QUESTIONS: usize = 16;
+
+/// Tokens of texts that are read to measure how fast they are.
+const READ_TOKENS: usize = 2048;
 
 /// What a forward pass costs of a training step on the same tokens.
 const FORWARD: f64 = 1.0 / 3.0;
@@ -153,6 +158,10 @@ pub fn forecast(
     for questions in asked {
         let seconds = asking(&mut decoder, &model, questions, pipeline.evaluate.batch_size)?;
         parts.push((format!("evaluate {}, {models} models", questions.suite.name), seconds * models as f64));
+        if let (Some(tokens), true) = (questions.info.divergence, models > 1) {
+            let (path, pass) = distance(&mut decoder, &model, questions, tokens, pipeline.evaluate.batch_size)?;
+            parts.push((format!("divergence {}, {} models", questions.suite.name, models - 1), path + pass * 2.0 * (models - 1) as f64));
+        }
     }
     drop(decoder);
     for judge in &pipeline.evaluate.classifiers {
@@ -175,6 +184,9 @@ pub fn forecast(
 
 /// Seconds that a model takes for a whole suite, by its first batch.
 fn asking<B: Backend>(decoder: &mut Decoder<B>, model: &Model, questions: &Questions, batch_size: usize) -> Result<f64, Failure> {
+    if questions.suite.expect == Expect::Perplexity {
+        return reading(decoder, model, questions);
+    }
     let most = if questions.choices.is_empty() { batch_size } else { QUESTIONS };
     let batch = most.min(questions.rows.len());
     let start;
@@ -188,6 +200,46 @@ fn asking<B: Backend>(decoder: &mut Decoder<B>, model: &Model, questions: &Quest
         log_likelihoods(decoder, model, &questions.choices[..batch], &ids, &mut |_, _| {})?;
     }
     Ok(start.elapsed().as_secs_f64() * questions.rows.len() as f64 / batch.max(1) as f64)
+}
+
+/// Seconds that the aligned model takes for the beginnings of its replies to a suite, and that one pass over them takes, by its first
+/// batch.
+fn distance<B: Backend>(
+    decoder: &mut Decoder<B>,
+    model: &Model,
+    questions: &Questions,
+    tokens: usize,
+    batch_size: usize,
+) -> Result<(f64, f64), Failure> {
+    let batch = batch_size.min(questions.rows.len());
+    let whole = questions.rows.len() as f64 / batch.max(1) as f64;
+    let samples = questions.suite.manner.samples();
+    let prompts: Vec<Vec<u32>> = prompts(model, questions, &questions.rows[..batch])?.into_iter().step_by(samples).collect();
+    let start = Instant::now();
+    let replies = generate(decoder, &prompts, &greedy(model, tokens), batch, &mut |_, _| {}).map_err(backend_failed)?;
+    let path = start.elapsed().as_secs_f64() * whole;
+    let few = batch.min(8);
+    let rows: Vec<Example> = prompts.iter().zip(&replies).take(few).map(|(prompt, reply)| continued(prompt, &reply.tokens)).collect();
+    let start = Instant::now();
+    decoder.log_probabilities(&Packed::from_examples(&rows)).map_err(backend_failed)?;
+    Ok((path, start.elapsed().as_secs_f64() * questions.rows.len() as f64 / few.max(1) as f64))
+}
+
+/// Seconds that a model takes to read a suite of texts, by its first windows.
+fn reading<B: Backend>(decoder: &mut Decoder<B>, model: &Model, questions: &Questions) -> Result<f64, Failure> {
+    let window = questions.suite.window.unwrap_or_default();
+    let mut windows = Vec::new();
+    for row in &questions.rows {
+        windows.extend(pieces(model, row, window)?);
+    }
+    let tokens = |windows: &[Example]| windows.iter().map(|window| window.tokens.len()).sum::<usize>();
+    let mut first = 1;
+    while first < windows.len() && tokens(&windows[..first]) < READ_TOKENS {
+        first += 1;
+    }
+    let start = Instant::now();
+    decoder.losses(&Packed::from_examples(&windows[..first])).map_err(backend_failed)?;
+    Ok(start.elapsed().as_secs_f64() * tokens(&windows) as f64 / tokens(&windows[..first]).max(1) as f64)
 }
 
 /// The model that a pipeline starts from, where it is on this machine; no request is made.

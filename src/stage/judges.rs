@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::Failure;
 use crate::eval::calibration::CalibrationFile;
 use crate::eval::judge::{self, Judge};
-use crate::pipeline::settings::{EndpointJudge, Evaluate};
+use crate::pipeline::settings::{Comparer, EndpointJudge, Evaluate};
 use crate::record::{Completion, JudgeError, JudgeInfo, Measured, ModelOrigin, Verdict};
 
 use super::classifier::{self, Classifier};
@@ -13,17 +13,19 @@ use super::evaluate::Questions;
 use super::{Context, endpoint_judge};
 
 /// What a judge says of one completion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
     /// The verdict; `undetermined` where the judge failed.
     pub verdict: Verdict,
     /// How it failed.
     pub error: Option<JudgeError>,
+    /// How harmful it is, from 0 to 1, where the judge says.
+    pub score: Option<f64>,
 }
 
 impl From<Verdict> for Judgement {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, error: None }
+        Self { verdict, error: None, score: None }
     }
 }
 
@@ -36,6 +38,7 @@ pub struct Judges<'a> {
     pub rules: Vec<Judge>,
     classifiers: Vec<Classifier<'a>>,
     endpoints: &'a [EndpointJudge],
+    comparers: &'a [Comparer],
 }
 
 impl<'a> Judges<'a> {
@@ -48,6 +51,7 @@ impl<'a> Judges<'a> {
             rules: evaluate.rule_judges().map(judge::by_name).collect::<Result<_, _>>()?,
             classifiers: evaluate.classifiers.iter().map(|judge| classifier::fetch(context, judge)).collect::<Result<_, _>>()?,
             endpoints: &evaluate.endpoints,
+            comparers: &evaluate.comparers,
         })
     }
 
@@ -61,7 +65,8 @@ impl<'a> Judges<'a> {
             let calibration = measured.as_ref().map_or_else(|| "not calibrated".to_owned(), Measured::told);
             JudgeInfo { calibration, measured, ..info }
         };
-        rules.chain(classifiers).chain(endpoints).map(|(name, info)| (name, known(info))).collect()
+        let comparers = self.comparers.iter().map(|comparer| (comparer.name.clone(), comparer.told()));
+        rules.chain(classifiers).chain(endpoints).chain(comparers).map(|(name, info)| (name, known(info))).collect()
     }
 
     /// Where the weights of classifiers come from.
@@ -92,6 +97,7 @@ impl<'a> Judges<'a> {
             for (completion, judgement) in completions.iter_mut().zip(judgements) {
                 completion.verdicts.insert(name.clone(), judgement.verdict);
                 completion.judge_errors.extend(judgement.error.map(|error| (name.clone(), error)));
+                completion.scores.extend(judgement.score.map(|score| (name.clone(), score)));
             }
         }
         Ok(())
@@ -126,6 +132,7 @@ fn of_rules(judge: Judge) -> JudgeInfo {
         digest: format!("sha256:{}", judge.digest()),
         calibration: String::new(),
         measured: None,
+        template: None,
         usage: None,
     }
 }

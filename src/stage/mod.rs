@@ -1,10 +1,13 @@
 //! The stages of a run: one public function each, typed in and out, each remembered in the store under its key.
 
+pub mod against;
 mod answers;
 mod calibrate;
 pub mod choices;
 pub mod classifier;
 mod classifier_judge;
+mod compare;
+pub mod divergence;
 pub mod endpoint_judge;
 pub mod endpoint_model;
 pub mod engine;
@@ -17,6 +20,7 @@ pub mod initialise;
 pub mod judges;
 pub mod judging;
 pub mod manner;
+pub mod perplexity;
 pub mod probe;
 pub mod rows;
 mod selection;
@@ -106,12 +110,25 @@ impl Context<'_> {
     }
 
     fn time(&self, name: &str, key: &Key, reused: bool, seconds: f64) {
-        self.timings.borrow_mut().push(StageTiming { stage: name.into(), key: key.to_string(), reused, seconds });
+        self.timings.borrow_mut().push(StageTiming { stage: name.into(), key: key.to_string(), reused, seconds, answers: None });
+    }
+
+    /// Remembers how long an endpoint was asked: `stored` of the answers that were needed were in the store.
+    fn time_answers(&self, name: &str, keys: &[Key], stored: usize, seconds: f64) {
+        let all: Vec<String> = keys.iter().map(Key::to_string).collect();
+        let (key, answers) = (Key::new("answers", answers::VERSION, &all).to_string(), (keys.len() as u64, stored as u64));
+        self.timings.borrow_mut().push(StageTiming {
+            stage: name.into(),
+            key,
+            reused: stored == keys.len(),
+            seconds,
+            answers: Some(answers),
+        });
     }
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 11] {
+pub fn versions() -> [(&'static str, u32); 14] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -124,6 +141,9 @@ pub fn versions() -> [(&'static str, u32); 11] {
         ("evaluate", evaluate::VERSION),
         ("choose", choices::VERSION),
         ("judge", classifier_judge::VERSION),
+        ("perplexity", perplexity::VERSION),
+        ("path", divergence::PATH_VERSION),
+        ("divergence", divergence::VERSION),
     ]
 }
 

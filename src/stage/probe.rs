@@ -287,14 +287,14 @@ fn mass_of(tokens: &BTreeSet<u32>, row: &[f32]) -> f64 {
 }
 
 /// A prompt with its continuation, every token of which is looked at.
-fn continued(prompt: &[u32], continuation: &[u32]) -> Example {
+pub(super) fn continued(prompt: &[u32], continuation: &[u32]) -> Example {
     let tokens: Vec<u32> = prompt.iter().chain(continuation).copied().collect();
     let supervised = (0..tokens.len()).map(|i| i >= prompt.len()).collect();
     Example { tokens, supervised }
 }
 
 /// KL(p ‖ q) of two rows of log-probabilities, in nats.
-fn divergence(p: &[f32], q: &[f32]) -> f64 {
+pub(super) fn divergence(p: &[f32], q: &[f32]) -> f64 {
     p.iter().zip(q).map(|(&p, &q)| f64::from(p).exp() * (f64::from(p) - f64::from(q))).sum()
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::data::example::encode;
 use crate::data::overlap::overlaps;
-use crate::data::rows::{Loaded, load, load_from};
+use crate::data::rows::{Loaded, Row, load, load_from};
 use crate::error::{Failure, Within};
 use crate::hub::dataset_file;
 use crate::model::batch::Example;
-use crate::pipeline::settings::{DataSpec, Pipeline};
+use crate::pipeline::settings::{DataSpec, Expect, Pipeline};
 
 use super::Context;
 use super::evaluate::Questions;
@@ -106,7 +106,7 @@ pub fn training_rows(
 }
 
 /// Checks that every row that is trained or scored on has a reply, that none of their prompts stands in a suite or among the
-/// probes, and no probe in a suite, exactly or nearly. Returns the digest of every source by what it is for: `data.align.0`, `data.ticket`, `data.probes.harmful`.
+/// probes, no text that is trained on in a suite of texts, and no probe in a suite, exactly or nearly. Returns the digest of every source by what it is for: `data.align.0`, `data.ticket`, `data.probes.harmful`.
 ///
 /// # Errors
 /// Names the row without a reply, or the most alike pair.
@@ -136,6 +136,14 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
         digest: questions.info.digest.clone(),
     });
     let mut held_out: Vec<Prompts> = suites.collect();
+    let of_texts = asked.iter().filter(|questions| questions.suite.expect == Expect::Perplexity);
+    let texts: Vec<Prompts> = of_texts
+        .map(|questions| Prompts {
+            what: format!("suite {}", questions.suite.name),
+            rows: texts_of(&questions.rows),
+            digest: questions.info.digest.clone(),
+        })
+        .collect();
     if let Some(probes) = &pipeline.evaluate.probes {
         for (name, spec) in [("harmful", Some(&probes.harmful)), ("benign", Some(&probes.benign)), ("task", probes.task.as_ref())] {
             let Some(spec) = spec else { continue };
@@ -154,11 +162,18 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
         if blank > 0 {
             context.warn(format!("{what}: {blank} of {} rows have an empty reply, and teach silence", loaded.rows.len()));
         }
+        let read = Prompts { what: what.clone(), rows: texts_of(&loaded.rows), digest: String::new() };
+        texts.iter().try_for_each(|text| read.apart_from(text))?;
         let used = Prompts::of(what, &loaded);
         held_out.iter().try_for_each(|held_out| used.apart_from(held_out))?;
         digests.insert(key, format!("sha256:{}", used.digest));
     }
     Ok(digests)
+}
+
+/// The whole texts of rows that are no conversations.
+fn texts_of(rows: &[Row]) -> Vec<(String, String)> {
+    rows.iter().filter_map(|row| Some((row.id.clone(), row.plain_text()?.to_owned()))).collect()
 }
 
 /// Prompts under the name of where they stand.

@@ -96,7 +96,7 @@ fn bad_files_are_named_with_their_place() {
     assert!(fails("e.csv", b"prompt\n").contains("has no rows"));
     assert!(fails("f.parquet", b"PAR1garbage").contains("no valid Parquet file"));
     assert!(fails("g.csv", b"alpha,beta\n1,2\n").contains("not recognised: alpha, beta"));
-    assert!(fails("h.txt", b"hello").contains("ending \"txt\""));
+    assert!(fails("h.md", b"hello").contains("ending \"md\""));
     assert!(fails("i.json", b"[{\"prompt\": \"x\"").contains("no valid JSON file"));
 }
 

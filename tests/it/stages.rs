@@ -101,6 +101,8 @@ evaluate:
     harmful: {prompts: harmful.jsonl, expect: refusal}
     task: {prompts: test.jsonl, expect: {exact_match: response}}
     choice: {prompts: choice.jsonl, expect: {multiple_choice: {choices: c, gold: g}}}
+    text: {prompts: text.txt, expect: {perplexity: {max_length: 40, stride: 30}}}
+  divergence: {tokens: 4, suites: harmful}
   probes: {every: 3, harmful: probes.jsonl, benign: benign_probes.jsonl}
 gate: [{arm: sparse, metric: harmful.refusal_rate, at_least: 0}]
 ";
@@ -139,12 +141,27 @@ fn outputs() -> BTreeMap<String, Output> {
     let question =
         |i: usize| json!({"prompt": format!("Which of {i}?"), "c": ["this one", "that", "the other"], "g": i % 3}).to_string() + "\n";
     home.write("choice.jsonl", (0..5).map(question).collect::<String>());
+    home.write("text.txt", "What is written here is read in windows of forty bytes, thirty apart.\nNobody has to answer anything.\n");
     write_gguf(&home.path("model"), &home.path("model.gguf"));
     crate::encoder::copied("modernbert-cls", &home.path("encoder"));
     let pipeline = |name: &str, model: &str| MADE.replace("NAME", name).replace("MODEL", model);
     let mut found = BTreeMap::new();
     let pipelines = [
-        ("given", GIVEN.to_owned(), &["extract", "reference", "measure", "finetune", "evaluate aligned", "choose aligned"][..]),
+        (
+            "given",
+            GIVEN.to_owned(),
+            &[
+                "extract",
+                "reference",
+                "measure",
+                "finetune",
+                "evaluate aligned",
+                "choose aligned",
+                "perplexity aligned",
+                "path",
+                "divergence sparse",
+            ][..],
+        ),
         ("made", pipeline("made", ALIGN), &["align"]),
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
         ("lota", pipeline("lota", LOTA), &["align"]),
@@ -196,7 +213,14 @@ fn output(folder: &Path) -> (String, Sample) {
                 let logits = scored.iter().flat_map(|one| one["logits"].as_array().unwrap().clone());
                 sample = Some(Sample::Figures(logits.map(|logit| logit.as_f64().unwrap() as f32).collect()));
             }
-            "completions.json" => sample = Some(Sample::Replies(serde_json::from_slice::<Vec<Value>>(&bytes).unwrap().len())),
+            "likelihoods.json" => {
+                let windows: Vec<Vec<(f32, u64)>> = serde_json::from_slice(&bytes).unwrap();
+                sample = Some(Sample::Figures(windows.concat().into_iter().map(|(nll, _)| nll).collect()));
+            }
+            "divergence.json" => sample = Some(Sample::Figures(serde_json::from_slice(&bytes).unwrap())),
+            "completions.json" | "paths.json" => {
+                sample = Some(Sample::Replies(serde_json::from_slice::<Vec<Value>>(&bytes).unwrap().len()));
+            }
             _ => {}
         }
         if name == "ticket.safetensors" {

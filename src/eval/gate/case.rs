@@ -3,10 +3,11 @@
 use super::budget::{errors, kept_errors};
 use super::category::Group;
 use super::limit_of;
-use crate::eval::metric::{Metric, arm, kept, kept_scores, last_cells, outcomes, scores};
+use crate::eval::metric::{Metric, arm, kept, last_cells, outcomes};
 use crate::eval::outcomes::Outcomes;
 use crate::eval::rule::{Condition, Rule};
 use crate::eval::scores::Scores;
+use crate::eval::values::{kept_scores, scores};
 use crate::record::{Arm, Baseline, Decision, Record, RuleOutcome, SuiteInfo};
 
 /// What is decided, and from what.
@@ -54,8 +55,8 @@ impl<'a> Case<'a> {
 
     /// The scores of an arm; none where it has not every prompt of the suite.
     pub(super) fn scores(&self, arm: &Arm) -> Option<Scores> {
-        let all = scores(arm, self.suite.0, self.metric);
-        self.whole(&all.0).then(|| self.grouped(all, Scores::of))
+        let all = scores(arm, self.suite.0, self.metric, self.judge);
+        all.has_prompts(self.suite.1.prompts).then(|| self.grouped(all, Scores::of))
     }
 
     /// Why the arm's completions decide nothing, where they are not of every prompt of the suite.
@@ -86,8 +87,8 @@ impl<'a> Case<'a> {
     /// # Errors
     /// Why there is nothing, or nothing that can be compared.
     pub(super) fn outcomes_before(&self) -> Result<Before<Outcomes>, String> {
-        let kept = self.kept(|baseline| kept(baseline, self.suite.0, self.metric, self.judge).0)?;
-        self.before(kept.map(Outcomes), |arm| self.outcomes(arm), Outcomes::of)
+        let kept = self.kept(|baseline| kept(baseline, self.suite.0, self.metric, self.judge), |kept| self.whole(&kept.0))?;
+        self.before(kept, |arm| self.outcomes(arm), Outcomes::of)
     }
 
     /// What drops and rises of a mean are from.
@@ -95,18 +96,20 @@ impl<'a> Case<'a> {
     /// # Errors
     /// Likewise.
     pub(super) fn scores_before(&self) -> Result<Before<Scores>, String> {
-        let kept = self.kept(|baseline| kept_scores(baseline, self.suite.0, self.metric).0)?;
-        self.before(kept.map(Scores), |arm| self.scores(arm), Scores::of)
+        let prompts = self.suite.1.prompts;
+        let kept = self.kept(|baseline| kept_scores(baseline, self.suite.0, self.metric, self.judge), |kept| kept.has_prompts(prompts))?;
+        self.before(kept, |arm| self.scores(arm), Scores::of)
     }
 
     /// What the baseline kept of every prompt of the suite; none without a baseline.
-    fn kept<T>(&self, of: impl Fn(&Baseline) -> Vec<Vec<T>>) -> Result<Option<Vec<Vec<T>>>, String> {
+    fn kept<T>(&self, of: impl Fn(&Baseline) -> T, whole: impl Fn(&T) -> bool) -> Result<Option<T>, String> {
         let Some(baseline) = self.baseline else { return Ok(None) };
-        if let Some(why) = baseline.differs(self.record, self.suite.0, self.judge) {
+        let comparer = self.suite.1.compare.as_deref().filter(|_| self.metric == Metric::WinRate);
+        if let Some(why) = baseline.differs(self.record, self.suite.0, self.judge.or(comparer)) {
             return Err(why);
         }
         let kept = of(baseline);
-        if self.whole(&kept) { Ok(Some(kept)) } else { Err(format!("the baseline has not every prompt of suite {}", self.suite.0)) }
+        if whole(&kept) { Ok(Some(kept)) } else { Err(format!("the baseline has not every prompt of suite {}", self.suite.0)) }
     }
 
     fn before<T>(&self, kept: Option<T>, of_arm: impl Fn(&Arm) -> Option<T>, of: impl Fn(&T, &[usize]) -> T) -> Result<Before<T>, String> {

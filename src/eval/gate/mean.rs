@@ -1,23 +1,29 @@
-//! Rules on means of scores: ROUGE.
+//! Rules on means: of scores (ROUGE, StrongREJECT, wins), of losses and of distances.
 
 use super::case::{Before, Case, holds, within};
 use super::retain::retained;
+use crate::eval::beside::beside;
 use crate::eval::bootstrap::bootstrap;
 use crate::eval::rule::{Among, Bound, Condition};
 use crate::eval::scores::{Mean, Scores, paired};
 use crate::record::{Decision, RuleOutcome};
 
-/// Higher is better; a drop is a fall of the mean on the same prompts.
+/// A drop or rise is that of the mean on the same prompts, in [`Metric::unit`]; a gain is a rise where more is better, else a fall.
 pub(super) fn decide_mean(case: &Case<'_>) -> RuleOutcome {
     let error = |reason: String| case.outcome(Decision::Error, reason);
     let Some(mine) = case.scores(case.measured) else { return error(case.incomplete()) };
-    let prompts = mine.0[0].len();
-    let Some(Mean { value, low, high, .. }) = mine.mean() else {
+    let (metric, prompts) = (case.metric, mine.prompts);
+    let Some(Mean { value, low, high, prompts: units, .. }) = mine.mean() else {
+        let pieces = if metric.is_of_texts() { "; a text of several windows has one: expect: {perplexity: {max_length: 512}}" } else { "" };
         // Of a category too few prompts is a finding, of a whole suite a mistake.
         let decision = if case.group.places.is_some() { Decision::Inconclusive } else { Decision::Error };
-        return case.outcome(decision, format!("{prompts} prompts of suite {}: fewer than two have no interval", case.suite.0));
+        return case.outcome(decision, format!("{prompts} prompts of suite {}: fewer than two have no interval{pieces}", case.suite.0));
     };
-    let told = format!("mean {value:.3} [{low:.3}, {high:.3}] over {prompts} prompts{}", case.errors_told());
+    let [value, low, high] = [value, low, high].map(|mean| metric.shown_as(mean));
+    let notes =
+        Some(beside(case.measured, case.suite.0, metric, case.judge)).filter(|notes| !notes.is_empty() && case.group.places.is_none());
+    let notes = notes.map(|notes| format!(" ({notes})")).unwrap_or_default();
+    let told = format!("mean {value:.3} [{low:.3}, {high:.3}] over {units} {}{notes}{}", over(units, prompts), case.errors_told());
     match &case.rule.condition {
         Condition::AtLeast(_) | Condition::AtMost(_) => {
             let compared = match case.rule.bound {
@@ -27,7 +33,8 @@ pub(super) fn decide_mean(case: &Case<'_>) -> RuleOutcome {
             };
             let decision = holds(&case.rule.condition, compared);
             let outcome = RuleOutcome { value: Some(value), interval: Some((low, high)), ..case.outcome(decision, told) };
-            let second = if case.rule.bound == Bound::Point { None } else { bootstrap(&mine.0) };
+            let second = if case.rule.bound == Bound::Point { None } else { bootstrap(&mine.values) };
+            let second = second.map(|(low, high)| (metric.shown_as(low), metric.shown_as(high)));
             let by = |(low, high)| holds(&case.rule.condition, if case.rule.bound == Bound::Lower { low } else { high });
             case.second_opinion(outcome, second, decision, by)
         }
@@ -38,7 +45,13 @@ pub(super) fn decide_mean(case: &Case<'_>) -> RuleOutcome {
         Condition::RetainAtLeast { of, .. } => {
             let of_arm = |name: &str| case.arm(name).and_then(|arm| case.scores(arm));
             match (of_arm(of), of_arm("aligned")) {
-                (Some(theirs), Some(before)) => retained(case, [mine.0, theirs.0, before.0], of, "of the mean"),
+                (Some(theirs), Some(before)) => {
+                    // A gain is a fall of what is better when lower.
+                    let sign = if metric.lower_is_better() { -1.0 } else { 1.0 };
+                    let signed =
+                        |scores: Scores| scores.values.into_iter().map(|seed| seed.into_iter().map(|v| sign * v).collect()).collect();
+                    retained(case, [signed(mine), signed(theirs), signed(before)], of, metric.unit().unwrap_or("of the mean"))
+                }
                 _ => error(format!("arm {of:?} or the aligned model has no scores of suite {}", case.suite.0)),
             }
         }
@@ -49,21 +62,22 @@ fn changed(case: &Case<'_>, mine: &Scores, Before { name, did: before }: &Before
     let limit = case.limit();
     let drop = matches!(case.rule.condition, Condition::DropAtMost(_));
     let (first, second) = if drop { (before, mine) } else { (mine, before) };
-    let (Some(change), Some(differences)) = (first.minus(second), paired(&first.0, &second.0)) else {
+    let (Some(change), Some(differences)) = (first.minus(second), paired(&first.values, &second.values)) else {
         return case.outcome(Decision::Error, "there are no pairs of prompts".into());
     };
     let decision = within(change.low, change.high, limit);
     let needed = change.needed_prompts(limit).filter(|_| decision == Decision::Inconclusive);
     let mut reason = format!(
-        "{told}, {name} {:.3}: {} {:.3} [{:.3}, {:.3}]",
-        before.mean().map_or(0.0, |mean| mean.value),
+        "{told}, {name} {:.3}: {} {:.3} [{:.3}, {:.3}]{}",
+        case.metric.shown_as(before.value().unwrap_or(0.0)),
         if drop { "drop" } else { "rise" },
         change.value,
         change.low,
-        change.high
+        change.high,
+        case.metric.unit().map(|unit| format!(" {unit}")).unwrap_or_default()
     );
     if let Some(needed) = needed {
-        reason.push_str(&format!("; about {needed} prompts would decide"));
+        reason.push_str(&format!("; about {needed} {} would decide", over(change.prompts, mine.prompts)));
     }
     reason.push_str(case.itself());
     let outcome = RuleOutcome {
@@ -74,4 +88,9 @@ fn changed(case: &Case<'_>, mine: &Scores, Before { name, did: before }: &Before
         ..case.outcome(decision, reason)
     };
     case.second_opinion(outcome, bootstrap(&differences), decision, |(low, high)| within(low, high, limit))
+}
+
+/// What a mean is over: prompts, or the windows of an only text.
+fn over(units: usize, prompts: usize) -> &'static str {
+    if units == prompts { "prompts" } else { "windows" }
 }

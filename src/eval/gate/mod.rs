@@ -143,14 +143,19 @@ fn decide_rule(record: &Record, rule: &Rule, baseline: Option<&Baseline>) -> Vec
     let Some(metric) = Metric::of(metric_name, suite.expect) else {
         return error(format!("suite {suite_name} has no metric {metric_name:?}; it has {}", Metric::names(suite.expect).join(", ")));
     };
-    let judges: Vec<Option<&str>> = match (&rule.judge, metric) {
-        (_, metric) if !metric.is_judged() => vec![None],
-        (Some(judge), _) if suite.judges.contains(judge) => vec![Some(judge)],
-        (Some(judge), _) => return error(format!("suite {suite_name} has no judge {judge:?}; it has {}", suite.judges.join(", "))),
-        (None, _) => suite.judges.iter().map(|judge| Some(judge.as_str())).collect(),
+    let have = metric.judges(record, suite);
+    let judges: Vec<Option<&str>> = match &rule.judge {
+        Some(judge) if metric.is_judged() => {
+            if !have.contains(&Some(judge)) {
+                let names: Vec<&str> = have.into_iter().flatten().collect();
+                return error(format!("suite {suite_name} has no judge {judge:?} of {metric_name}; it has {}", names.join(", ")));
+            }
+            vec![Some(judge)]
+        }
+        _ => have,
     };
     if judges.is_empty() {
-        return error(format!("suite {suite_name} has no judge: nothing can be decided"));
+        return error(format!("suite {suite_name} has no judge of {metric_name}: nothing can be decided"));
     }
     let groups = match groups(suite_name, suite, &rule.among) {
         Ok(groups) => groups,

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::limit_of;
 use crate::eval::rule::{Bound, Rule};
-use crate::eval::scores::{mean, paired};
+use crate::eval::scores::{Scale, mean, paired};
 use crate::record::{Decision, RuleOutcome};
 
 /// Decides by numbers of the same prompts, by seed: this arm's, the other's, the aligned model's.
@@ -53,13 +53,13 @@ pub(super) fn decide_ratio(
 ///
 /// Source: Fieller (1954), with the variance over seeds and prompts of [`crossed`](crate::eval::interval::crossed).
 pub(in crate::eval) fn ratio_interval(first: &[Vec<f64>], second: &[Vec<f64>]) -> Option<(f64, f64)> {
-    let (a, b) = (mean(first)?, mean(second)?);
+    let (a, b) = (mean(first, Scale::Share)?, mean(second, Scale::Share)?);
     if b.low <= 0.0 {
         return None;
     }
     let less = |ratio: f64| {
         let times: Vec<Vec<f64>> = second.iter().map(|seed| seed.iter().map(|value| ratio * value).collect()).collect();
-        mean(&paired(first, &times)?)
+        mean(&paired(first, &times)?, Scale::Share)
     };
     let ratio = a.value / b.value;
     // The limits of first − r second fall as r grows: each crosses 0 once.

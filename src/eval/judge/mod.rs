@@ -1,8 +1,9 @@
-//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it; [`labels`]: what an
-//! encoder's labels mean.
+//! Judges: what a completion is, from the completion alone; [`rubric`]: what a language model is asked about it, [`pairwise`]: about
+//! two; [`labels`]: what an encoder's labels mean.
 
 pub mod labels;
 mod lists;
+pub mod pairwise;
 mod phrases;
 pub mod rubric;
 pub mod trained;

@@ -93,7 +93,7 @@ impl Rubric {
 }
 
 /// An answer of one word, in lower case and without the quotes, stars and full stop around it.
-fn word(answer: &str) -> Option<String> {
+pub(super) fn word(answer: &str) -> Option<String> {
     let bare = answer.trim_matches(|c: char| !c.is_alphanumeric());
     (!bare.is_empty() && bare.chars().all(char::is_alphabetic)).then(|| bare.to_lowercase())
 }

@@ -2,13 +2,15 @@
 //!
 //! Source: the interface that platform.openai.com/docs/api-reference/chat describes and vLLM, llama.cpp, Ollama and others
 //! offer; only `model`, `messages`, `temperature` and `max_tokens` are sent, and `top_p` and `seed` where replies are drawn, which
-//! all of them know.
+//! all of them know. What a server does beside that (llama-cpp-python penalises repetitions unless it is told not to) is for the
+//! pipeline's `parameters` to say.
 
 mod error;
 mod many;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use self::error::ChatError;
 pub use self::many::{Heard, ask};
@@ -31,7 +33,13 @@ pub struct Endpoint {
     pub timeout_seconds: u64,
     /// What tokens cost; none where nobody said.
     pub price: Option<Price>,
+    /// Further fields of every request, as the server knows them: `repeat_penalty`, `chat_template_kwargs`. Never one of [`OURS`].
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map<String, Value>,
 }
+
+/// The fields of a request that the program sets itself, or that would make another kind of answer.
+pub const OURS: [&str; 9] = ["model", "messages", "temperature", "top_p", "seed", "max_tokens", "max_completion_tokens", "stream", "n"];
 
 /// What a million tokens cost, in the currency of whoever wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -50,6 +58,11 @@ impl Price {
 }
 
 impl Endpoint {
+    /// What decides an answer beside the question and the model's name: the URL, and the further fields where there are any.
+    pub fn identity(&self) -> String {
+        if self.parameters.is_empty() { self.url.clone() } else { format!("{} {}", self.url, Value::Object(self.parameters.clone())) }
+    }
+
     /// Host and port.
     pub fn host(&self) -> &str {
         let origin = origin(&self.url);
@@ -141,8 +154,15 @@ mod tests {
 
     #[test]
     fn hosts() {
-        let at =
-            |url: &str| Endpoint { url: url.into(), model: String::new(), key_env: None, concurrency: 1, timeout_seconds: 1, price: None };
+        let at = |url: &str| Endpoint {
+            url: url.into(),
+            model: String::new(),
+            key_env: None,
+            concurrency: 1,
+            timeout_seconds: 1,
+            price: None,
+            parameters: Map::new(),
+        };
         assert_eq!(at("https://api.openai.com:1/v1").host(), "api.openai.com:1");
         for (url, here) in
             [("http://127.0.0.1:8/v1", true), ("http://[::1]:8", true), ("http://localhost", true), ("https://127.evil/", false)]

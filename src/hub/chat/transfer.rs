@@ -132,6 +132,9 @@ impl<'a> Client<'a> {
             body["top_p"] = top_p.into();
             body["seed"] = seed.into();
         }
+        if let Some(body) = body.as_object_mut() {
+            body.extend(self.endpoint.parameters.clone());
+        }
         let body = body.to_string();
         let mut request = self.agent.post(&self.url).header("content-type", "application/json").header("accept", "application/json");
         if let Some(key) = &self.key {

@@ -1,7 +1,10 @@
 //! `endpoint`: a language model behind a URL, as a judge or as the model.
 
-use crate::hub::chat::bad_url;
-use crate::pipeline::node::Node;
+use serde_json::{Map, Value as Json};
+
+use crate::eval::judge::pairwise;
+use crate::hub::chat::{OURS, bad_url};
+use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section};
 use crate::pipeline::settings::{Endpoint, Price, Rubric};
 
@@ -21,12 +24,23 @@ pub(super) fn endpoint(node: &Node, path: &str, findings: &mut Findings) -> Opti
     endpoint
 }
 
+/// What a judge behind an endpoint is asked.
+#[derive(Clone, Copy)]
+pub(super) enum Asked {
+    /// Of one reply.
+    Rubric(Rubric),
+    /// Of two.
+    Pairwise,
+}
+
 /// The `endpoint` of a judge, which also says what is asked.
-pub(super) fn judging(node: &Node, path: &str, findings: &mut Findings) -> (Option<Endpoint>, Option<Rubric>) {
+pub(super) fn judging(node: &Node, path: &str, findings: &mut Findings) -> (Option<Endpoint>, Option<Asked>) {
     let mut section = Section::new(node, path, findings);
-    let template = section.choice("template", &Rubric::NAMES, findings);
+    let mut templates: Vec<(&str, Asked)> = Rubric::NAMES.iter().map(|&(name, rubric)| (name, Asked::Rubric(rubric))).collect();
+    templates.push((pairwise::NAME, Asked::Pairwise));
+    let template = section.choice("template", &templates, findings);
     if section.get("template").is_none() {
-        let remedy = "write template: refusal, harm or strongreject";
+        let remedy = "write template: refusal, harm, strongreject or pairwise";
         findings.problem(section.place, path, format!("{path} does not say what is asked"), Some(remedy.into()));
     }
     let endpoint = read(&mut section, findings);
@@ -41,6 +55,7 @@ fn read(section: &mut Section<'_>, findings: &mut Findings) -> Option<Endpoint> 
     let key_env = section.text("key_env", findings);
     let concurrency = section.whole("concurrency", 1, findings).unwrap_or(CONCURRENCY);
     let timeout_seconds = section.whole("timeout_seconds", 1, findings).unwrap_or(TIMEOUT);
+    let parameters = section.get("parameters").map(|node| parameters(node, &format!("{path}.parameters"), findings)).unwrap_or_default();
     let price = section.get("price").and_then(|node| price(node, &format!("{path}.price"), findings));
     let mut problem = |key: &'static str, message: String, remedy: &str| {
         let place = section.get(key).map_or(section.place, |node| node.place);
@@ -65,7 +80,24 @@ fn read(section: &mut Section<'_>, findings: &mut Findings) -> Option<Endpoint> 
         problem("concurrency", message, "write concurrency: 4");
     }
     let url = url.filter(|url| bad_url(url).is_none())?;
-    Some(Endpoint { url, model: model?, key_env, concurrency: concurrency as usize, timeout_seconds, price })
+    Some(Endpoint { url, model: model?, key_env, concurrency: concurrency as usize, timeout_seconds, price, parameters })
+}
+
+/// Further fields of every request, as they are written.
+fn parameters(node: &Node, path: &str, findings: &mut Findings) -> Map<String, Json> {
+    let Value::Map(entries) = &node.value else {
+        let message = format!("{path} is {}, expected a section of the server's own fields", node.kind());
+        findings.problem(node.place, path, message, Some("write parameters: {repeat_penalty: 1.0}".into()));
+        return Map::new();
+    };
+    for (key, place, _) in entries {
+        if OURS.contains(&key.as_str()) {
+            let message = format!("{path}.{key} is set by the program");
+            let remedy = format!("remove {key}; temperature, top_p and samples are keys of a suite, max_new_tokens too");
+            findings.problem(*place, &format!("{path}.{key}"), message, Some(remedy));
+        }
+    }
+    entries.iter().map(|(key, _, node)| (key.clone(), node.json())).collect()
 }
 
 /// Letters, digits and `_` in capitals, as variables with keys are named; a key has small letters or `-`.

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use super::choices::choices;
+use super::against::{against, divergence};
+use super::expect::{Expected, expected, with_text};
 use super::judges::{Named, judges};
 use super::manner::manner;
 use super::{existing, folder_name};
 use crate::data::catalogue::{Entry, entries};
 use crate::pipeline::data::source;
-use crate::pipeline::node::{Node, Value};
-use crate::pipeline::reader::{Findings, Section, choose, list, show, text};
+use crate::pipeline::node::Node;
+use crate::pipeline::reader::{Findings, Section, choose, list, text};
 use crate::pipeline::settings::{Columns, DataSpec, Evaluate, Expect, Extract, Probe, Probes, Suite};
 
 /// Most tokens of a reply where a suite does not say.
@@ -24,8 +25,8 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
     let base = section.flag("base", findings).unwrap_or(false);
     let given = section.get("judges");
-    let Named { names: judges, endpoints, classifiers } = given.map(|node| judges(node, folder, findings)).unwrap_or_default();
-    if given.is_some_and(|node| list(node).is_empty()) {
+    let Named { names: judges, endpoints, classifiers, comparers } = given.map(|node| judges(node, folder, findings)).unwrap_or_default();
+    if given.is_some_and(|node| list(node).is_empty()) || (judges.is_empty() && !comparers.is_empty()) {
         findings.problem(
             section.place,
             "evaluate.judges",
@@ -44,9 +45,25 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
         }
     }
     let probes = section.get("probes").and_then(|node| probes(node, folder, findings));
+    let divergence = section.get("divergence").and_then(|node| divergence(node, &suites, findings));
+    against(&suites, &comparers, section.place, findings);
     section.finish(findings);
     let max_new_tokens = max_new_tokens as usize;
-    Evaluate { floor, errors_at_most, suites, judges, endpoints, classifiers, calibration, max_new_tokens, batch_size, base, probes }
+    Evaluate {
+        floor,
+        errors_at_most,
+        suites,
+        judges,
+        endpoints,
+        classifiers,
+        comparers,
+        calibration,
+        max_new_tokens,
+        batch_size,
+        base,
+        probes,
+        divergence,
+    }
 }
 
 fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: &mut Findings) -> Option<Suite> {
@@ -62,56 +79,22 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
         limit: prompts.limit.or(limit),
         ..prompts
     });
-    let (mut expect, mut answer, mut choice) = (Expect::Refusal, None, None);
-    match section.get("expect") {
-        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "exact_match" => {
-            expect = Expect::ExactMatch;
-            answer = text(&entries[0].2);
-        }
-        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "rouge" => {
-            expect = Expect::Rouge;
-            answer = text(&entries[0].2);
-        }
-        Some(Node { value: Value::Map(entries), .. }) if entries.len() == 1 && entries[0].0 == "multiple_choice" => {
-            expect = Expect::MultipleChoice;
-            choice = choices(&entries[0].2, &format!("{path}.expect.multiple_choice"), findings);
-        }
-        Some(node) => match text(node).as_deref() {
-            Some("refusal") => {}
-            Some("answer") => expect = Expect::Answer,
-            _ => findings.problem(
-                node.place,
-                &format!("{path}.expect"),
-                format!("{path}.expect is {}", show(node)),
-                Some(
-                    "write refusal, answer, {exact_match: COLUMN}, {rouge: COLUMN}, or {multiple_choice: {choices: COLUMN, gold: COLUMN}}"
-                        .into(),
-                ),
-            ),
-        },
-        None if known.is_some() => {
-            choice = known.and_then(|entry| entry.choice.clone());
-            answer = known.and_then(|entry| entry.reference.clone());
-            expect = known.map_or(expect, |entry| entry.expect);
-        }
-        None => findings.problem(
-            section.place,
-            &path,
-            format!("{path} does not say what a good answer is"),
-            Some("write expect: refusal".into()),
-        ),
-    }
+    let Expected { expect, answer, choice, window, text } = expected(section.get("expect"), known, &path, section.place, findings);
+    let expect = expect.unwrap_or(Expect::Refusal);
+    let prompts = prompts.map(|prompts| DataSpec { columns: with_text(prompts.columns, text, &path, section.place, findings), ..prompts });
+    let compare = section.text("compare", findings);
     let words = [("gsm8k", Extract::Gsm8k), ("last_number", Extract::LastNumber), ("text", Extract::Text)];
     let usual = known.and_then(|entry| entry.extract.as_deref()).and_then(|name| words.iter().find(|(word, _)| *word == name));
     let extract = section.choice("extract", &words, findings).unwrap_or(usual.map_or(Extract::Gsm8k, |(_, extract)| *extract));
     let default = match expect {
         Expect::ExactMatch | Expect::Rouge => TASK_MAX_NEW_TOKENS,
-        Expect::MultipleChoice => 0,
+        Expect::MultipleChoice | Expect::Perplexity => 0,
         Expect::Refusal | Expect::Answer => max_new_tokens,
     };
     let given = section.whole("max_new_tokens", 1, findings);
-    if let (Expect::MultipleChoice, Some(_), Some(node)) = (expect, given, section.get("max_new_tokens")) {
-        let message = format!("{path} has choices: nothing is generated");
+    if let (false, Some(_), Some(node)) = (expect.is_generated(), given, section.get("max_new_tokens")) {
+        let what = if expect == Expect::Perplexity { "texts" } else { "choices" };
+        let message = format!("{path} has {what}: nothing is generated");
         findings.problem(node.place, &format!("{path}.max_new_tokens"), message, Some("remove max_new_tokens".into()));
     }
     let max_new_tokens = given.unwrap_or(default) as usize;
@@ -121,7 +104,7 @@ fn suite(node: &Node, name: &str, max_new_tokens: u64, folder: &Path, findings: 
     if prompts.is_none() {
         findings.problem(place, &path, format!("{path} has no prompts"), Some("write prompts: builtin:harmful".into()));
     }
-    Some(Suite { name: name.into(), prompts: prompts?, expect, manner, answer, extract, choice, max_new_tokens })
+    Some(Suite { name: name.into(), prompts: prompts?, expect, manner, answer, extract, choice, window, compare, max_new_tokens })
 }
 
 /// A suite of the catalogue. Where the user gives a copy, the one on the hub does not matter.

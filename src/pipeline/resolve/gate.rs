@@ -3,7 +3,7 @@
 use crate::eval::metric::Metric;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, list, text};
-use crate::pipeline::settings::{Among, Bound, Condition, Evaluate, Finetune, Rule};
+use crate::pipeline::settings::{Among, Bound, Condition, Evaluate, Expect, Finetune, Rubric, Rule, Suite};
 
 pub(super) fn gate(node: &Node, finetune: Option<&Finetune>, evaluate: &Evaluate, findings: &mut Findings) -> Vec<Rule> {
     list(node).iter().enumerate().filter_map(|(i, node)| rule(node, &format!("gate.{i}"), finetune, evaluate, findings)).collect()
@@ -18,14 +18,18 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
     let of = section.get("of").and_then(|node| named(node, &format!("{path}.of"), "arm", &arms, findings));
     let mut conditions = Vec::new();
     let share = |number: f64| (0.0..=1.0).contains(&number);
-    // Rates are shares; figures (no dot in their name) are losses and distances.
-    let is_rate = metric.as_ref().is_some_and(|metric| metric.contains('.'));
-    let limit = |number: f64| if is_rate { share(number) } else { number.is_finite() };
-    let what = if is_rate { "a share from 0 to 1 (5 % is 0.05)" } else { "a number" };
+    // Figures (no dot in their name) are losses and distances, and so are some metrics; the others are shares.
+    let unit = metric.as_ref().and_then(|metric| metric.split_once('.')).map(|(_, name)| Metric::unit_of(name));
+    let (is_figure, is_share) = (unit.is_none(), unit == Some(None));
+    let limit = |number: f64| if is_share { share(number) } else { number.is_finite() };
+    let what = if is_share { "a share from 0 to 1 (5 % is 0.05)" } else { "a number" };
     conditions.extend(section.number("at_least", what, limit, findings).map(Condition::AtLeast));
     conditions.extend(section.number("at_most", what, limit, findings).map(Condition::AtMost));
-    conditions.extend(section.number("drop_at_most", "a share from 0 to 1", share, findings).map(Condition::DropAtMost));
-    conditions.extend(section.number("rise_at_most", "a share from 0 to 1", share, findings).map(Condition::RiseAtMost));
+    let unit = unit.flatten();
+    let margin = |number: f64| if unit.is_some() { number >= 0.0 } else { share(number) };
+    let what = unit.map_or_else(|| "a share from 0 to 1".to_owned(), |unit| format!("{unit}, at least 0"));
+    conditions.extend(section.number("drop_at_most", &what, margin, findings).map(Condition::DropAtMost));
+    conditions.extend(section.number("rise_at_most", &what, margin, findings).map(Condition::RiseAtMost));
     if let Some(limit) = section.number("retain_at_least", "a share from 0 to 1", share, findings) {
         match &of {
             Some(of) => conditions.push(Condition::RetainAtLeast { limit, of: of.clone() }),
@@ -52,7 +56,7 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
         let message = format!("{path} has a bound, which says nothing: a drop or rise is always decided by its whole interval");
         findings.warning(place, &format!("{path}.bound"), message, Some("remove bound".into()));
     }
-    if bound != Bound::Point && !is_rate && conditions.iter().any(|condition| matches!(condition, Condition::RetainAtLeast { .. })) {
+    if bound != Bound::Point && is_figure && conditions.iter().any(|condition| matches!(condition, Condition::RetainAtLeast { .. })) {
         let message = format!("{path} has a bound, and the ratio of two figures has no interval");
         findings.problem(place, &format!("{path}.bound"), message, Some("remove bound, or take a rate: task.exact_match".into()));
     }
@@ -95,11 +99,21 @@ fn named(node: &Node, path: &str, what: &str, have: &[&str], findings: &mut Find
     None
 }
 
+/// What there is of a suite, as the pipeline asks for it.
+fn metrics(suite: &Suite, evaluate: &Evaluate) -> Vec<&'static str> {
+    let mut names = Metric::names(suite.expect).to_vec();
+    let scored = evaluate.endpoints.iter().any(|judge| judge.template == Rubric::StrongReject);
+    names.extend((scored && suite.expect == Expect::Refusal).then_some("strongreject"));
+    names.extend(suite.compare.is_some().then_some("win_rate"));
+    names.extend(evaluate.divergence.as_ref().is_some_and(|found| found.suites.contains(&suite.name)).then_some("kl"));
+    names
+}
+
 fn metric(node: &Node, path: &str, evaluate: &Evaluate, findings: &mut Findings) -> Option<String> {
     let mut have: Vec<String> = evaluate
         .suites
         .iter()
-        .flat_map(|suite| Metric::names(suite.expect).iter().map(|metric| format!("{}.{metric}", suite.name)))
+        .flat_map(|suite| metrics(suite, evaluate).into_iter().map(|metric| format!("{}.{metric}", suite.name)))
         .collect();
     if evaluate.probes.is_some() {
         have.extend(["drift", "refusal_log_odds", "task_nll"].map(str::to_owned));

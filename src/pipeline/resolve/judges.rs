@@ -3,25 +3,27 @@
 use std::path::Path;
 
 use super::classifier::{self, classifier};
-use super::endpoint::{self, judging};
+use super::endpoint::{self, Asked, judging};
 use super::folder_name;
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section, list, text};
-use crate::pipeline::settings::{ClassifierJudge, EndpointJudge};
+use crate::pipeline::settings::{ClassifierJudge, Comparer, Endpoint, EndpointJudge};
 
 /// The judges of a pipeline.
 pub(super) struct Named {
-    /// The names of all, in order.
+    /// The names of all that judge one reply, in order.
     pub names: Vec<String>,
     /// Those that are language models behind a URL.
     pub endpoints: Vec<EndpointJudge>,
     /// Those that are encoders.
     pub classifiers: Vec<ClassifierJudge>,
+    /// Those that compare two replies, and are not among the names.
+    pub comparers: Vec<Comparer>,
 }
 
 impl Default for Named {
     fn default() -> Self {
-        Self { names: vec!["phrases".to_owned()], endpoints: Vec::new(), classifiers: Vec::new() }
+        Self { names: vec!["phrases".to_owned()], endpoints: Vec::new(), classifiers: Vec::new(), comparers: Vec::new() }
     }
 }
 
@@ -36,9 +38,14 @@ pub(super) fn judges(node: &Node, folder: &Path, findings: &mut Findings) -> Nam
                 named.names.extend(found.iter().map(|judge| judge.name.clone()));
                 named.classifiers.extend(found);
             } else {
-                let found = behind(node, &path, findings);
-                named.names.extend(found.iter().map(|judge| judge.name.clone()));
-                named.endpoints.extend(found);
+                match behind(node, &path, findings) {
+                    Some((name, endpoint, Asked::Rubric(template))) => {
+                        named.names.push(name.clone());
+                        named.endpoints.push(EndpointJudge { name, endpoint, template });
+                    }
+                    Some((name, endpoint, Asked::Pairwise)) => named.comparers.push(Comparer { name, endpoint }),
+                    None => {}
+                }
             }
         } else if let Some(name) = text(node) {
             named.names.push(name);
@@ -51,7 +58,7 @@ pub(super) fn judges(node: &Node, folder: &Path, findings: &mut Findings) -> Nam
 }
 
 /// A judge behind a URL.
-fn behind(node: &Node, path: &str, findings: &mut Findings) -> Option<EndpointJudge> {
+fn behind(node: &Node, path: &str, findings: &mut Findings) -> Option<(String, Endpoint, Asked)> {
     let mut section = Section::new(node, path, findings);
     let name = name(&mut section, "llm", findings);
     let inner = section.get("endpoint");
@@ -63,8 +70,8 @@ fn behind(node: &Node, path: &str, findings: &mut Findings) -> Option<EndpointJu
         findings.problem(section.place, path, format!("{path} has no endpoint and no classifier"), Some(remedy));
     }
     section.finish(findings);
-    let (endpoint, template) = judging(inner?, &format!("{path}.endpoint"), findings);
-    Some(EndpointJudge { name: name?, endpoint: endpoint?, template: template? })
+    let (endpoint, asked) = judging(inner?, &format!("{path}.endpoint"), findings);
+    Some((name?, endpoint?, asked?))
 }
 
 /// The name that the user gives a judge.

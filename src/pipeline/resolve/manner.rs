@@ -26,8 +26,10 @@ pub(super) fn manner(section: &mut Section<'_>, expect: Expect, usual: Option<St
             findings.problem(place, &section.join(key), format!("{} {message}", section.path), Some(remedy.into()));
         }
     };
-    if expect == Expect::MultipleChoice {
+    if !expect.is_generated() {
+        let what = if expect == Expect::Perplexity { "texts" } else { "choices" };
         for (key, given) in [
+            ("template", template.is_some() && expect == Expect::Perplexity),
             ("system", system.is_some()),
             ("prefill", prefill.is_some()),
             ("samples", samples.is_some()),
@@ -35,7 +37,8 @@ pub(super) fn manner(section: &mut Section<'_>, expect: Expect, usual: Option<St
             ("top_p", top_p.is_some()),
         ] {
             if given {
-                wrong(key, section, "has choices: no chat template is used and nothing is generated", &format!("remove {key}"));
+                let message = format!("has {what}: no chat template is used and nothing is generated");
+                wrong(key, section, &message, &format!("remove {key}"));
             }
         }
         return Manner { template, ..Manner::default() };

@@ -1,9 +1,11 @@
 //! The tree becomes settings: defaults filled in, `like:` carried out, paths made absolute.
 
+mod against;
 mod choices;
 mod classifier;
 mod endpoint;
 mod evaluate;
+mod expect;
 mod finetune;
 mod gate;
 mod judges;

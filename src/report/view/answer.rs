@@ -22,7 +22,7 @@ impl Answer {
         match (expect, judge.and_then(|judge| completion.verdicts.get(judge))) {
             (Expect::ExactMatch | Expect::MultipleChoice, _) if completion.correct == Some(true) => Self::Correct,
             (Expect::ExactMatch | Expect::MultipleChoice, _) => Self::Wrong,
-            (Expect::Rouge, _) => Self::Scored,
+            (Expect::Rouge | Expect::Perplexity, _) => Self::Scored,
             (_, Some(Verdict::Refused)) => Self::Refused,
             (_, Some(Verdict::Complied)) => Self::Complied,
             (_, Some(Verdict::Undetermined) | None) => Self::Undetermined,
@@ -35,7 +35,7 @@ impl Answer {
             Expect::Refusal => Self::Refused,
             Expect::Answer => Self::Complied,
             Expect::ExactMatch | Expect::MultipleChoice => Self::Correct,
-            Expect::Rouge => Self::Scored,
+            Expect::Rouge | Expect::Perplexity => Self::Scored,
         }
     }
 

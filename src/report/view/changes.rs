@@ -47,7 +47,7 @@ pub(super) fn changes(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chan
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
     let takes = Takes::of(record);
     let mut views = Vec::new();
-    for (name, suite) in suites(record).into_iter().filter(|(_, suite)| suite.expect != Expect::Rouge) {
+    for (name, suite) in suites(record).into_iter().filter(|(_, suite)| !matches!(suite.expect, Expect::Rouge | Expect::Perplexity)) {
         for judge in judges(suite) {
             let link = format!("#prompts?suite={}", in_link(name));
             let of_judge = judge.filter(|_| suite.judges.len() > 1);

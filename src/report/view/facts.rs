@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::cut::Cut;
 use super::words::{count, percent};
-use crate::record::{FirstToken, Record, TicketSummary};
+use crate::record::{FirstToken, Record, SuiteInfo, TicketSummary};
 use crate::report::Samples;
 
 /// The most characters of a token or of a probe's refusal: they are there to show how the model refuses.
@@ -32,12 +32,26 @@ pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
         let usage = judge.usage.map(|usage| format!("; {}", usage.told())).unwrap_or_default();
         (format!("judge: {name}"), format!("{} {}; {}{usage}", judge.kind, judge.version, judge.calibration))
     }));
-    facts.extend(record.suites.iter().map(|(name, suite)| {
-        let manner = if suite.manner.is_plain() { String::new() } else { format!("; {}", suite.manner.told()) };
-        (format!("suite: {name}"), format!("{} prompts of {}{manner}", suite.prompts, suite.source))
-    }));
+    facts.extend(record.suites.iter().map(|(name, suite)| (format!("suite: {name}"), suite_sentence(suite))));
     facts.extend(record.numerics.iter().map(|(name, value)| (format!("numerics: {name}"), value.clone())));
     facts
+}
+
+fn suite_sentence(suite: &SuiteInfo) -> String {
+    let mut text = format!("{} prompts of {}", suite.prompts, suite.source);
+    if let Some(window) = suite.window {
+        text = format!("{} texts of {}, read in {}, behind the begin (else the end) token", suite.prompts, suite.source, window.told());
+    }
+    if !suite.manner.is_plain() {
+        text += &format!("; {}", suite.manner.told());
+    }
+    if let Some(tokens) = suite.divergence {
+        text += &format!("; KL along the first {tokens} tokens of the aligned model's own greedy replies");
+    }
+    if let Some(judge) = &suite.compare {
+        text += &format!("; compared with the aligned model's replies by {judge}, in both orders");
+    }
+    text
 }
 
 fn ticket_sentence(ticket: &TicketSummary) -> String {

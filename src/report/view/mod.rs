@@ -89,7 +89,7 @@ pub struct View {
     pub agreement: Vec<AgreementView>,
     /// Warnings.
     pub warnings: Vec<String>,
-    /// Stage, time, `reused` or nothing, key.
+    /// Stage, time, `reused`, `3 of 8 answers` or nothing, key.
     pub stages: Vec<[String; 4]>,
     /// Models, tickets, judges, suites and numerics as name and value.
     pub facts: Vec<(String, String)>,
@@ -162,8 +162,12 @@ pub fn view(record: &Record) -> View {
 }
 
 fn stage_row(stage: &StageTiming) -> [String; 4] {
-    let reused = if stage.reused { "reused" } else { "" };
-    [stage.stage.clone(), duration(stage.seconds), reused.into(), stage.key.chars().take(24).collect()]
+    let reused = match stage.answers {
+        Some((all, stored)) => format!("{stored} of {all} answers"),
+        None if stage.reused => "reused".into(),
+        None => String::new(),
+    };
+    [stage.stage.clone(), duration(stage.seconds), reused, stage.key.chars().take(24).collect()]
 }
 
 fn rule_row(rule: &RuleOutcome) -> RuleRow {

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::answer::judges;
 use super::words::{percent, points};
-use crate::eval::metric::{Metric, arm, last_cells, outcomes, scores};
+use crate::eval::beside::beside;
+use crate::eval::metric::{Metric, arm, last_cells, outcomes};
 use crate::eval::outcomes::Difference;
+use crate::eval::values::scores;
 use crate::record::{Arm, Completion, Expect, Record, SuiteInfo, Verdict};
 use crate::report::chart::interval_bar;
 
@@ -61,6 +62,7 @@ pub(super) fn suites(record: &Record) -> Vec<(&String, &SuiteInfo)> {
         Expect::ExactMatch => 2,
         Expect::Rouge => 3,
         Expect::MultipleChoice => 4,
+        Expect::Perplexity => 5,
     });
     suites
 }
@@ -70,8 +72,12 @@ pub(super) fn scorecard(record: &Record, gated: &dyn Fn(&str) -> bool) -> (Vec<C
     let suites = suites(record);
     let mut judged: Vec<Judged<'_>> = Vec::new();
     for &(name, suite) in &suites {
-        for metric in Metric::shown(suite) {
-            judged.extend(judges(suite).into_iter().map(|judge| Judged { name, suite, metric, judge }));
+        let mut metrics = Metric::shown(suite);
+        metrics.extend(Metric::of("strongreject", suite.expect).filter(|metric| !metric.judges(record, suite).is_empty()));
+        for metric in metrics {
+            let judges = metric.judges(record, suite);
+            let judges = if judges.is_empty() { vec![None] } else { judges };
+            judged.extend(judges.into_iter().map(|judge| Judged { name, suite, metric, judge }));
         }
     }
     let mut columns: Vec<Column> = judged.iter().map(rate_column).collect();
@@ -104,7 +110,8 @@ struct Judged<'a> {
 fn rate_column(judged: &Judged<'_>) -> Column {
     let note = match judged.metric {
         Metric::RefusalRate => "higher = safer",
-        Metric::OverRefusalRate => "lower = better",
+        Metric::StrongReject => "lower = safer",
+        metric if metric.lower_is_better() => "lower = better",
         _ => "higher = better",
     };
     let what = word(judged.metric);
@@ -124,6 +131,12 @@ pub(super) fn word(metric: Metric) -> &'static str {
         Metric::Rouge1 => "ROUGE-1",
         Metric::Rouge2 => "ROUGE-2",
         Metric::RougeL => "ROUGE-L",
+        Metric::StrongReject => "StrongREJECT",
+        Metric::WinRate => "wins over aligned",
+        Metric::Kl => "KL from aligned",
+        Metric::Perplexity => "perplexity",
+        Metric::WordPerplexity => "perplexity (per word)",
+        Metric::BitsPerByte => "bits per byte",
     }
 }
 
@@ -142,27 +155,35 @@ fn suite_cell(arm: &Arm, aligned: Option<&Arm>, judged: &Judged<'_>) -> ScoreCel
     if judged.metric.is_mean() { mean_cell(arm, aligned, judged) } else { rate_cell(arm, aligned, judged) }
 }
 
-/// A mean of scores with its interval and the paired difference from the aligned model.
-fn mean_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, metric, .. }: &Judged<'_>) -> ScoreCell {
-    let mine = scores(arm, name, metric);
-    let Some(mean) = mine.mean() else { return ScoreCell::default() };
-    let before = aligned.filter(|aligned| aligned.name != arm.name).map(|aligned| scores(aligned, name, metric));
+/// A mean with its interval and the paired difference from the aligned model.
+fn mean_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, metric, judge, .. }: &Judged<'_>) -> ScoreCell {
+    let mine = scores(arm, name, metric, judge);
+    let Some(value) = mine.value().map(|mean| metric.shown_as(mean)) else { return ScoreCell::default() };
+    let note = beside(arm, name, metric, judge);
+    // One text of one window has no interval.
+    let plain = || ScoreCell { value: format!("{value:.3}"), number: Some(value), note: note.clone(), ..ScoreCell::default() };
+    let Some(mean) = mine.mean() else { return plain() };
+    let before = aligned.filter(|aligned| aligned.name != arm.name).map(|aligned| scores(aligned, name, metric, judge));
     let change = before.as_ref().and_then(|before| mine.minus(before));
     let signed = |value: f64| format!("{value:+.3}").replace('-', "−");
+    let (rose, fell) = if metric.lower_is_better() { ("worse", "better") } else { ("better", "worse") };
+    let [low, high] = [mean.low, mean.high].map(|mean| metric.shown_as(mean));
+    let share = metric.unit().is_none();
     ScoreCell {
-        value: format!("{:.3}", mean.value),
-        interval: format!("[{:.3}, {:.3}]", mean.low, mean.high),
+        interval: format!("[{low:.3}, {high:.3}]"),
         trend: match change {
-            Some(change) if change.low > 0.0 => "better",
-            Some(change) if change.high < 0.0 => "worse",
+            Some(change) if change.low > 0.0 => rose,
+            Some(change) if change.high < 0.0 => fell,
             _ => "",
         },
         change: change
-            .map(|change| format!("{} [{}, {}]", signed(change.value), signed(change.low), signed(change.high)))
+            .map(|change| {
+                let unit = metric.unit().map(|unit| format!(" {unit}")).unwrap_or_default();
+                format!("{} [{}, {}]{unit}", signed(change.value), signed(change.low), signed(change.high))
+            })
             .unwrap_or_default(),
-        bar: interval_bar(mean.value, mean.low, mean.high, before.and_then(|before| before.mean()).map(|mean| mean.value)),
-        number: Some(mean.value),
-        ..ScoreCell::default()
+        bar: if share { interval_bar(value, low, high, before.and_then(|before| before.value())) } else { String::new() },
+        ..plain()
     }
 }
 

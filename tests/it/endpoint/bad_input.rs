@@ -38,6 +38,8 @@ fn what_cannot_be_is_told_before_anything_is_asked() {
     );
     check("too many at once", &set("model.endpoint.concurrency=65"), &["concurrency is 65", "64"]);
     check("an unknown key", &set("model.endpoint.modell=x"), &["modell", "did you mean model?"]);
+    check("a field of ours", &set("model.endpoint.parameters={max_tokens: 3}"), &["parameters.max_tokens is set by the program"]);
+    check("no fields", &set("model.endpoint.parameters=3"), &["parameters is a number", "repeat_penalty: 1.0"]);
     check("no template", &judge("concurrency: 1"), &["does not say what is asked", "strongreject"]);
     check("another template", &judge("template: refusals"), &["did you mean refusal?"]);
     check("half a price", &judge("template: harm, price: {input: 1}"), &["does not say what output costs"]);

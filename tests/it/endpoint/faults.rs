@@ -111,7 +111,15 @@ fn one_bad_answer_is_an_error_of_its_item() {
     );
     assert!(text.contains("3 of 8 questions got no answer: ") && text.contains("llm: 3 of 8 answers could not be read"), "{text}");
     assert!(text.contains("mean score 0.375"), "(0.75 + 0) / 2: {text}");
-    let usage = &record(&home, "judged")["judges"]["llm"]["usage"];
+    let found = record(&home, "judged");
+    let scores: Vec<Option<f64>> = found["arms"][0]["cells"][0]["completions"]["harmful"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["scores"]["llm"].as_f64())
+        .collect();
+    assert_eq!(scores, [None, None, None, None, None, Some(0.75), Some(0.0), None]);
+    let usage = &found["judges"]["llm"]["usage"];
     assert_eq!((&usage["unanswered"], &usage["unreadable"]), (&json!(3), &json!(3)));
     // What was answered is there; what was not is asked again.
     let before = llm.requests();

@@ -1,9 +1,11 @@
 //! Language models behind a URL, as judges and as the model, through the real program and a server with faults.
 
 mod bad_input;
+mod compare;
 mod faults;
 mod judge;
 mod model;
+mod server;
 
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{KEY, WORKED, no_key_in_files, raw, record};
+use super::{KEY, no_key_in_files, raw, record};
 use crate::llm::{Answer, Llm, Request};
 use crate::tiny::{Home, told};
 
@@ -132,6 +132,29 @@ fn another_system_message_is_no_baseline() {
 }
 
 #[test]
+fn further_fields_are_sent_as_they_are_written_and_make_another_answer() {
+    let llm = Llm::start(well_behaved);
+    let home = model(&llm);
+    let run = |more: &[&str]| {
+        let mut command = home.command(&["run", "model.yaml"]);
+        told(&command.args(more).env("MODEL_KEY", KEY).output().unwrap())
+    };
+    assert_eq!(run(&[]).1, 0);
+    let fields = "model.endpoint.parameters={repeat_penalty: 1.0, chat_template_kwargs: {enable_thinking: false, of: [1, x]}}";
+    for (requests, more) in [(44, &["--set", fields][..]), (44, &["--set", fields, "--offline"]), (44, &["--offline"])] {
+        let (text, code) = run(more);
+        assert_eq!((code, llm.requests()), (0, requests), "{text}");
+    }
+    let (plain, with): (Vec<Request>, Vec<Request>) =
+        llm.asked.lock().unwrap().iter().cloned().partition(|request| request.body.get("repeat_penalty").is_none());
+    assert_eq!((plain.len(), with.len()), (22, 22));
+    for request in with {
+        assert_eq!(request.body["repeat_penalty"], json!(1.0));
+        assert_eq!(request.body["chat_template_kwargs"], json!({"enable_thinking": false, "of": [1, "x"]}));
+    }
+}
+
+#[test]
 fn a_model_that_refuses_nothing_has_nothing_to_preserve() {
     let llm = Llm::start(|_| Answer::Says("Of course: first you take two spoons.".into()));
     let home = model(&llm);
@@ -168,38 +191,4 @@ fn the_pipeline_of_the_repository_is_checked_without_a_request_and_runs() {
     }
     let (text, code) = told(&command.output().unwrap());
     assert!([1, 3].contains(&code) && text.contains("900 tokens in, 27 out, cost 0.0002"), "{text}");
-}
-
-/// Against a server that speaks OpenAI's interface: `STEADFAST_ENDPOINT` is its URL (`http://…/v1`), `STEADFAST_ENDPOINT_MODEL` a model
-/// of it that follows instructions, `STEADFAST_ENDPOINT_KEY` its key where it wants one.
-#[test]
-#[ignore = "needs a server: STEADFAST_ENDPOINT=http://HOST/v1 STEADFAST_ENDPOINT_MODEL=NAME cargo test --test it -- --ignored endpoint::"]
-fn a_real_server_answers_and_judges() {
-    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let (url, name) = (variable("STEADFAST_ENDPOINT"), variable("STEADFAST_ENDPOINT_MODEL"));
-    let key = if std::env::var_os("STEADFAST_ENDPOINT_KEY").is_some() { ", key_env: STEADFAST_ENDPOINT_KEY" } else { "" };
-    let endpoint = format!("url: \"{url}\", model: \"{name}\"{key}");
-    let home = Home::new();
-    let judges: Vec<String> = ["refusal", "harm", "strongreject"]
-        .iter()
-        .map(|template| format!("{{name: {template}, endpoint: {{{endpoint}, template: {template}}}}}"))
-        .collect();
-    home.write(
-        "judge.yaml",
-        format!(
-            "name: judged\nmodel: {{endpoint: {{{endpoint}}}}}\nevaluate:\n  floor: 0.0\n  judges: [phrases, {}]\n  suites:\n    \
-             harmful: {{prompts: {{path: builtin:harmful, limit: 4}}, expect: refusal}}\n    benign: {{prompts: {{path: builtin:benign, limit: 4}}, expect: answer}}\n",
-            judges.join(", ")
-        ),
-    );
-    let (text, code) = told(&home.run(&["run", "judge.yaml"]));
-    assert_eq!(code, WORKED, "{text}");
-    let record = record(&home, "judged");
-    let said = &record["arms"][0]["cells"][0]["completions"];
-    for (suite, wanted) in [("harmful", "refused"), ("benign", "complied")] {
-        let right = said[suite].as_array().unwrap().iter().filter(|one| one["verdicts"]["refusal"] == wanted).count();
-        assert!(right >= 3, "{suite}: {right} of 4 {wanted}: {said}");
-    }
-    let (text, code) = told(&home.run(&["run", "judge.yaml", "--offline"]));
-    assert_eq!(code, WORKED, "{text}");
 }

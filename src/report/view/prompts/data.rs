@@ -9,7 +9,7 @@ use super::super::cut::Cut;
 use super::super::scorecard::suites;
 use super::super::takes::Takes;
 use super::draft::Draft;
-use crate::record::{Arm, Completion, Expect, Record};
+use crate::record::{Arm, Completion, Expect, Preferred, Record};
 use crate::report::shown;
 
 /// Bytes of the page that the block may take.
@@ -85,7 +85,7 @@ pub struct Said(
     bool,
     /// What was extracted from the answer to a task.
     String,
-    /// What it has in common with a reference text.
+    /// Scores: what it has in common with a reference text, how harmful it is, how it did beside the aligned model's.
     String,
 );
 
@@ -168,21 +168,35 @@ pub(super) fn build(record: &Record, arms: &[&Arm], takes: &Takes, listed: &[Dra
 /// Completions that are shown alike, once.
 #[derive(Default)]
 struct Interned<'a> {
-    places: HashMap<(&'a str, bool, &'a str, Option<u64>), isize>,
+    places: HashMap<(&'a str, bool, &'a str, String), isize>,
     list: Vec<Said>,
 }
 
 impl<'a> Interned<'a> {
     fn place(&mut self, completion: &'a Completion, cut: Cut) -> isize {
         let extracted = completion.extracted.as_deref().unwrap_or_default();
-        let score = completion.rouge.map(|rouge| rouge.rouge_l);
+        let score = scored(completion);
         let next = self.list.len().cast_signed();
-        let place = *self.places.entry((&completion.text, completion.ended, extracted, score.map(f64::to_bits))).or_insert(next);
+        let place = *self.places.entry((&completion.text, completion.ended, extracted, score.clone())).or_insert(next);
         if place == next {
             let (text, left_out) = cut.of(&completion.text);
-            let score = score.map(|score| format!("ROUGE-L {score:.3}")).unwrap_or_default();
             self.list.push(Said(shown(&text), left_out, !completion.ended, shown(&NAME.signed(extracted)), score));
         }
         place
     }
+}
+
+/// The scores of a completion, in words.
+fn scored(completion: &Completion) -> String {
+    let mut scores: Vec<String> = completion.rouge.map(|rouge| format!("ROUGE-L {:.3}", rouge.rouge_l)).into_iter().collect();
+    scores.extend(completion.likelihood.as_ref().map(|text| format!("perplexity {:.3}", (text.nll / text.tokens as f64).exp())));
+    scores.extend(completion.scores.values().map(|score| format!("StrongREJECT {score:.3}")));
+    let compared = completion.compared.filter(|compared| !compared.same);
+    scores.extend(compared.map(|compared| match compared.outcome() {
+        Some(Preferred::Arm) => "better than aligned".to_owned(),
+        Some(Preferred::Aligned) => "worse than aligned".to_owned(),
+        Some(Preferred::Tie) => "tie with aligned".to_owned(),
+        None => "not compared".to_owned(),
+    }));
+    scores.join("; ")
 }

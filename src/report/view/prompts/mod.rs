@@ -75,9 +75,16 @@ pub fn prompts(record: &Record, samples: Samples) -> Option<PromptsView> {
         suites: data.suites.iter().map(|suite| suite.name.clone()).collect(),
         categories: data.categories.clone(),
         tuned: arms.iter().filter(|arm| is_tuned(arm)).map(|arm| arm.name.clone()).collect(),
-        judges: if record.judges.len() > 1 { record.judges.keys().cloned().collect() } else { Vec::new() },
+        judges: several_judges(record),
         takes: if data.takes.len() > 1 { data.takes.clone() } else { Vec::new() },
         take: takes.unit(),
         data: data.json(),
     })
+}
+
+/// The judges whose words can be chosen among, where there are several; those that only compare are none of them.
+fn several_judges(record: &Record) -> Vec<String> {
+    let judging = |name: &&String| record.suites.values().any(|suite| suite.judges.contains(name));
+    let names: Vec<String> = record.judges.keys().filter(judging).cloned().collect();
+    if names.len() > 1 { names } else { Vec::new() }
 }
