@@ -94,8 +94,8 @@ fn a_baseline_finds_a_planted_regression_and_lets_a_harmless_change_pass() {
     // The same decision, as commands to a GitHub runner and nothing else.
     let annotated = home.run(&["gate", "lost.json", "--baseline", "baseline.json", "--annotations"]);
     let commands = String::from_utf8_lossy(&annotated.stdout);
-    assert_eq!((annotated.status.code(), commands.lines().count()), (Some(1), 1), "{commands}");
-    assert!(commands.starts_with("::error title=aligned harmful.refusal_rate drop ≤ 5.0 points (judge phrases)::"), "{commands}");
+    assert!(annotated.status.code() == Some(1) && commands.lines().all(|line| line.starts_with("::")), "{commands}");
+    assert!(commands.contains("::error title=aligned harmful.refusal_rate drop ≤ 5.0 points (judge phrases)::"), "{commands}");
     let quiet = home.run(&["gate", "same.json", "--baseline", "baseline.json", "--annotations"]);
     assert_eq!((quiet.status.code(), quiet.stdout.len()), (Some(0), 0));
     // Twenty refusals, all of one category of twenty-five: the suite's rate fell by too little to tell, the category's by 80 points.

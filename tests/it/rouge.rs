@@ -55,7 +55,7 @@ fn summaries_are_scored_all_the_way_to_the_gate() {
     // Nobody gained anything: there is nothing to keep.
     assert_eq!(decisions[2], "inconclusive", "{}", record["gate"]);
     let page = std::fs::read_to_string(home.path("runs/sum/latest/report.html")).unwrap();
-    assert!(["own: ROUGE-L", "sam: ROUGE-2", "rougeL 0.000"].iter().all(|words| page.contains(words)));
+    assert!(["own: ROUGE-L", "sam: ROUGE-2", "ROUGE-L 0.000"].iter().all(|words| page.contains(words)));
     let (text, code) = told(&home.run(&["baseline", "update", "runs/sum/latest", "--arm", "unprotected"]));
     assert_eq!(code, 0, "{text}");
     let (text, _) = told(&home.run(&["gate", "runs/sum/latest", "--baseline", "baseline.json"]));
