@@ -41,7 +41,7 @@ impl Check {
         }
         let listener = |event: Event| ui.event(&event);
         // No model is fetched; one that is at hand is tried for the forecast.
-        let context = context(&self.runs, &listener, machine, loaded.pipeline.model.compute_dtype);
+        let context = context(&self.runs, &listener, machine, loaded.pipeline.model.computes_in());
         let asked = run::check(&context, &loaded.pipeline)?;
         let forecast = if self.no_forecast { None } else { forecast(&context, &loaded.pipeline, &asked, peak_memory_bytes)? };
         ui.value(&serde_json::json!({"pipeline": loaded.pipeline, "forecast": forecast}));

@@ -40,7 +40,7 @@ impl Evaluate {
         settings.gate.clear();
         settings.evaluate.floor = 0.0;
         let listener = |event: Event| ui.event(&event);
-        let context = context(&self.runs, &listener, machine, settings.model.compute_dtype);
+        let context = context(&self.runs, &listener, machine, settings.model.computes_in());
         let outcome = run(&context, settings, &setting(&self.runs))?;
         ui.value(&outcome.record);
         ui.text(&markdown::plain(&outcome.record));

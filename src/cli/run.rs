@@ -42,7 +42,7 @@ impl Run {
         for message in loaded.notes {
             listener(Event::Note { message });
         }
-        let context = context(&self.runs, &listener, machine, loaded.pipeline.model.compute_dtype);
+        let context = context(&self.runs, &listener, machine, loaded.pipeline.model.computes_in());
         for warning in loaded.warnings {
             context.warn(warning);
         }

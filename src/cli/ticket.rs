@@ -58,7 +58,7 @@ impl Command {
                 }
                 let loaded = pipeline::load(file, sets)?;
                 let listener = |event: Event| ui.event(&event);
-                let context = context(runs, &listener, machine, loaded.pipeline.model.compute_dtype);
+                let context = context(runs, &listener, machine, loaded.pipeline.model.computes_in());
                 let settings = &loaded.pipeline;
                 let models = models(&context, settings)?;
                 extract::tickets(&context, settings, models.base.as_ref(), &models.aligned)?;

@@ -79,13 +79,22 @@ impl Model {
             compute_dtype: ComputeDtype::Auto,
         }
     }
+
+    /// [`Self::compute_dtype`], which is no longer `auto` where weights are kept in f32.
+    pub fn computes_in(&self) -> ComputeDtype {
+        match (self.compute_dtype, self.dtype) {
+            (ComputeDtype::Auto, Dtype::F32) => ComputeDtype::F32,
+            (wanted, _) => wanted,
+        }
+    }
 }
 
 /// What products round their factors to; sums and trained weights are f32 always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ComputeDtype {
-    /// bfloat16 where the processor multiplies it, f32 elsewhere. The record says which.
+    /// bfloat16 where the processor multiplies it and weights are not kept in f32 ([`Model::dtype`]), f32 elsewhere: a model is kept in
+    /// f32 for updates that bfloat16 would hide. The record says which.
     Auto,
     /// Not at all.
     F32,

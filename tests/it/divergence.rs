@@ -53,7 +53,9 @@ fn slowly(aligned: &mut Decoder<Cpu>, arm: &mut Decoder<Cpu>, prompt: &[u32], to
 #[test]
 fn the_distance_is_that_of_a_slow_computation_and_is_measured_once() {
     let home = Home::new();
+    // The slow computation is in f32.
     let text = PIPELINE
+        .replace("model: {base: model}", "model: {base: model, compute_dtype: f32}")
         .replace("evaluate:\n", "evaluate:\n  base: true\n  divergence: {tokens: 20}\n")
         .replace("    gentle: {", "    still: {train: none}\n    gentle: {")
         .replace("max_steps: 6\n  learning_rate: 1e-3\n  per_device_train_batch_size: 4", "max_steps: 100\n  learning_rate: 3e-3\n  per_device_train_batch_size: 4")
