@@ -23,7 +23,7 @@ pub struct Left {
 impl Left {
     /// x (M, K), a row-major slice of rows of `k`.
     pub fn of(x: &[f32], k: usize) -> Self {
-        let (rows, pairs) = (if k == 0 { 0 } else { x.len() / k }, k.div_ceil(2));
+        let (rows, pairs) = (x.len().checked_div(k).unwrap_or(0), k.div_ceil(2));
         let mut data = vec![0; rows * pairs];
         if pairs > 0 {
             data.par_chunks_mut(pairs).zip(x.par_chunks(k)).for_each(|(to, from)| pair_up(to, from));
@@ -64,13 +64,13 @@ impl Right {
     /// x (K, N), a row-major slice of rows of N.
     pub fn of(x: &[f32], n: usize) -> Self {
         let (panels, pairs) = interleaved(x, n, COLUMNS);
-        Self { panels, depth: if n == 0 { 0 } else { x.len() / n }, pairs, columns: n }
+        Self { panels, depth: x.len().checked_div(n).unwrap_or(0), pairs, columns: n }
     }
 }
 
 /// Panels of `width` columns of x, a slice of rows of `n`: pairs of neighbouring rows.
 fn interleaved(x: &[f32], n: usize, width: usize) -> (Vec<Pair>, usize) {
-    let rows = if n == 0 { 0 } else { x.len() / n };
+    let rows = x.len().checked_div(n).unwrap_or(0);
     assert_eq!(x.len(), rows * n, "whole rows");
     let pairs = rows.div_ceil(2);
     let mut data = vec![0; n.div_ceil(width) * width * pairs];
