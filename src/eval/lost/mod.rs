@@ -59,9 +59,9 @@ pub enum Became {
 /// Why the task's format cannot be told from an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Untold {
-    /// Under [`style::REPLIES`] replies to suites of exact answers.
+    /// Under 10 replies to suites of exact answers.
     FewReplies,
-    /// Under [`style::ANSWERS`] answers of the aligned model to benign prompts.
+    /// Under 20 answers of the aligned model to benign prompts.
     FewAnswers,
     /// Too many of the arm's own replies to the task would not be found, or too many of the aligned model's answers would be.
     Alike,
