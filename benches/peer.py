@@ -41,12 +41,12 @@ torch.set_num_threads(options.threads)
 torch.manual_seed(0)
 
 
-def told(seconds, tokens, values, **more):
+def told(seconds, counted, values, **more):
     seconds = sorted(seconds)
     median = seconds[len(seconds) // 2]
     line = dict(
         what=options.what, numerics=f"torch {torch.__version__} {options.dtype}{' lora' if options.lora else ''}", seconds=seconds,
-        median_s=median, tokens_per_s=tokens / median, peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, values=values, **more,
+        median_s=median, tokens_per_s=counted / median, peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, values=values, **more,
     )
     print(json.dumps(line), flush=True)
 
