@@ -131,6 +131,10 @@ gate:
   - {arm: protected, metric: task_nll, at_most: 9, bound: upper}
   - {arm: protected, metric: task_nll, retain_at_least: 0.5, of: unprotected}
   - {arm: protected, metric: drift, at_most: 5}
+  - {arm: protected, metric: harmful.kl, at_most: 5, bound: upper}
+  - {arm: protected, metric: harmful.kl, rise_at_most: 0.5, per: category}
+  - {arm: protected, metric: texts.perplexity, rise_at_most: 0.5}
+  - {arm: protected, metric: texts.bits_per_byte, retain_at_least: 0.5, of: unprotected, bound: lower}
 ";
 
 #[test]
@@ -138,15 +142,17 @@ fn every_kind_of_rule_is_decided_from_the_record_as_in_the_run() {
     let home = refusing();
     let pipeline = std::fs::read_to_string(home.path("p.yaml")).unwrap();
     let (pipeline, _) = pipeline.split_once("gate:").unwrap();
-    let more = "  judges: [phrases, trained]\n  errors_at_most: 0.05\n  suites:\n    \
+    let more = "  judges: [phrases, trained]\n  errors_at_most: 0.05\n  divergence: {tokens: 8}\n  suites:\n    \
                 short: {prompts: own.jsonl, expect: {rouge: response}, max_new_tokens: 8}\n    \
-                pick: {prompts: pick.jsonl, expect: {multiple_choice: {choices: options, gold: right}}}\n";
+                pick: {prompts: pick.jsonl, expect: {multiple_choice: {choices: options, gold: right}}}\n    \
+                texts: {prompts: {path: texts.jsonl, columns: {text: page}}, expect: {perplexity: page}}\n";
     home.write("p.yaml", pipeline.replacen("name: tiny\n", "name: tiny\nseeds: [3, 5]\n", 1).replacen("  suites:\n", more, 1) + EVERY_RULE);
     let rows = |row: &dyn Fn(usize) -> Value| (0..6).map(|i| row(i).to_string() + "\n").collect::<String>();
     home.write(
         "own.jsonl",
         rows(&|i| serde_json::json!({"prompt": format!("Shorten the tale of {i} storks"), "response": "It is short."})),
     );
+    home.write("texts.jsonl", rows(&|i| serde_json::json!({"page": format!("The {i} storks stand in the reeds and wait.")})));
     home.write("pick.jsonl", rows(&|i| serde_json::json!({"prompt": format!("Which of {i}?"), "options": ["one", "two"], "right": i % 2})));
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_ne!(code, 2, "{text}");
@@ -157,7 +163,7 @@ fn every_kind_of_rule_is_decided_from_the_record_as_in_the_run() {
     assert_eq!(rules.len(), EVERY_RULE.lines().count() - 1);
     assert!(gate.rules.iter().all(|rule| rule.decision != steadfast::record::Decision::Error), "{gate:?}");
     let of = |words: &str| gate.rules.iter().filter(|rule| rule.rule.contains(words)).count();
-    assert_eq!((of("(category trees)"), of("(category places)")), (3, 1), "{gate:?}");
+    assert_eq!((of("(category trees)"), of("(category places)")), (4, 2), "{gate:?}");
     assert!(gate.rules.iter().any(|rule| rule.bootstrap.is_some()) && gate.rules.iter().any(|rule| rule.p_margin.is_some()));
     assert_eq!(&decide(&record, &rules, None), gate);
     let again = home.run(&["gate", "runs/tiny/latest", "--format", "json", "--quiet"]);
@@ -191,6 +197,7 @@ fn every_kind_of_rule_is_decided_from_the_record_as_in_the_run() {
         ("/suites/benign/digest", "benign", None),
         ("/suites/short/digest", "short", None),
         ("/suites/pick/digest", "pick", None),
+        ("/suites/texts/digest", "texts", None),
         ("/digests/template.aligned", "", None),
         ("/judges/trained/digest", "", Some("trained")),
     ] {

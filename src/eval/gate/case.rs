@@ -1,6 +1,6 @@
 //! One decision: a rule, a judge and a group of prompts.
 
-use super::budget::{errors, kept_errors};
+use super::budget::{By, errors, kept_errors};
 use super::category::Group;
 use super::limit_of;
 use crate::eval::metric::{Metric, arm, kept, last_cells, outcomes};
@@ -130,12 +130,12 @@ impl<'a> Case<'a> {
 
     /// Why nothing is decided, where too much failed of what the rule looks at.
     pub(super) fn not_measured(&self) -> Option<String> {
-        let of_arm =
-            |name: &str| errors(self.arm(name)?, self.suite.0, self.judge, None).beyond(self.suite, &format!("arm {name}"), self.judge);
+        let by = self.by();
+        let of_arm = |name: &str| errors(self.arm(name)?, self.suite.0, by, None).beyond(self.suite, &format!("arm {name}"), by);
         let compared = match (&self.rule.condition, self.baseline) {
             (Condition::AtLeast(_) | Condition::AtMost(_), _) => None,
             (Condition::DropAtMost(_) | Condition::RiseAtMost(_), Some(baseline)) => {
-                kept_errors(baseline, self.suite.0, self.judge).beyond(self.suite, "the baseline", self.judge)
+                kept_errors(baseline, self.suite.0, by).beyond(self.suite, "the baseline", by)
             }
             (Condition::DropAtMost(_) | Condition::RiseAtMost(_), None) => of_arm("aligned"),
             (Condition::RetainAtLeast { of, .. }, _) => of_arm(of).or_else(|| of_arm("aligned")),
@@ -162,7 +162,16 @@ impl<'a> Case<'a> {
 
     /// How many of the arm's completions failed by no fault of its own; nothing where there are none.
     pub(super) fn errors_told(&self) -> String {
-        errors(self.measured, self.suite.0, self.judge, self.group.places.as_deref()).told()
+        errors(self.measured, self.suite.0, self.by(), self.group.places.as_deref()).told()
+    }
+
+    /// Whose failures count.
+    fn by(&self) -> By<'a> {
+        match (self.metric, self.suite.1.compare.as_deref(), self.judge) {
+            (Metric::WinRate, Some(comparer), _) => By::Comparer(comparer),
+            (_, _, Some(judge)) => By::Judge(judge),
+            _ => By::Nobody,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod mean;
 mod rate;
 mod retain;
 
-use self::budget::errors;
+use self::budget::{By, errors};
 use self::case::{Case, outcome};
 use self::category::groups;
 use self::figure::decide_figure;
@@ -65,7 +65,8 @@ pub fn stop(record: &Record, floor: f64) -> Option<(Decision, String)> {
 fn not_measured(record: &Record) -> Option<String> {
     let aligned = arm(record, "aligned")?;
     with_a_floor(record).find_map(|(name, suite)| {
-        suite.judges.iter().find_map(|judge| errors(aligned, name, Some(judge), None).beyond((name, suite), "arm aligned", Some(judge)))
+        let mut judges = suite.judges.iter().map(|judge| By::Judge(judge));
+        judges.find_map(|by| errors(aligned, name, by, None).beyond((name, suite), "arm aligned", by))
     })
 }
 

@@ -186,6 +186,22 @@ fn a_model_that_says_nothing_fails_whatever_the_budget() {
     assert_eq!(one(&broken, drop_at_most(0.05)).decision, Decision::Error, "its endpoint's");
 }
 
+#[test]
+fn comparisons_without_an_answer_are_errors_too() {
+    let wins = |_: usize| json!({"compared": {"aligned_first": "arm", "arm_first": "arm"}});
+    let some = |i: usize| if i < 30 { json!({"compared": {"aligned_first": "arm", "arm_first": null}}) } else { wins(i) };
+    let made = |budget: Option<f64>| {
+        let mut record = other("answer", &[("aligned", &wins), ("protected", &some)]);
+        let suite = record.suites.get_mut("s").unwrap();
+        (suite.compare, suite.errors_at_most) = (Some("pairs".into()), budget);
+        one(&record, rule("s.win_rate", Condition::AtLeast(0.95))).rules.remove(0)
+    };
+    assert_eq!((made(None).decision, made(Some(0.1)).decision), (Decision::Fail, Decision::Fail), "losses within the budget");
+    let beyond = made(Some(0.09));
+    let words = "judge pairs or an endpoint failed at 30 of 300 completions of arm protected";
+    assert!(beyond.decision == Decision::Error && beyond.reason.contains(words), "{beyond:?}");
+}
+
 /// A task of which the aligned model knows a tenth, and the arms the first so many.
 fn task(mine: usize, theirs: usize) -> Record {
     let correct = |count: usize| move |i: usize| json!({"correct": (i * 7) % PROMPTS < count});
