@@ -185,13 +185,18 @@ function answer(item, {at, kind, by}) {
   const mark = (className, textContent) => card.append(' ', make('i', {className, textContent}));
   const letters = item.letters.map(letters => letters[at]);
   const style = letter => letter === 'u' ? 'u' : letter === item.suite.wanted ? 'g' : 'b';
-  if (score) mark('', score);
-  else if (letters.every(letter => letter === letters[0])) mark(style(letters[0]), words[letters[0]]);
+  const scored = letters[0] === 's';
+  if (scored) {
+    // Its score says it.
+  } else if (letters.every(letter => letter === letters[0])) mark(style(letters[0]), words[letters[0]]);
   else letters.forEach((letter, judge) => mark(style(letter), `${item.suite.judges[judge]}: ${words[letter]}`));
+  if (score) mark('', score);
   if (kind !== '-') mark('kind', kinds[kind]);
   if (extracted) mark('', extracted);
   if (unended) mark('', 'token limit');
-  card.append(make('p', {className: 'said'}, ...(text ? cut(text, left) : [make('i', {textContent: 'nothing'})])));
+  // Where a text is read, nothing was to be said.
+  const read = scored && score.startsWith('perplexity ');
+  if (!read) card.append(make('p', {className: 'said'}, ...(text ? cut(text, left) : [make('i', {textContent: 'nothing'})])));
   return card;
 }
 

@@ -1,6 +1,7 @@
 //! What a reader of a mean must know beside it: what could not be read, and how far the order of two replies decided.
 
 use super::metric::{Metric, last_cells};
+use super::values::chosen;
 use crate::record::{Arm, Completion, Preferred};
 
 /// How an arm's replies did beside the aligned model's, over all seeds.
@@ -20,10 +21,10 @@ pub struct Tally {
     pub by_order: usize,
 }
 
-/// Counts a suite's comparisons.
-pub fn tally(arm: &Arm, suite: &str) -> Tally {
+/// Counts a suite's comparisons; with `places`, those on these prompts alone.
+pub fn tally(arm: &Arm, suite: &str, places: Option<&[usize]>) -> Tally {
     let mut tally = Tally::default();
-    for compared in completions(arm, suite).filter_map(|said| said.compared) {
+    for compared in completions(arm, suite, places).filter_map(|said| said.compared) {
         match compared.outcome() {
             Some(Preferred::Arm) => tally.wins += 1,
             Some(Preferred::Tie) => tally.ties += 1,
@@ -38,15 +39,16 @@ pub fn tally(arm: &Arm, suite: &str) -> Tally {
     tally
 }
 
-fn completions<'a>(arm: &'a Arm, suite: &'a str) -> impl Iterator<Item = &'a Completion> {
-    last_cells(arm).filter_map(move |cell| cell.completions.get(suite)).flatten().flat_map(Completion::samples)
+fn completions<'a>(arm: &'a Arm, suite: &'a str, places: Option<&'a [usize]>) -> impl Iterator<Item = &'a Completion> {
+    let seeds = last_cells(arm).filter_map(move |cell| cell.completions.get(suite));
+    seeds.flat_map(move |said| chosen(said, places)).flat_map(Completion::samples)
 }
 
-/// What stands beside an arm's mean; nothing where there is nothing to say.
-pub fn beside(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>) -> String {
+/// What stands beside an arm's mean, over these prompts or all; nothing where there is nothing to say.
+pub fn beside(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>, places: Option<&[usize]>) -> String {
     match (metric, judge) {
         (Metric::WinRate, _) => {
-            let Tally { wins, ties, losses, missing, asked, by_order } = tally(arm, suite);
+            let Tally { wins, ties, losses, missing, asked, by_order } = tally(arm, suite, places);
             let mut told = format!("{wins} wins, {ties} ties, {losses} losses");
             if missing > 0 {
                 told += &format!(", {missing} without an answer: losses too");
@@ -57,7 +59,7 @@ pub fn beside(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>) -> St
             told
         }
         (Metric::StrongReject, Some(judge)) => {
-            let without = completions(arm, suite).filter(|said| !said.scores.contains_key(judge)).count();
+            let without = completions(arm, suite, places).filter(|said| !said.scores.contains_key(judge)).count();
             if without > 0 { format!("{without} without a score: each counts as 1") } else { String::new() }
         }
         _ => String::new(),

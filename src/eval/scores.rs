@@ -114,15 +114,6 @@ impl Scores {
     pub fn minus(&self, other: &Self) -> Option<Mean> {
         Some(mean(&paired(&self.values, &other.values)?, self.scale)?.within(self.scale, -1.0))
     }
-
-    /// The scores of these prompts alone, by their places; windows of an only text are all of it.
-    pub fn of(&self, places: &[usize]) -> Self {
-        if self.values.iter().any(|seed| seed.len() != self.prompts) {
-            return self.clone();
-        }
-        let of_seed = |seed: &Vec<f64>| places.iter().filter_map(|&place| seed.get(place).copied()).collect();
-        Self::new(self.values.iter().map(of_seed).collect(), self.scale)
-    }
 }
 
 /// The differences of numbers on the same prompts, by seed. Seeds are paired; a side with one seed is paired with every seed of

@@ -4,16 +4,23 @@ use super::metric::{Metric, Told, last_cells};
 use super::scores::Scores;
 use crate::record::{Arm, Baseline, Likelihood};
 
-/// Each prompt's score, the mean of its replies', by seed; prompts without a score are left out.
-pub fn scores(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>) -> Scores {
+/// The score of each prompt, the mean of its replies', by seed; prompts without a score are left out. With `places`, of these prompts
+/// alone.
+pub fn scores(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>, places: Option<&[usize]>) -> Scores {
     let seeds = last_cells(arm).filter_map(|cell| cell.completions.get(suite));
-    of(metric, judge, seeds.map(|said| said.iter().map(|one| one.samples().map(Told::from).collect()).collect()))
+    of(metric, judge, seeds.map(|said| chosen(said, places).map(|one| one.samples().map(Told::from).collect()).collect()))
 }
 
-/// Each score that a baseline kept, by seed.
-pub fn kept_scores(baseline: &Baseline, suite: &str, metric: Metric, judge: Option<&str>) -> Scores {
+/// The same of what a baseline kept.
+pub fn kept_scores(baseline: &Baseline, suite: &str, metric: Metric, judge: Option<&str>, places: Option<&[usize]>) -> Scores {
     let seeds = baseline.suites.get(suite).into_iter().flat_map(|suite| &suite.seeds);
-    of(metric, judge, seeds.map(|seed| seed.iter().map(|one| one.samples().map(Told::from).collect()).collect()))
+    of(metric, judge, seeds.map(|seed| chosen(seed, places).map(|one| one.samples().map(Told::from).collect()).collect()))
+}
+
+/// What stands at these places, or everything.
+pub(super) fn chosen<'a, T>(all: &'a [T], places: Option<&'a [usize]>) -> impl Iterator<Item = &'a T> {
+    let every = places.is_none().then_some(all).into_iter().flatten();
+    every.chain(places.into_iter().flatten().filter_map(|&place| all.get(place)))
 }
 
 /// The replies to one prompt.

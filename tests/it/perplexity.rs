@@ -106,8 +106,8 @@ fn home() -> Home {
     let home = Home::new();
     let sentence = |i: usize| format!("Line {i} of a book that nobody has printed, and that ends at line {}.\n", i + 11);
     home.write("book.txt", (0..9).map(sentence).collect::<String>());
-    let page = |i: usize| format!("\"{}\",{i}\n", sentence(i).repeat(1 + i % 3));
-    home.write("pages.csv", format!("page,number\n{}", (0..6).map(page).collect::<String>()));
+    let page = |i: usize| format!("\"{}\",{i},{}\n", sentence(i).repeat(1 + i % 3), ["odd", "even"][usize::from(i.is_multiple_of(2))]);
+    home.write("pages.csv", format!("page,number,kind\n{}", (0..6).map(page).collect::<String>()));
     home.write("p.yaml", PIPELINE);
     home
 }
@@ -160,6 +160,24 @@ fn a_text_file_goes_all_the_way_to_the_gate() {
     let page = std::fs::read_to_string(home.path("runs/ppl/latest/report.html")).unwrap();
     for part in ["book: perplexity", "pages: bits per byte", "64 tokens, 32 tokens apart", "s context, not overlapping"] {
         assert!(page.contains(part), "{part}");
+    }
+    // A rule on a category is about the ratio of its own texts.
+    let category = "evaluate.suites.pages.prompts={path: pages.csv, columns: {category: kind}}";
+    let rule = "gate={arm: tuned, metric: pages.bits_per_byte, at_most: 100, per: category}";
+    let (text, code) = told(&home.run(&["run", "p.yaml", "--set", category, "--set", rule]));
+    assert_eq!(code, 0, "{text}");
+    let of_kinds = record(&home);
+    for rule in of_kinds["gate"]["rules"].as_array().unwrap() {
+        let kind = rule["category"].as_str().unwrap();
+        let items = of_kinds["suites"]["pages"]["items"].as_array().unwrap();
+        let list =
+            of_kinds["arms"].as_array().unwrap().iter().find(|arm| arm["name"] == "tuned").unwrap()["cells"][0]["completions"]["pages"]
+                .clone();
+        let of = |key: &str| -> f64 {
+            let mine = items.iter().zip(list.as_array().unwrap()).filter(|(item, _)| item["category"] == kind);
+            mine.map(|(_, one)| one["likelihood"][key].as_f64().unwrap()).sum()
+        };
+        assert!((rule["value"].as_f64().unwrap() - of("nll") / of("bytes") / std::f64::consts::LN_2).abs() < 1e-9, "{rule}");
     }
     let (again, _) = told(&home.run(&["run", "p.yaml"]));
     let stages = record(&home)["stages"].clone();

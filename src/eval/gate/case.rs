@@ -50,13 +50,13 @@ impl<'a> Case<'a> {
     /// Whether prompts count, of an arm; none where it has not every prompt of the suite.
     pub(super) fn outcomes(&self, arm: &Arm) -> Option<Outcomes> {
         let all = outcomes(arm, self.suite.0, self.metric, self.judge);
-        self.whole(&all.0).then(|| self.grouped(all, Outcomes::of))
+        self.whole(&all.0).then(|| self.grouped(all))
     }
 
     /// The scores of an arm; none where it has not every prompt of the suite.
     pub(super) fn scores(&self, arm: &Arm) -> Option<Scores> {
-        let all = scores(arm, self.suite.0, self.metric, self.judge);
-        all.has_prompts(self.suite.1.prompts).then(|| self.grouped(all, Scores::of))
+        let of = |places| scores(arm, self.suite.0, self.metric, self.judge, places);
+        of(None).has_prompts(self.suite.1.prompts).then(|| of(self.group.places.as_deref()))
     }
 
     /// Why the arm's completions decide nothing, where they are not of every prompt of the suite.
@@ -71,9 +71,9 @@ impl<'a> Case<'a> {
     }
 
     /// Of every prompt, those that are asked for.
-    fn grouped<T>(&self, all: T, of: impl Fn(&T, &[usize]) -> T) -> T {
+    fn grouped(&self, all: Outcomes) -> Outcomes {
         match self.group.places.as_deref() {
-            Some(places) => of(&all, places),
+            Some(places) => all.of(places),
             None => all,
         }
     }
@@ -88,7 +88,7 @@ impl<'a> Case<'a> {
     /// Why there is nothing, or nothing that can be compared.
     pub(super) fn outcomes_before(&self) -> Result<Before<Outcomes>, String> {
         let kept = self.kept(|baseline| kept(baseline, self.suite.0, self.metric, self.judge), |kept| self.whole(&kept.0))?;
-        self.before(kept, |arm| self.outcomes(arm), Outcomes::of)
+        self.before(kept.map(|kept| self.grouped(kept)), |arm| self.outcomes(arm))
     }
 
     /// What drops and rises of a mean are from.
@@ -96,9 +96,10 @@ impl<'a> Case<'a> {
     /// # Errors
     /// Likewise.
     pub(super) fn scores_before(&self) -> Result<Before<Scores>, String> {
-        let prompts = self.suite.1.prompts;
-        let kept = self.kept(|baseline| kept_scores(baseline, self.suite.0, self.metric, self.judge), |kept| kept.has_prompts(prompts))?;
-        self.before(kept, |arm| self.scores(arm), Scores::of)
+        let of = |baseline: &Baseline, places| kept_scores(baseline, self.suite.0, self.metric, self.judge, places);
+        let kept = self.kept(|baseline| of(baseline, None), |kept| kept.has_prompts(self.suite.1.prompts))?;
+        let kept = kept.and(self.baseline).map(|baseline| of(baseline, self.group.places.as_deref()));
+        self.before(kept, |arm| self.scores(arm))
     }
 
     /// What the baseline kept of every prompt of the suite; none without a baseline.
@@ -112,9 +113,9 @@ impl<'a> Case<'a> {
         if whole(&kept) { Ok(Some(kept)) } else { Err(format!("the baseline has not every prompt of suite {}", self.suite.0)) }
     }
 
-    fn before<T>(&self, kept: Option<T>, of_arm: impl Fn(&Arm) -> Option<T>, of: impl Fn(&T, &[usize]) -> T) -> Result<Before<T>, String> {
-        if let Some(kept) = kept {
-            return Ok(Before { name: "baseline", did: self.grouped(kept, of) });
+    fn before<T>(&self, kept: Option<T>, of_arm: impl Fn(&Arm) -> Option<T>) -> Result<Before<T>, String> {
+        if let Some(did) = kept {
+            return Ok(Before { name: "baseline", did });
         }
         match self.arm("aligned").and_then(of_arm) {
             Some(did) => Ok(Before { name: "aligned", did }),

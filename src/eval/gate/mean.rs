@@ -20,9 +20,8 @@ pub(super) fn decide_mean(case: &Case<'_>) -> RuleOutcome {
         return case.outcome(decision, format!("{prompts} prompts of suite {}: fewer than two have no interval{pieces}", case.suite.0));
     };
     let [value, low, high] = [value, low, high].map(|mean| metric.shown_as(mean));
-    let notes =
-        Some(beside(case.measured, case.suite.0, metric, case.judge)).filter(|notes| !notes.is_empty() && case.group.places.is_none());
-    let notes = notes.map(|notes| format!(" ({notes})")).unwrap_or_default();
+    let notes = beside(case.measured, case.suite.0, metric, case.judge, case.group.places.as_deref());
+    let notes = if notes.is_empty() { notes } else { format!(" ({notes})") };
     let told = format!("mean {value:.3} [{low:.3}, {high:.3}] over {units} {}{notes}{}", over(units, prompts), case.errors_told());
     match &case.rule.condition {
         Condition::AtLeast(_) | Condition::AtMost(_) => {

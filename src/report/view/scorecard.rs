@@ -157,13 +157,13 @@ fn suite_cell(arm: &Arm, aligned: Option<&Arm>, judged: &Judged<'_>) -> ScoreCel
 
 /// A mean with its interval and the paired difference from the aligned model.
 fn mean_cell(arm: &Arm, aligned: Option<&Arm>, &Judged { name, metric, judge, .. }: &Judged<'_>) -> ScoreCell {
-    let mine = scores(arm, name, metric, judge);
+    let mine = scores(arm, name, metric, judge, None);
     let Some(value) = mine.value().map(|mean| metric.shown_as(mean)) else { return ScoreCell::default() };
-    let note = beside(arm, name, metric, judge);
+    let note = beside(arm, name, metric, judge, None);
     // One text of one window has no interval.
     let plain = || ScoreCell { value: format!("{value:.3}"), number: Some(value), note: note.clone(), ..ScoreCell::default() };
     let Some(mean) = mine.mean() else { return plain() };
-    let before = aligned.filter(|aligned| aligned.name != arm.name).map(|aligned| scores(aligned, name, metric, judge));
+    let before = aligned.filter(|aligned| aligned.name != arm.name).map(|aligned| scores(aligned, name, metric, judge, None));
     let change = before.as_ref().and_then(|before| mine.minus(before));
     let signed = |value: f64| format!("{value:+.3}").replace('-', "−");
     let (rose, fell) = if metric.lower_is_better() { ("worse", "better") } else { ("better", "worse") };
