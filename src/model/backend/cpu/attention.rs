@@ -88,8 +88,8 @@ pub fn forward(q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: 
             (mixed, log_sum_exps)
         })
         .collect();
-    let mut mixed = Matrix::zeros(q.rows, heads.query * d);
-    let mut log_sum_exps = Matrix::zeros(q.rows, heads.query);
+    let mut mixed = Matrix::blank(q.rows, heads.query * d);
+    let mut log_sum_exps = Matrix::blank(q.rows, heads.query);
     for (&(from, _, h), (part, sums)) in work.iter().zip(&parts) {
         put(&mut mixed, from, h, d, part);
         put(&mut log_sum_exps, from, h, 1, sums);
@@ -153,9 +153,9 @@ pub fn backward(
             (dqs, dk, dv)
         })
         .collect();
-    let mut dq = Matrix::zeros(q.rows, q.columns);
-    let mut dk = Matrix::zeros(k.rows, k.columns);
-    let mut dv = Matrix::zeros(v.rows, v.columns);
+    let mut dq = Matrix::blank(q.rows, q.columns);
+    let mut dk = Matrix::blank(k.rows, k.columns);
+    let mut dv = Matrix::blank(v.rows, v.columns);
     for (&(from, _, kv), (dqs, dk_part, dv_part)) in work.iter().zip(&parts) {
         for (g, part) in dqs.iter().enumerate() {
             put(&mut dq, from, kv * group + g, d, part);
@@ -190,7 +190,7 @@ pub fn cached(q: &Matrix, keys: &Matrix, values: &Matrix, capacity: usize, rows:
     let (d, group) = (heads.size, heads.query / heads.key_value);
     let scale = 1.0 / (d as f32).sqrt();
     let stride = keys.columns;
-    let mut mixed = Matrix::zeros(q.rows, heads.query * d);
+    let mut mixed = Matrix::blank(q.rows, heads.query * d);
     let width = mixed.columns;
     mixed.data.par_chunks_mut(width.max(1)).enumerate().for_each_init(
         || vec![0.0; capacity],

@@ -18,11 +18,6 @@ dispatched! {
     }
 }
 
-/// Zeros, by the threads that fill them.
-pub fn clear(x: &mut [f32]) {
-    x.par_chunks_mut(CHUNK).for_each(|chunk| chunk.fill(0.0));
-}
-
 /// to += from.
 pub fn add(to: &mut [f32], from: &[f32]) {
     to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| add_chunk(to, from));
@@ -134,7 +129,7 @@ dispatched! {
 
 /// silu(gate) · up.
 pub fn swiglu(gate: &Matrix, up: &Matrix) -> Matrix {
-    let mut out = Matrix::zeros(gate.rows, gate.columns);
+    let mut out = Matrix::blank(gate.rows, gate.columns);
     out.data
         .par_chunks_mut(CHUNK)
         .zip(gate.data.par_chunks(CHUNK))
@@ -145,7 +140,7 @@ pub fn swiglu(gate: &Matrix, up: &Matrix) -> Matrix {
 
 /// Gradients of gate and up.
 pub fn swiglu_backward(d_out: &Matrix, gate: &Matrix, up: &Matrix) -> (Matrix, Matrix) {
-    let (mut d_gate, mut d_up) = (Matrix::zeros(gate.rows, gate.columns), Matrix::zeros(gate.rows, gate.columns));
+    let (mut d_gate, mut d_up) = (Matrix::blank(gate.rows, gate.columns), Matrix::blank(gate.rows, gate.columns));
     d_gate
         .data
         .par_chunks_mut(CHUNK)

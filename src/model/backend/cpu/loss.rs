@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::attention::softmax;
 use super::elementwise::add_selected;
+use super::memory::Numbers;
 use super::parameter::weight_gradient;
 use super::{Matrix, Parameter, Precision};
 use crate::model::backend::Selection;
@@ -18,13 +19,13 @@ pub fn cross_entropy(
     targets: &[u32],
     scale: Option<f32>,
     mut gradient: Option<(&Selection, &mut Matrix)>,
-    (precision, scratch): (Precision, &mut Vec<f32>),
+    precision: Precision,
 ) -> (Vec<f32>, Option<Matrix>) {
     let (vocabulary, hidden) = w.shape();
     let (forward, backward) = (w.forward(), scale.map(|_| w.backward()));
     let mut losses = vec![0.0; h.rows];
-    let mut dh = scale.map(|_| Matrix::zeros(h.rows, hidden));
-    let mut logits = vec![0.0; ROWS.min(h.rows) * vocabulary];
+    let mut dh = scale.map(|_| Matrix::blank(h.rows, hidden));
+    let mut logits = Numbers::blank(ROWS.min(h.rows) * vocabulary);
     for from in (0..h.rows).step_by(ROWS) {
         let to = (from + ROWS).min(h.rows);
         let rows = to - from;
@@ -47,10 +48,9 @@ pub fn cross_entropy(
             None | Some((Selection::Nothing, _)) => {}
             Some((Selection::Everything, gradient)) => weight_gradient(precision, &mut gradient.data, d_logits, hidden_rows, true),
             Some((Selection::Subset(mask), gradient)) => {
-                scratch.resize(scratch.len().max(vocabulary * hidden), 0.0);
-                let dense = &mut scratch[..vocabulary * hidden];
-                weight_gradient(precision, dense, d_logits, hidden_rows, false);
-                add_selected(&mut gradient.data, dense, mask);
+                let mut dense = Numbers::blank(vocabulary * hidden);
+                weight_gradient(precision, &mut dense, d_logits, hidden_rows, false);
+                add_selected(&mut gradient.data, &dense, mask);
             }
         }
     }

@@ -5,6 +5,7 @@ pub(in crate::model) mod attention;
 mod bf16;
 mod elementwise;
 mod loss;
+mod memory;
 pub(in crate::model) mod matmul;
 mod norm;
 mod parameter;
@@ -14,6 +15,7 @@ mod skinny;
 use rayon::prelude::*;
 
 use self::bf16::Bf16;
+use self::memory::Numbers;
 use self::matmul::View;
 use self::parameter::weight_gradient;
 pub use self::parameter::{Parameter, Precision};
@@ -22,14 +24,19 @@ use super::{AdamW, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, 
 /// A row-major matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
-    data: Vec<f32>,
+    data: Numbers<f32>,
     rows: usize,
     columns: usize,
 }
 
 impl Matrix {
+    /// Of numbers that are written before they are read.
+    fn blank(rows: usize, columns: usize) -> Self {
+        Self { data: Numbers::blank(rows * columns), rows, columns }
+    }
+
     fn zeros(rows: usize, columns: usize) -> Self {
-        Self { data: vec![0.0; rows * columns], rows, columns }
+        Self { data: Numbers::zeros(rows * columns), rows, columns }
     }
 
     fn row(&self, i: usize) -> &[f32] {
@@ -49,14 +56,18 @@ impl Matrix {
 #[derive(Debug, Default)]
 pub struct Cpu {
     precision: Precision,
-    /// A dense weight gradient before it is compacted.
-    scratch: Vec<f32>,
 }
 
 impl Cpu {
     /// A backend with products of this precision.
     pub fn new(precision: Precision) -> Self {
-        Self { precision, scratch: Vec::new() }
+        Self { precision }
+    }
+}
+
+impl Drop for Cpu {
+    fn drop(&mut self) {
+        memory::release();
     }
 }
 
@@ -101,11 +112,11 @@ impl Backend for Cpu {
         if data.len() != rows * columns {
             return Err(wrong(format!("{} numbers for {rows}×{columns}", data.len())));
         }
-        Ok(Matrix { data: data.to_vec(), rows, columns })
+        Ok(Matrix { data: Numbers::of(data), rows, columns })
     }
 
     fn download(&self, buffer: &Matrix) -> Done<Vec<f32>> {
-        Ok(buffer.data.clone())
+        Ok(buffer.data.to_vec())
     }
 
     fn shape(&self, buffer: &Matrix) -> (usize, usize) {
@@ -118,13 +129,13 @@ impl Backend for Cpu {
         }
         Ok(match self.precision {
             Precision::Bf16 if rows > 1 => Parameter::Bf16(Bf16::new(values, rows, columns)),
-            _ => Parameter::F32(Matrix { data: values.to_vec(), rows, columns }),
+            _ => Parameter::F32(Matrix { data: Numbers::of(values), rows, columns }),
         })
     }
 
     fn values(&self, weight: &Parameter) -> Done<Vec<f32>> {
         Ok(match weight {
-            Parameter::F32(matrix) => matrix.data.clone(),
+            Parameter::F32(matrix) => matrix.data.to_vec(),
             Parameter::Bf16(weight) => weight.values(),
         })
     }
@@ -138,7 +149,7 @@ impl Backend for Cpu {
     }
 
     fn clear(&mut self, buffer: &mut Matrix) -> Done<()> {
-        elementwise::clear(&mut buffer.data);
+        memory::clear(&mut buffer.data);
         Ok(())
     }
 
@@ -149,7 +160,7 @@ impl Backend for Cpu {
     }
 
     fn gather_rows(&mut self, x: &Matrix, rows: &[usize]) -> Done<Matrix> {
-        let mut out = Matrix::zeros(rows.len(), x.columns);
+        let mut out = Matrix::blank(rows.len(), x.columns);
         for (i, &row) in rows.iter().enumerate() {
             if row >= x.rows {
                 return Err(wrong(format!("row {row} of {}", x.rows)));
@@ -182,7 +193,7 @@ impl Backend for Cpu {
         if let Some(row) = rows.iter().find(|&&row| row >= all) {
             return Err(wrong(format!("row {row} of {all}")));
         }
-        let mut out = Matrix::zeros(rows.len(), columns);
+        let mut out = Matrix::blank(rows.len(), columns);
         out.data.par_chunks_mut(columns.max(1)).zip(&rows).for_each(|(to, &row)| weight.row(row, to));
         Ok(out)
     }
@@ -203,7 +214,7 @@ impl Backend for Cpu {
     fn linear(&mut self, x: &Matrix, w: &Parameter, bias: Option<&Parameter>) -> Done<Matrix> {
         let (outputs, inputs) = w.shape();
         expect("linear input", (x.rows, x.columns), (x.rows, inputs))?;
-        let mut y = Matrix::zeros(x.rows, outputs);
+        let mut y = Matrix::blank(x.rows, outputs);
         if let Some(bias) = bias {
             let bias = bias.vector()?;
             expect("bias", (bias.rows, bias.columns), (1, outputs))?;
@@ -218,7 +229,7 @@ impl Backend for Cpu {
     fn linear_dx(&mut self, dy: &Matrix, w: &Parameter) -> Done<Matrix> {
         let (outputs, inputs) = w.shape();
         expect("output gradient", (dy.rows, dy.columns), (dy.rows, outputs))?;
-        let mut dx = Matrix::zeros(dy.rows, inputs);
+        let mut dx = Matrix::blank(dy.rows, inputs);
         w.backward().product(&mut dx.data, &dy.data);
         Ok(dx)
     }
@@ -227,16 +238,15 @@ impl Backend for Cpu {
         expect("output gradient", (dy.rows, 1), (x.rows, 1))?;
         let (rows, columns) = (dy.columns, x.columns);
         expect("compact gradient", (1, gradient.data.len()), (1, selection.count(rows * columns)))?;
-        let (dy, x) = ((dy.data.as_slice(), rows), (x.data.as_slice(), columns));
+        let (dy, x) = ((&*dy.data, rows), (&*x.data, columns));
         match selection {
             Selection::Nothing => {}
             // The compact order of a whole tensor is row-major.
             Selection::Everything => weight_gradient(self.precision, &mut gradient.data, dy, x, true),
             Selection::Subset(mask) => {
-                self.scratch.resize(self.scratch.len().max(rows * columns), 0.0);
-                let dense = &mut self.scratch[..rows * columns];
-                weight_gradient(self.precision, dense, dy, x, false);
-                elementwise::add_selected(&mut gradient.data, dense, mask);
+                let mut dense = Numbers::blank(rows * columns);
+                weight_gradient(self.precision, &mut dense, dy, x, false);
+                elementwise::add_selected(&mut gradient.data, &dense, mask);
             }
         }
         Ok(())
@@ -267,7 +277,7 @@ impl Backend for Cpu {
         gradient: Option<&mut Matrix>,
     ) -> Done<Matrix> {
         expect("norm gradient", (dy.rows, dy.columns), (x.rows, x.columns))?;
-        Ok(norm::backward(dy, x, &w.vector()?.data, inverse_rms, gradient.map(|g| g.data.as_mut_slice())))
+        Ok(norm::backward(dy, x, &w.vector()?.data, inverse_rms, gradient.map(|g| &mut *g.data)))
     }
 
     fn rope(&mut self, x: &mut Matrix, positions: &[u32], table: &RopeTable, backward: bool) -> Done<()> {
@@ -322,7 +332,7 @@ impl Backend for Cpu {
         if let Some(target) = targets.iter().find(|&&target| target as usize >= vocabulary) {
             return Err(wrong(format!("target {target} in a vocabulary of {vocabulary}")));
         }
-        Ok(loss::cross_entropy(h, w, targets, scale, gradient, (self.precision, &mut self.scratch)))
+        Ok(loss::cross_entropy(h, w, targets, scale, gradient, self.precision))
     }
 
     fn attention_cached(

@@ -38,8 +38,8 @@ dispatched! {
 
 /// Normalised rows and their 1/rms.
 pub fn forward(x: &Matrix, w: &[f32], epsilon: f64) -> (Matrix, Matrix) {
-    let mut y = Matrix::zeros(x.rows, x.columns);
-    let mut inverse = Matrix::zeros(x.rows, 1);
+    let mut y = Matrix::blank(x.rows, x.columns);
+    let mut inverse = Matrix::blank(x.rows, 1);
     let width = x.columns.max(1);
     y.data
         .par_chunks_mut(width)
@@ -51,7 +51,7 @@ pub fn forward(x: &Matrix, w: &[f32], epsilon: f64) -> (Matrix, Matrix) {
 
 /// The gradient of x; adds the weight's to `gradient`.
 pub fn backward(dy: &Matrix, x: &Matrix, w: &[f32], inverse: &Matrix, gradient: Option<&mut [f32]>) -> Matrix {
-    let mut dx = Matrix::zeros(x.rows, x.columns);
+    let mut dx = Matrix::blank(x.rows, x.columns);
     let width = x.columns.max(1);
     let kept = if gradient.is_some() { width } else { 0 };
     let parts: Vec<Vec<f32>> = dx

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::super::memory::Numbers;
 use super::super::simd::dispatched;
 use super::kernel::Strides;
 use super::{COLUMNS, Out, Pair, ROWS, round};
@@ -11,7 +12,7 @@ const PIECE: usize = 16;
 
 /// The left factor of a product, (M, K).
 pub struct Left {
-    data: Vec<Pair>,
+    data: Numbers<Pair>,
     /// M.
     pub rows: usize,
     /// K/2, rounded up; an odd K has a zero behind it.
@@ -24,7 +25,7 @@ impl Left {
     /// x (M, K), a row-major slice of rows of `k`.
     pub fn of(x: &[f32], k: usize) -> Self {
         let (rows, pairs) = (x.len().checked_div(k).unwrap_or(0), k.div_ceil(2));
-        let mut data = vec![0; rows * pairs];
+        let mut data = Numbers::blank(rows * pairs);
         if pairs > 0 {
             data.par_chunks_mut(pairs).zip(x.par_chunks(k)).for_each(|(to, from)| pair_up(to, from));
         }
@@ -49,9 +50,9 @@ impl Left {
 }
 
 /// The right factor of a product, (K, N), in panels of [`COLUMNS`] columns, pair by pair; behind the last column stand zeros.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Right {
-    pub(super) panels: Vec<Pair>,
+    pub(super) panels: Numbers<Pair>,
     /// K.
     pub depth: usize,
     /// K/2, rounded up.
@@ -69,11 +70,11 @@ impl Right {
 }
 
 /// Panels of `width` columns of x, a slice of rows of `n`: pairs of neighbouring rows.
-fn interleaved(x: &[f32], n: usize, width: usize) -> (Vec<Pair>, usize) {
+fn interleaved(x: &[f32], n: usize, width: usize) -> (Numbers<Pair>, usize) {
     let rows = x.len().checked_div(n).unwrap_or(0);
     assert_eq!(x.len(), rows * n, "whole rows");
     let pairs = rows.div_ceil(2);
-    let mut data = vec![0; n.div_ceil(width) * width * pairs];
+    let mut data = Numbers::blank(n.div_ceil(width) * width * pairs);
     let out = Out(data.as_mut_ptr());
     (0..pairs.div_ceil(PIECE)).into_par_iter().for_each(|piece| {
         let none = vec![0.0; if piece + 1 == pairs.div_ceil(PIECE) { n } else { 0 }];
@@ -83,7 +84,8 @@ fn interleaved(x: &[f32], n: usize, width: usize) -> (Vec<Pair>, usize) {
             for (panel, (even, odd)) in even.chunks(width).zip(odd.chunks(width)).enumerate() {
                 // SAFETY: the panel's `width` pairs of this pair of rows, which no other thread has.
                 let to = unsafe { std::slice::from_raw_parts_mut(out.at((panel * pairs + pair) * width), width) };
-                interleave(to, even, odd);
+                interleave(&mut to[..even.len()], even, odd);
+                to[even.len()..].fill(0);
             }
         }
     });

@@ -3,6 +3,8 @@
 use rayon::prelude::*;
 
 use super::super::adamw;
+use super::super::memory::Numbers;
+use super::super::simd::dispatched;
 use super::pack::Right;
 use super::{COLUMNS, Out, Pair, round, widen};
 use crate::mask::Mask;
@@ -27,9 +29,9 @@ enum Masters {
     /// None: bfloat16 holds every number exactly.
     None,
     /// Every one, row-major.
-    All(Vec<f32>),
+    All(Numbers<f32>),
     /// Those of a mask, in ascending row-major order; bfloat16 holds the others exactly.
-    Some(Mask, Vec<f32>),
+    Some(Mask, Numbers<f32>),
 }
 
 /// Where pair and half of a weight's number are.
@@ -38,11 +40,28 @@ fn place(row: usize, column: usize, pairs: usize) -> (usize, u32) {
     ((panel * pairs + column / 2) * COLUMNS + row % COLUMNS, (column % 2) as u32 * 16)
 }
 
+dispatched! {
+    /// Pairs of columns in lanes of rows, row pair by row pair, become pairs of rows in lanes of columns; lanes without a column are zero.
+    fn turn(from: &[Pair], to: &mut [Pair]) {
+        for (pair, to) in to.chunks_exact_mut(COLUMNS).enumerate() {
+            for (lane, two) in to.chunks_exact_mut(2).enumerate() {
+                // Of two neighbouring rows, the numbers in an even and an odd column.
+                let (one, other) = match from.get(lane * COLUMNS + 2 * pair..lane * COLUMNS + 2 * pair + 2) {
+                    Some(rows) => (rows[0], rows[1]),
+                    None => (0, 0),
+                };
+                two[0] = (one & 0xffff) | (other << 16);
+                two[1] = (one >> 16) | (other & 0xffff_0000);
+            }
+        }
+    }
+}
+
 impl Bf16 {
     /// Of row-major numbers.
     pub fn new(values: &[f32], rows: usize, columns: usize) -> Self {
         let pairs = columns.div_ceil(2);
-        let mut panels = vec![0; rows.div_ceil(COLUMNS) * COLUMNS * pairs];
+        let mut panels = Numbers::zeros(rows.div_ceil(COLUMNS) * COLUMNS * pairs);
         panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
             for lane in 0..COLUMNS.min(rows - panel * COLUMNS) {
                 let row = &values[(panel * COLUMNS + lane) * columns..][..columns];
@@ -52,7 +71,7 @@ impl Bf16 {
             }
         });
         let exact = values.par_iter().all(|&value| value.to_bits() & 0xffff == 0);
-        let masters = if exact { Masters::None } else { Masters::All(values.to_vec()) };
+        let masters = if exact { Masters::None } else { Masters::All(Numbers::of(values)) };
         Self { factor: Right { panels, depth: columns, pairs, columns: rows }, rows, columns, masters }
     }
 
@@ -69,20 +88,13 @@ impl Bf16 {
     /// The weight itself (O, I), as a right factor: dy · w.
     pub fn untransposed(&self) -> Right {
         let (pairs, columns) = (self.rows.div_ceil(2), self.columns);
-        let mut panels: Vec<Pair> = vec![0; columns.div_ceil(COLUMNS) * COLUMNS * pairs];
-        // A panel of columns takes, of every panel of rows, the pairs of its columns; two lanes there are one pair here.
+        let mut panels: Numbers<Pair> = Numbers::blank(columns.div_ceil(COLUMNS) * COLUMNS * pairs);
+        // A panel of columns takes, of every panel of rows, the pairs of its columns.
         panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
-            let (first, last) = (panel * COLUMNS, ((panel + 1) * COLUMNS).min(columns));
-            for (block, from) in self.factor.panels.chunks(COLUMNS * self.factor.pairs).enumerate() {
-                let lanes = COLUMNS.min(self.rows - block * COLUMNS);
-                for column in (first..last).step_by(2) {
-                    let from = &from[column / 2 * COLUMNS..][..COLUMNS];
-                    for (pair, two) in from[..lanes.next_multiple_of(2)].chunks_exact(2).enumerate() {
-                        let at = (block * COLUMNS / 2 + pair) * COLUMNS + column - first;
-                        to[at] = (two[0] & 0xffff) | (two[1] << 16);
-                        to[at + 1] = (two[0] >> 16) | (two[1] & 0xffff_0000);
-                    }
-                }
+            let first = panel * COLUMNS / 2;
+            for (from, to) in self.factor.panels.chunks(COLUMNS * self.factor.pairs).zip(to.chunks_mut(COLUMNS * COLUMNS / 2)) {
+                let last = (first + COLUMNS / 2).min(self.factor.pairs);
+                turn(&from[first * COLUMNS..last * COLUMNS], to);
             }
         });
         Right { panels, depth: self.rows, pairs, columns }
@@ -91,12 +103,12 @@ impl Bf16 {
     /// Every number, row-major: f32 where it is kept.
     pub fn values(&self) -> Vec<f32> {
         let mut values = match &self.masters {
-            Masters::All(masters) => return masters.clone(),
+            Masters::All(masters) => return masters.to_vec(),
             _ => vec![0.0; self.rows * self.columns],
         };
         values.par_chunks_mut(self.columns.max(1)).enumerate().for_each(|(row, to)| self.row(row, to));
         if let Masters::Some(mask, masters) = &self.masters {
-            mask.positions().zip(masters).for_each(|(at, &master)| values[at] = master);
+            mask.positions().zip(masters.iter()).for_each(|(at, &master)| values[at] = master);
         }
         values
     }
@@ -138,8 +150,8 @@ impl Bf16 {
         }
         let values = self.values();
         self.masters = match (selection, &self.masters) {
-            (Selection::Subset(mask), Masters::None) => Masters::Some(mask.clone(), mask.positions().map(|at| values[at]).collect()),
-            _ => Masters::All(values),
+            (Selection::Subset(mask), Masters::None) => Masters::Some(mask.clone(), Numbers::of(&mask.positions().map(|at| values[at]).collect::<Vec<_>>())),
+            _ => Masters::All(Numbers::of(&values)),
         };
     }
 
