@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench engine -- train [--dtype bf16] [--density 0.1] [--rows 4] [--tokens 256] [--steps 5] [--checkpointing true] [--shape 1b]`
 //! `cargo bench --bench engine -- generate [--dtype bf16] [--rows 16] [--tokens 32] [--new 64]`
+//! `cargo bench --bench engine -- products [--dtype bf16] [--tokens 1024] [--steps 20]`
 //! `cargo bench --bench engine -- real --model FOLDER --file rows.json [--dtype bf16] [--density 0.1] [--rows 8] [--steps 10]`
 //!
 //! `real` trains on rows of token ids that `peer.py tokens` wrote, packed without padding, with logits only where something is learnt.
@@ -15,7 +16,7 @@ use std::time::Instant;
 use steadfast::mask::Mask;
 use steadfast::model::backend::Selection;
 use steadfast::model::backend::cpu::{Cpu, Precision, with_threads};
-use steadfast::model::backend::{Backend, BackendError};
+use steadfast::model::backend::{Backend, BackendError, WeightGradient};
 use steadfast::model::batch::{Example, Packed};
 use steadfast::model::config::ModelConfig;
 use steadfast::model::decoder::{Decoder, Trained};
@@ -58,6 +59,10 @@ fn main() {
     let weights = (!folder.is_empty()).then(|| Weights::open(Path::new(&folder)).unwrap());
     let json = if folder.is_empty() { json.to_string() } else { std::fs::read_to_string(Path::new(&folder).join("config.json")).unwrap() };
     let config = ModelConfig::from_json(&json, None).unwrap();
+    if what == "products" {
+        let (tokens, steps) = (number("tokens", 1024), number("steps", 20));
+        return with_threads(number("threads", 2), || products(precision, &config, tokens, steps)).unwrap();
+    }
     let work = || {
         let mut decoder = Decoder::new(config.clone(), Cpu::new(precision), |spec| -> Result<Vec<f32>, BackendError> {
             if let Some(weights) = &weights {
@@ -127,10 +132,42 @@ fn main() {
             peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
         let line = serde_json::json!({
             "what": what, "numerics": decoder.backend().numerics(), "density": density, "rows": rows, "tokens": tokens,
-            "seconds": seconds, "median_s": median, "total_s": total, "tokens_per_s": counted as f64 / median, "peak_mib": peak.map(|kib| kib / 1024.0),
+            "seconds": times[1..].iter().map(|(seconds, _)| *seconds).collect::<Vec<_>>(), "median_s": median, "total_s": total, "tokens_per_s": counted as f64 / median, "peak_mib": peak.map(|kib| kib / 1024.0),
             "values": times.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
         });
         println!("{line}");
     };
     with_threads(number("threads", 2), work).unwrap();
+}
+
+/// Billions of multiplications and sums a second of the three products with each of a layer's shapes: the fastest of several.
+fn products(precision: Precision, config: &ModelConfig, tokens: usize, steps: usize) {
+    let mut cpu = Cpu::new(precision);
+    let made = |rows: usize, columns: usize, stream: u64| -> Vec<f32> { (0..(rows * columns) as u64).map(|i| normal(stream, i)).collect() };
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let key_value = config.key_value_heads * config.head_dim;
+    for (outputs, inputs) in [(hidden, hidden), (key_value, hidden), (inner, hidden), (hidden, inner)] {
+        let x = cpu.upload(&made(tokens, inputs, 1), tokens, inputs).unwrap();
+        let dy = cpu.upload(&made(tokens, outputs, 2), tokens, outputs).unwrap();
+        let w = cpu.load(&made(outputs, inputs, 3), outputs, inputs).unwrap();
+        let selection = Selection::Everything;
+        let mut weights = [WeightGradient { dy: &dy, selection: &selection, gradient: cpu.zeros(1, outputs * inputs).unwrap() }];
+        let mut fastest = [f64::INFINITY; 3];
+        for _ in 0..steps {
+            let mut time = |which: usize, work: &mut dyn FnMut(&mut Cpu)| {
+                let start = Instant::now();
+                work(&mut cpu);
+                fastest[which] = fastest[which].min(start.elapsed().as_secs_f64());
+            };
+            time(0, &mut |cpu| drop(cpu.linear(&x, [(&w, None)]).unwrap()));
+            time(1, &mut |cpu| drop(cpu.linear_dx([(&dy, &w)]).unwrap()));
+            time(2, &mut |cpu| cpu.linear_dw(&x, &mut weights).unwrap());
+        }
+        let billions = 2.0 * (tokens * outputs * inputs) as f64 / 1e9;
+        let [forward, input, weight] = fastest.map(|seconds| (billions / seconds).round());
+        println!(
+            "{}",
+            serde_json::json!({"outputs": outputs, "inputs": inputs, "tokens": tokens, "linear": forward, "linear_dx": input, "linear_dw": weight})
+        );
+    }
 }

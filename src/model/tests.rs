@@ -331,7 +331,7 @@ fn products_of_few_and_of_many_rows_are_the_plain_sum() {
         let (a, b) = (cpu.upload(&x, rows, k).unwrap(), cpu.load(&w, outputs, k).unwrap());
         let c = cpu.load(&bias, 1, outputs).unwrap();
         for with_bias in [false, true] {
-            let y = cpu.linear(&a, &b, with_bias.then_some(&c)).unwrap();
+            let [y] = cpu.linear(&a, [(&b, with_bias.then_some(&c))]).unwrap();
             for (at, found) in cpu.download(&y).unwrap().into_iter().enumerate() {
                 let (t, o) = (at / outputs, at % outputs);
                 let exact: f64 = (0..k).map(|l| f64::from(x[t * k + l]) * f64::from(w[o * k + l])).sum();

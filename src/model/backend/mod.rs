@@ -93,6 +93,19 @@ pub struct BackendError {
 /// Result of a backend operation.
 pub type Done<T> = Result<T, BackendError>;
 
+/// A weight (O, I), with the bias (1, O) where there is one.
+pub type Affine<'a, W> = (&'a W, Option<&'a W>);
+
+/// What a weight's gradient is made of, and where it goes.
+pub struct WeightGradient<'a, B> {
+    /// The gradient of the weight's output, (T, O).
+    pub dy: &'a B,
+    /// The weights that are trained, k of them.
+    pub selection: &'a Selection,
+    /// Their gradient, (1, k).
+    pub gradient: B,
+}
+
 /// Block-level operations. Shapes as in the legend of [`crate::model`]: T tokens, C hidden, H heads, KV key/value heads,
 /// D head size, V vocabulary, I and O a matrix's inputs and outputs (weights are (O, I), row-major, as in PyTorch).
 pub trait Backend {
@@ -165,21 +178,21 @@ pub trait Backend {
     /// When shapes do not fit.
     fn embed_backward(&mut self, dx: &Self::Buffer, ids: &[u32], d_table: &mut Self::Buffer) -> Done<()>;
 
-    /// x (T, I) · wᵀ, w (O, I), plus `bias` (1, O): (T, O).
+    /// x (T, I) · wᵀ plus the bias (1, O) for each of several w (O, I): (T, O) each.
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn linear(&mut self, x: &Self::Buffer, w: &Self::Weight, bias: Option<&Self::Weight>) -> Done<Self::Buffer>;
-    /// The gradient of the input: dy (T, O) · w, (T, I).
+    fn linear<const N: usize>(&mut self, x: &Self::Buffer, weights: [Affine<'_, Self::Weight>; N]) -> Done<[Self::Buffer; N]>;
+    /// The gradient of the input of several linear maps: Σ dy (T, O) · w, (T, I), summed in their order.
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn linear_dx(&mut self, dy: &Self::Buffer, w: &Self::Weight) -> Done<Self::Buffer>;
-    /// Adds the weight's gradient dyᵀ · x, (O, I), at the selected positions to the compact `gradient` (1, k).
+    fn linear_dx<const N: usize>(&mut self, maps: [(&Self::Buffer, &Self::Weight); N]) -> Done<Self::Buffer>;
+    /// Adds the gradient dyᵀ · x, (O, I), of each of several weights with the input x at the selected positions to its compact gradient.
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn linear_dw(&mut self, dy: &Self::Buffer, x: &Self::Buffer, selection: &Selection, gradient: &mut Self::Buffer) -> Done<()>;
+    fn linear_dw(&mut self, x: &Self::Buffer, weights: &mut [WeightGradient<'_, Self::Buffer>]) -> Done<()>;
     /// Adds the column sums of dy (T, O) to `gradient` (1, O): the gradient of a bias.
     ///
     /// # Errors
@@ -302,4 +315,13 @@ pub trait Backend {
         v: &mut Self::Buffer,
         step: &AdamW,
     ) -> Done<()>;
+}
+
+/// All of several results, or the first error.
+fn all<T, const N: usize>(results: [Done<T>; N]) -> Done<[T; N]> {
+    let mut values = Vec::with_capacity(N);
+    for result in results {
+        values.push(result?);
+    }
+    values.try_into().map_err(|_| BackendError { backend: "any", message: "a result is missing".to_owned() })
 }

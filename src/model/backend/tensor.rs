@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
-use super::{AdamW, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection};
+use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
 
 /// The backend on candle tensors.
 #[derive(Debug, Clone)]
@@ -156,20 +156,29 @@ impl Backend for Candle {
         Ok(())
     }
 
-    fn linear(&mut self, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Done<Tensor> {
-        let y = x.matmul(&w.t()?)?;
-        Ok(match bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        })
+    fn linear<const N: usize>(&mut self, x: &Tensor, weights: [Affine<'_, Tensor>; N]) -> Done<[Tensor; N]> {
+        let outputs = weights.map(|(w, bias)| {
+            let y = x.matmul(&w.t()?)?;
+            Ok(match bias {
+                Some(bias) => y.broadcast_add(bias)?,
+                None => y,
+            })
+        });
+        all(outputs)
     }
 
-    fn linear_dx(&mut self, dy: &Tensor, w: &Tensor) -> Done<Tensor> {
-        Ok(dy.matmul(w)?)
+    fn linear_dx<const N: usize>(&mut self, maps: [(&Tensor, &Tensor); N]) -> Done<Tensor> {
+        let parts = all(maps.map(|(dy, w)| Ok(dy.matmul(w)?)))?;
+        let mut parts = parts.into_iter();
+        let first = parts.next().ok_or_else(|| wrong("no linear map".to_owned()))?;
+        parts.try_fold(first, |sum, part| Ok((sum + part)?))
     }
 
-    fn linear_dw(&mut self, dy: &Tensor, x: &Tensor, selection: &Selection, gradient: &mut Tensor) -> Done<()> {
-        self.compact(&dy.t()?.matmul(x)?, selection, gradient)
+    fn linear_dw(&mut self, x: &Tensor, weights: &mut [WeightGradient<'_, Tensor>]) -> Done<()> {
+        for WeightGradient { dy, selection, gradient } in weights {
+            self.compact(&dy.t()?.matmul(x)?, selection, gradient)?;
+        }
+        Ok(())
     }
 
     fn bias_dw(&mut self, dy: &Tensor, gradient: &mut Tensor) -> Done<()> {

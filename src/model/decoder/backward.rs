@@ -3,7 +3,7 @@
 use super::layer::{AfterAttention, HeadNorm, LayerState};
 use super::names::{EMBEDDING, LAST_NORM, LayerNames, get, head_name};
 use super::{Decoder, Gradients, Trained};
-use crate::model::backend::{Backend, Done, Selection};
+use crate::model::backend::{Backend, Done, Selection, WeightGradient};
 use crate::model::batch::Packed;
 use crate::model::inventory::{Role, inventory};
 
@@ -22,12 +22,19 @@ enum Kept<T> {
 }
 
 impl<B: Backend> Sink<'_, B> {
-    /// Adds a matrix's gradient, where it is trained: `dy` (T, O) is of its output, `x` (T, I) its input.
-    fn matrix(&mut self, backend: &mut B, name: &str, dy: &B::Buffer, x: &B::Buffer) -> Done<()> {
-        match self.pair(name) {
-            Some((selection, gradient)) => backend.linear_dw(dy, x, selection, gradient),
-            None => Ok(()),
+    /// Adds the gradients of matrices with the input `x` (T, I), where they are trained: each with the gradient of its output (T, O).
+    fn matrices(&mut self, backend: &mut B, x: &B::Buffer, matrices: &[(&str, &B::Buffer)]) -> Done<()> {
+        let mut names = Vec::with_capacity(matrices.len());
+        let mut weights = Vec::with_capacity(matrices.len());
+        for &(name, dy) in matrices {
+            if let Some((selection, (name, gradient))) = self.trained.get(name).zip(self.gradients.remove_entry(name)) {
+                weights.push(WeightGradient { dy, selection, gradient });
+                names.push(name);
+            }
         }
+        let done = backend.linear_dw(x, &mut weights);
+        self.gradients.extend(names.into_iter().zip(weights.into_iter().map(|weight| weight.gradient)));
+        done
     }
 
     /// The gradient of a norm or a bias, where it is trained.
@@ -138,18 +145,15 @@ impl<B: Backend> Decoder<B> {
         let names: &LayerNames = &names[layer];
         let post_norm = get(parameters, &names.post_norm)?;
         let activated = backend.swiglu(&state.gate, &state.up)?;
-        sink.matrix(backend, &names.down, &dx, &activated)?;
+        sink.matrices(backend, &activated, &[(&names.down, &dx)])?;
         drop(activated);
-        let d_activated = backend.linear_dx(&dx, get(parameters, &names.down)?)?;
+        let d_activated = backend.linear_dx([(&dx, get(parameters, &names.down)?)])?;
         let (d_gate, d_up) = backend.swiglu_backward(&d_activated, &state.gate, &state.up)?;
         drop(d_activated);
         let (normed, _) = backend.rms_norm(&state.middle, post_norm, config.rms_norm_eps)?;
-        sink.matrix(backend, &names.gate, &d_gate, &normed)?;
-        sink.matrix(backend, &names.up, &d_up, &normed)?;
+        sink.matrices(backend, &normed, &[(&names.gate, &d_gate), (&names.up, &d_up)])?;
         drop(normed);
-        let mut d_normed = backend.linear_dx(&d_gate, get(parameters, &names.gate)?)?;
-        let d_from_up = backend.linear_dx(&d_up, get(parameters, &names.up)?)?;
-        backend.add_into(&mut d_normed, &d_from_up)?;
+        let d_normed = backend.linear_dx([(&d_gate, get(parameters, &names.gate)?), (&d_up, get(parameters, &names.up)?)])?;
         let mut d_middle =
             backend.rms_norm_backward(&d_normed, &state.middle, post_norm, &state.middle_rms, sink.vector(&names.post_norm))?;
         backend.add_into(&mut d_middle, &dx)?;
@@ -171,8 +175,8 @@ impl<B: Backend> Decoder<B> {
         let names = &names[layer];
         let input_norm = get(parameters, &names.input_norm)?;
         let LayerState { input, input_rms, projected, attention, .. } = state;
-        sink.matrix(backend, &names.o, &d_middle, &attention.mixed)?;
-        let d_mixed = backend.linear_dx(&d_middle, get(parameters, &names.o)?)?;
+        sink.matrices(backend, &attention.mixed, &[(&names.o, &d_middle)])?;
+        let d_mixed = backend.linear_dx([(&d_middle, get(parameters, &names.o)?)])?;
         let (mut dq, mut dk, dv) =
             backend.attention_backward(&d_mixed, &projected.q, &projected.k, &projected.v, &attention, &batch.row_starts, heads)?;
         backend.rope(&mut dq, positions, rope, true)?;
@@ -182,17 +186,14 @@ impl<B: Backend> Decoder<B> {
             dk = head_norm_backward(backend, dk, k_raw, get(parameters, &names.k_norm)?, sink.vector(&names.k_norm))?;
         }
         let (normed, _) = backend.rms_norm(&input, input_norm, config.rms_norm_eps)?;
-        let mut d_normed = backend.linear_dx(&dq, get(parameters, &names.q)?)?;
-        for (weight, bias, dy) in [(&names.q, &names.q_bias, &dq), (&names.k, &names.k_bias, &dk), (&names.v, &names.v_bias, &dv)] {
-            sink.matrix(backend, weight, dy, &normed)?;
+        sink.matrices(backend, &normed, &[(&names.q, &dq), (&names.k, &dk), (&names.v, &dv)])?;
+        for (bias, dy) in [(&names.q_bias, &dq), (&names.k_bias, &dk), (&names.v_bias, &dv)] {
             if let Some(gradient) = sink.vector(bias) {
                 backend.bias_dw(dy, gradient)?;
             }
         }
-        for (weight, dy) in [(&names.k, &dk), (&names.v, &dv)] {
-            let part = backend.linear_dx(dy, get(parameters, weight)?)?;
-            backend.add_into(&mut d_normed, &part)?;
-        }
+        let (q, k, v) = (get(parameters, &names.q)?, get(parameters, &names.k)?, get(parameters, &names.v)?);
+        let d_normed = backend.linear_dx([(&dq, q), (&dk, k), (&dv, v)])?;
         let mut d_input = backend.rms_norm_backward(&d_normed, &input, input_norm, &input_rms, sink.vector(&names.input_norm))?;
         backend.add_into(&mut d_input, &d_middle)?;
         Ok(d_input)

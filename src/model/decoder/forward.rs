@@ -60,7 +60,7 @@ impl<B: Backend> Decoder<B> {
     /// Logits of normalised final hidden states (N, C), (N, V).
     pub(in crate::model) fn head(&mut self, normed: &B::Buffer) -> Done<Vec<f32>> {
         let Self { backend, parameters, config, .. } = self;
-        let logits = backend.linear(normed, get(parameters, head_name(config))?, None)?;
+        let [logits] = backend.linear(normed, [(get(parameters, head_name(config))?, None)])?;
         backend.download(&logits)
     }
 

@@ -54,9 +54,14 @@ impl<B: Backend> Decoder<B> {
         let Self { backend, parameters, config, names, rope, .. } = self;
         let names = &names[layer];
         let bias = |name: &String| if config.qkv_bias { parameters.get(name) } else { None };
-        let mut q = backend.linear(normed, get(parameters, &names.q)?, bias(&names.q_bias))?;
-        let mut k = backend.linear(normed, get(parameters, &names.k)?, bias(&names.k_bias))?;
-        let v = backend.linear(normed, get(parameters, &names.v)?, bias(&names.v_bias))?;
+        let [mut q, mut k, v] = backend.linear(
+            normed,
+            [
+                (get(parameters, &names.q)?, bias(&names.q_bias)),
+                (get(parameters, &names.k)?, bias(&names.k_bias)),
+                (get(parameters, &names.v)?, bias(&names.v_bias)),
+            ],
+        )?;
         let mut raw = None;
         if config.qk_norm {
             let (normed_q, raw_q) = head_norm(backend, q, get(parameters, &names.q_norm)?, config)?;
@@ -78,13 +83,12 @@ impl<B: Backend> Decoder<B> {
     ) -> Done<(B::Buffer, AfterAttention<B::Buffer>)> {
         let Self { backend, parameters, config, names, .. } = self;
         let names = &names[layer];
-        let mut middle = backend.linear(mixed, get(parameters, &names.o)?, None)?;
+        let [mut middle] = backend.linear(mixed, [(get(parameters, &names.o)?, None)])?;
         backend.add_into(&mut middle, x)?;
         let (normed, middle_rms) = backend.rms_norm(&middle, get(parameters, &names.post_norm)?, config.rms_norm_eps)?;
-        let gate = backend.linear(&normed, get(parameters, &names.gate)?, None)?;
-        let up = backend.linear(&normed, get(parameters, &names.up)?, None)?;
+        let [gate, up] = backend.linear(&normed, [(get(parameters, &names.gate)?, None), (get(parameters, &names.up)?, None)])?;
         let activated = backend.swiglu(&gate, &up)?;
-        let mut next = backend.linear(&activated, get(parameters, &names.down)?, None)?;
+        let [mut next] = backend.linear(&activated, [(get(parameters, &names.down)?, None)])?;
         backend.add_into(&mut next, &middle)?;
         Ok((next, AfterAttention { middle, middle_rms, gate, up }))
     }

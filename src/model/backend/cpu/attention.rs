@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::Matrix;
 use super::matmul::{View, product};
+use super::out::Out;
 use super::simd::{dispatched, dot, exponentiate, max};
 use crate::model::backend::Heads;
 
@@ -54,10 +55,14 @@ fn head(x: &Matrix, from: usize, to: usize, h: usize, d: usize) -> Vec<f32> {
     out
 }
 
-/// Writes a head's own matrix back.
-fn put(x: &mut Matrix, from: usize, h: usize, d: usize, part: &[f32]) {
+/// Writes the matrix of head `h` back to its columns, from row `from` on.
+///
+/// # Safety
+/// `out` is of a matrix with `stride` columns and all of these rows; nothing else reads or writes the head's columns of them meanwhile.
+unsafe fn put(out: Out<f32>, stride: usize, from: usize, h: usize, d: usize, part: &[f32]) {
     for (i, row) in part.chunks(d).enumerate() {
-        x.row_mut(from + i)[h * d..(h + 1) * d].copy_from_slice(row);
+        // SAFETY: the caller vouches for it.
+        unsafe { out.part((from + i) * stride + h * d, d) }.copy_from_slice(row);
     }
 }
 
@@ -67,38 +72,32 @@ pub fn forward(q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: 
     let scale = 1.0 / (d as f32).sqrt();
     let work: Vec<(usize, usize, usize)> =
         row_starts.windows(2).flat_map(|row| (0..heads.query).map(move |h| (row[0], row[1], h))).collect();
-    let parts: Vec<(Vec<f32>, Vec<f32>)> = work
-        .par_iter()
-        .map(|&(from, to, h)| {
-            let (qh, kh, vh) = (head(q, from, to, h, d), head(k, from, to, h / group, d), head(v, from, to, h / group, d));
-            let n = to - from;
-            let (mut mixed, mut log_sum_exps) = (vec![0.0; n * d], vec![0.0; n]);
-            let mut scores = vec![0.0; BLOCK.min(n) * n];
-            for i in (0..n).step_by(BLOCK) {
-                let j = (i + BLOCK).min(n);
-                let s = &mut scores[..(j - i) * j];
-                product(s, j, View::new(&qh[i * d..], j - i, d, d), View::new(&kh, j, d, d).t(), false);
-                for (r, row) in s.chunks_mut(j).enumerate() {
-                    let (seen, hidden) = row.split_at_mut(i + r + 1);
-                    log_sum_exps[i + r] = softmax(seen, scale);
-                    hidden.fill(0.0);
-                }
-                product(&mut mixed[i * d..j * d], d, View::new(s, j - i, j, j), View::new(&vh, j, d, d), false);
+    let (mut all_mixed, mut all_sums) = (Matrix::blank(q.rows, heads.query * d), Matrix::blank(q.rows, heads.query));
+    let (out, out_sums) = (Out::of(&mut all_mixed.data), Out::of(&mut all_sums.data));
+    work.par_iter().for_each(|&(from, to, h)| {
+        let (qh, kh, vh) = (head(q, from, to, h, d), head(k, from, to, h / group, d), head(v, from, to, h / group, d));
+        let n = to - from;
+        let (mut mixed, mut log_sum_exps) = (vec![0.0; n * d], vec![0.0; n]);
+        let mut scores = vec![0.0; BLOCK.min(n) * n];
+        for i in (0..n).step_by(BLOCK) {
+            let j = (i + BLOCK).min(n);
+            let s = &mut scores[..(j - i) * j];
+            product(s, j, View::new(&qh[i * d..], j - i, d, d), View::new(&kh, j, d, d).t(), false);
+            for (r, row) in s.chunks_mut(j).enumerate() {
+                let (seen, hidden) = row.split_at_mut(i + r + 1);
+                log_sum_exps[i + r] = softmax(seen, scale);
+                hidden.fill(0.0);
             }
-            (mixed, log_sum_exps)
-        })
-        .collect();
-    let mut mixed = Matrix::blank(q.rows, heads.query * d);
-    let mut log_sum_exps = Matrix::blank(q.rows, heads.query);
-    for (&(from, _, h), (part, sums)) in work.iter().zip(&parts) {
-        put(&mut mixed, from, h, d, part);
-        put(&mut log_sum_exps, from, h, 1, sums);
-    }
-    (mixed, log_sum_exps)
+            product(&mut mixed[i * d..j * d], d, View::new(s, j - i, j, j), View::new(&vh, j, d, d), false);
+        }
+        // SAFETY: this head of these rows is in one unit of work alone.
+        unsafe {
+            put(out, heads.query * d, from, h, d, &mixed);
+            put(out_sums, heads.query, from, h, 1, &log_sum_exps);
+        }
+    });
+    (all_mixed, all_sums)
 }
-
-/// Gradients of each query head of a group, of its keys and of its values.
-type HeadGradients = (Vec<Vec<f32>>, Vec<f32>, Vec<f32>);
 
 /// Gradients of q, k and v.
 #[allow(clippy::too_many_arguments)]
@@ -117,53 +116,47 @@ pub fn backward(
     // One unit of work per row and key/value head, so that its query heads add to dk and dv in a fixed order.
     let work: Vec<(usize, usize, usize)> =
         row_starts.windows(2).flat_map(|row| (0..heads.key_value).map(move |h| (row[0], row[1], h))).collect();
-    let parts: Vec<HeadGradients> = work
-        .par_iter()
-        .map(|&(from, to, kv)| {
-            let n = to - from;
-            let (kh, vh) = (head(k, from, to, kv, d), head(v, from, to, kv, d));
-            let (mut dk, mut dv) = (vec![0.0; n * d], vec![0.0; n * d]);
-            let (mut p, mut dp) = (vec![0.0; BLOCK.min(n) * n], vec![0.0; BLOCK.min(n) * n]);
-            let mut dqs = Vec::with_capacity(group);
-            for h in kv * group..(kv + 1) * group {
-                let (qh, oh, gh) = (head(q, from, to, h, d), head(mixed, from, to, h, d), head(d_mixed, from, to, h, d));
-                let mut dq = vec![0.0; n * d];
-                for i in (0..n).step_by(BLOCK) {
-                    let j = (i + BLOCK).min(n);
-                    let (p, dp) = (&mut p[..(j - i) * j], &mut dp[..(j - i) * j]);
-                    let (qi, gi) = (View::new(&qh[i * d..], j - i, d, d), View::new(&gh[i * d..], j - i, d, d));
-                    product(p, j, qi, View::new(&kh, j, d, d).t(), false);
-                    product(dp, j, gi, View::new(&vh, j, d, d).t(), false);
-                    for (r, (p, dp)) in p.chunks_mut(j).zip(dp.chunks_mut(j)).enumerate() {
-                        let t = i + r;
-                        let (seen, hidden) = p.split_at_mut(t + 1);
-                        probabilities(seen, scale, log_sum_exps.row(from + t)[h]);
-                        hidden.fill(0.0);
-                        let (seen_gradient, hidden_gradient) = dp.split_at_mut(t + 1);
-                        let total = dotted(&oh[t * d..(t + 1) * d], &gh[t * d..(t + 1) * d]);
-                        score_gradient(seen, seen_gradient, total, scale);
-                        hidden_gradient.fill(0.0);
-                    }
-                    product(&mut dv, d, View::new(p, j - i, j, j).t(), gi, true);
-                    product(&mut dq[i * d..j * d], d, View::new(dp, j - i, j, j), View::new(&kh, j, d, d), false);
-                    product(&mut dk, d, View::new(dp, j - i, j, j).t(), qi, true);
+    let (mut all_dq, mut all_dk, mut all_dv) =
+        (Matrix::blank(q.rows, q.columns), Matrix::blank(k.rows, k.columns), Matrix::blank(v.rows, v.columns));
+    let (out_dq, out_dk, out_dv) = (Out::of(&mut all_dq.data), Out::of(&mut all_dk.data), Out::of(&mut all_dv.data));
+    work.par_iter().for_each(|&(from, to, kv)| {
+        let n = to - from;
+        let (kh, vh) = (head(k, from, to, kv, d), head(v, from, to, kv, d));
+        let (mut dk, mut dv) = (vec![0.0; n * d], vec![0.0; n * d]);
+        let (mut p, mut dp) = (vec![0.0; BLOCK.min(n) * n], vec![0.0; BLOCK.min(n) * n]);
+        for h in kv * group..(kv + 1) * group {
+            let (qh, oh, gh) = (head(q, from, to, h, d), head(mixed, from, to, h, d), head(d_mixed, from, to, h, d));
+            let mut dq = vec![0.0; n * d];
+            for i in (0..n).step_by(BLOCK) {
+                let j = (i + BLOCK).min(n);
+                let (p, dp) = (&mut p[..(j - i) * j], &mut dp[..(j - i) * j]);
+                let (qi, gi) = (View::new(&qh[i * d..], j - i, d, d), View::new(&gh[i * d..], j - i, d, d));
+                product(p, j, qi, View::new(&kh, j, d, d).t(), false);
+                product(dp, j, gi, View::new(&vh, j, d, d).t(), false);
+                for (r, (p, dp)) in p.chunks_mut(j).zip(dp.chunks_mut(j)).enumerate() {
+                    let t = i + r;
+                    let (seen, hidden) = p.split_at_mut(t + 1);
+                    probabilities(seen, scale, log_sum_exps.row(from + t)[h]);
+                    hidden.fill(0.0);
+                    let (seen_gradient, hidden_gradient) = dp.split_at_mut(t + 1);
+                    let total = dotted(&oh[t * d..(t + 1) * d], &gh[t * d..(t + 1) * d]);
+                    score_gradient(seen, seen_gradient, total, scale);
+                    hidden_gradient.fill(0.0);
                 }
-                dqs.push(dq);
+                product(&mut dv, d, View::new(p, j - i, j, j).t(), gi, true);
+                product(&mut dq[i * d..j * d], d, View::new(dp, j - i, j, j), View::new(&kh, j, d, d), false);
+                product(&mut dk, d, View::new(dp, j - i, j, j).t(), qi, true);
             }
-            (dqs, dk, dv)
-        })
-        .collect();
-    let mut dq = Matrix::blank(q.rows, q.columns);
-    let mut dk = Matrix::blank(k.rows, k.columns);
-    let mut dv = Matrix::blank(v.rows, v.columns);
-    for (&(from, _, kv), (dqs, dk_part, dv_part)) in work.iter().zip(&parts) {
-        for (g, part) in dqs.iter().enumerate() {
-            put(&mut dq, from, kv * group + g, d, part);
+            // SAFETY: the query heads of a key/value head are in one unit of work alone.
+            unsafe { put(out_dq, q.columns, from, h, d, &dq) };
         }
-        put(&mut dk, from, kv, d, dk_part);
-        put(&mut dv, from, kv, d, dv_part);
-    }
-    (dq, dk, dv)
+        // SAFETY: as above.
+        unsafe {
+            put(out_dk, k.columns, from, kv, d, &dk);
+            put(out_dv, v.columns, from, kv, d, &dv);
+        }
+    });
+    (all_dq, all_dk, all_dv)
 }
 
 dispatched! {

@@ -3,14 +3,20 @@
 use rayon::prelude::*;
 
 use super::attention::softmax;
-use super::elementwise::add_selected;
 use super::memory::Numbers;
-use super::parameter::weight_gradient;
+use super::parameter::{Input, Outer};
+use super::simd::dispatched;
 use super::{Matrix, Parameter, Precision};
 use crate::model::backend::Selection;
 
 /// Rows whose logits exist at once.
 const ROWS: usize = 256;
+
+dispatched! {
+    fn scaled(row: &mut [f32], scale: f32) {
+        row.iter_mut().for_each(|p| *p *= scale);
+    }
+}
 
 /// See `Backend::cross_entropy`.
 pub fn cross_entropy(
@@ -31,27 +37,20 @@ pub fn cross_entropy(
         let rows = to - from;
         let chunk = &mut logits[..rows * vocabulary];
         let hidden_rows = &h.data[from * hidden..to * hidden];
-        forward.wide_product(chunk, hidden_rows, false);
+        forward.wide_product(chunk, &mut Input::new(hidden_rows, hidden), false);
         chunk.par_chunks_mut(vocabulary).zip(&mut losses[from..to]).zip(&targets[from..to]).for_each(|((row, loss), &target)| {
             let target = target as usize;
             let logit = row[target];
             *loss = softmax(row, 1.0) - logit;
             if let Some(scale) = scale {
                 row[target] -= 1.0;
-                row.iter_mut().for_each(|p| *p *= scale);
+                scaled(row, scale);
             }
         });
         let (Some(dh), Some(backward)) = (&mut dh, &backward) else { continue };
-        backward.product(&mut dh.data[from * hidden..to * hidden], chunk);
-        let (d_logits, hidden_rows) = ((&*chunk, vocabulary), (hidden_rows, hidden));
-        match &mut gradient {
-            None | Some((Selection::Nothing, _)) => {}
-            Some((Selection::Everything, gradient)) => weight_gradient(precision, &mut gradient.data, d_logits, hidden_rows, true),
-            Some((Selection::Subset(mask), gradient)) => {
-                let mut dense = Numbers::blank(vocabulary * hidden);
-                weight_gradient(precision, &mut dense, d_logits, hidden_rows, false);
-                add_selected(&mut gradient.data, &dense, mask);
-            }
+        backward.product(&mut dh.data[from * hidden..to * hidden], chunk, false);
+        if let Some((selection, gradient)) = &mut gradient {
+            Outer::new(hidden_rows, hidden).add_gradient(precision, &mut gradient.data, (chunk, vocabulary), selection);
         }
     }
     (losses, dh)

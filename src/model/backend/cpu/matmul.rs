@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::out::Out;
 use crate::random::normal;
 
 /// A matrix view over a slice: `rows` × `columns` with strides, for `a` or its transpose.
@@ -35,21 +36,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// A pointer into an output that several threads write disjoint parts of.
-#[derive(Clone, Copy)]
-struct Out(*mut f32);
-// SAFETY: every use writes a tile that no other thread touches, and the slice outlives the parallel loop.
-unsafe impl Send for Out {}
-// SAFETY: as above.
-unsafe impl Sync for Out {}
-
-impl Out {
-    /// Taken through a method so that closures capture the wrapper, not the bare pointer.
-    fn at(self, offset: usize) -> *mut f32 {
-        self.0.wrapping_add(offset)
-    }
-}
-
 /// Output rows of a tile: enough that packing the other operand is paid back.
 const TILE_ROWS: usize = 512;
 /// Output columns of a tile.
@@ -70,10 +56,10 @@ pub fn product(c: &mut [f32], stride: usize, a: View<'_>, b: View<'_>, add: bool
     }
     assert!((m - 1) * stride + n <= c.len() && n <= stride, "{m}×{n} into {} numbers", c.len());
     if m * n * k < SMALL {
-        return tile(Out(c.as_mut_ptr()), stride, a, b, add, (0, m), (0, n));
+        return tile(Out::of(c), stride, a, b, add, (0, m), (0, n));
     }
     let tiles: Vec<_> = cuts(m, TILE_ROWS).flat_map(|rows| cuts(n, TILE_COLUMNS).map(move |columns| (rows, columns))).collect();
-    let out = Out(c.as_mut_ptr());
+    let out = Out::of(c);
     tiles.into_par_iter().for_each(|(rows, cols)| tile(out, stride, a, b, add, rows, cols));
 }
 
@@ -103,7 +89,7 @@ pub fn order() -> &'static str {
 }
 
 /// One tile of the output, on this thread.
-fn tile(out: Out, stride: usize, a: View<'_>, b: View<'_>, add: bool, rows: (usize, usize), columns: (usize, usize)) {
+fn tile(out: Out<f32>, stride: usize, a: View<'_>, b: View<'_>, add: bool, rows: (usize, usize), columns: (usize, usize)) {
     let (m, n, k) = (rows.1 - rows.0, columns.1 - columns.0, a.columns);
     let left = a.data.as_ptr().wrapping_add(rows.0 * a.row_stride);
     let right = b.data.as_ptr().wrapping_add(columns.0 * b.column_stride);

@@ -1,7 +1,7 @@
 //! Where buffers live: at cache lines, large ones in huge pages, and in memory that earlier ones gave back.
 //!
 //! A training step makes and drops the same buffers again and again. Fresh memory would have to be cleared by the kernel each
-//! time, page by page, which cost a seventh of a dense step. What is kept for later never makes the process larger than
+//! time, page by page, which cost a seventh of a dense step. What is kept for later hardly makes the process larger than
 //! its largest moment was: before more is mapped, as much is given back.
 
 use std::marker::PhantomData;
@@ -15,6 +15,8 @@ use memmap2::MmapMut;
 const LARGE: usize = 1 << 18;
 /// Maps are multiples of this many bytes.
 const STEP: usize = 1 << 16;
+/// So much more than was ever in use may be mapped, and a sixteenth.
+const SPARE: usize = 1 << 24;
 
 /// A cache line.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -64,7 +66,7 @@ impl Pool {
                 (map, false)
             }
             None => {
-                while !self.idle.is_empty() && self.live_bytes + self.idle_bytes + bytes > self.peak_bytes {
+                while !self.idle.is_empty() && self.live_bytes + self.idle_bytes + bytes > self.peak_bytes + self.peak_bytes / 16 + SPARE {
                     self.idle_bytes -= self.idle.remove(0).len();
                 }
                 (mapped(bytes)?, true)
@@ -207,23 +209,24 @@ mod tests {
     const LARGE_NUMBERS: usize = super::LARGE / 4;
 
     #[test]
-    fn what_is_kept_is_not_more_than_what_was_once_in_use() {
+    fn what_is_kept_is_little_more_than_what_was_once_in_use() {
         let mut pool = super::Pool { idle: Vec::new(), idle_bytes: 0, live_bytes: 0, peak_bytes: 0 };
-        let mib = 1 << 20;
+        // Of memory that nobody writes to there is none.
+        let unit = 1 << 26;
         let give = |pool: &mut super::Pool, map: memmap2::MmapMut| {
             pool.live_bytes -= map.len();
             pool.idle_bytes += map.len();
             pool.idle.push(map);
         };
-        let (a, fresh_a) = pool.take(4 * mib).unwrap();
-        let (b, fresh_b) = pool.take(2 * mib).unwrap();
+        let (a, fresh_a) = pool.take(4 * unit).unwrap();
+        let (b, fresh_b) = pool.take(2 * unit).unwrap();
         assert!(fresh_a && fresh_b);
         give(&mut pool, a);
         give(&mut pool, b);
-        let (again, fresh) = pool.take(7 * mib / 2).unwrap();
-        assert!(!fresh && again.len() == 4 * mib, "one that is a little larger");
-        let (other, fresh) = pool.take(mib).unwrap();
-        assert!(fresh && other.len() == mib, "one that is much larger is not taken");
-        assert_eq!((pool.live_bytes, pool.idle_bytes, pool.peak_bytes), (5 * mib, 0, 6 * mib), "and had to go");
+        let (again, fresh) = pool.take(7 * unit / 2).unwrap();
+        assert!(!fresh && again.len() == 4 * unit, "one that is a little larger");
+        let (other, fresh) = pool.take(unit).unwrap();
+        assert!(fresh && other.len() == unit, "one that is much larger is not taken");
+        assert_eq!((pool.live_bytes, pool.idle_bytes, pool.peak_bytes), (5 * unit, 0, 6 * unit), "and had to go");
     }
 }

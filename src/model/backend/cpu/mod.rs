@@ -5,9 +5,10 @@ pub(in crate::model) mod attention;
 mod bf16;
 mod elementwise;
 mod loss;
-mod memory;
 pub(in crate::model) mod matmul;
+mod memory;
 mod norm;
+mod out;
 mod parameter;
 pub(crate) mod simd;
 mod skinny;
@@ -15,11 +16,11 @@ mod skinny;
 use rayon::prelude::*;
 
 use self::bf16::Bf16;
-use self::memory::Numbers;
 use self::matmul::View;
-use self::parameter::weight_gradient;
+use self::memory::Numbers;
+use self::parameter::{Input, Outer};
 pub use self::parameter::{Parameter, Precision};
-use super::{AdamW, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection};
+use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
 
 /// A row-major matrix.
 #[derive(Debug, Clone, PartialEq)]
@@ -211,43 +212,47 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn linear(&mut self, x: &Matrix, w: &Parameter, bias: Option<&Parameter>) -> Done<Matrix> {
-        let (outputs, inputs) = w.shape();
-        expect("linear input", (x.rows, x.columns), (x.rows, inputs))?;
-        let mut y = Matrix::blank(x.rows, outputs);
-        if let Some(bias) = bias {
-            let bias = bias.vector()?;
-            expect("bias", (bias.rows, bias.columns), (1, outputs))?;
-            for t in 0..y.rows {
-                y.row_mut(t).copy_from_slice(&bias.data);
+    fn linear<const N: usize>(&mut self, x: &Matrix, weights: [Affine<'_, Parameter>; N]) -> Done<[Matrix; N]> {
+        let mut input = Input::new(&x.data, x.columns);
+        let outputs = weights.map(|(w, bias)| {
+            let (outputs, inputs) = w.shape();
+            expect("linear input", (x.rows, x.columns), (x.rows, inputs))?;
+            let mut y = Matrix::blank(x.rows, outputs);
+            if let Some(bias) = bias {
+                let bias = bias.vector()?;
+                expect("bias", (bias.rows, bias.columns), (1, outputs))?;
+                for t in 0..y.rows {
+                    y.row_mut(t).copy_from_slice(&bias.data);
+                }
             }
-        }
-        w.forward().product(&mut y.data, &x.data, bias.is_some());
-        Ok(y)
+            w.forward().product(&mut y.data, &mut input, bias.is_some());
+            Ok(y)
+        });
+        all(outputs)
     }
 
-    fn linear_dx(&mut self, dy: &Matrix, w: &Parameter) -> Done<Matrix> {
-        let (outputs, inputs) = w.shape();
-        expect("output gradient", (dy.rows, dy.columns), (dy.rows, outputs))?;
-        let mut dx = Matrix::blank(dy.rows, inputs);
-        w.backward().product(&mut dx.data, &dy.data);
+    fn linear_dx<const N: usize>(&mut self, maps: [(&Matrix, &Parameter); N]) -> Done<Matrix> {
+        let (mut dx, mut add) = (Matrix::blank(0, 0), false);
+        for (dy, w) in maps {
+            let (outputs, inputs) = w.shape();
+            if !add {
+                dx = Matrix::blank(dy.rows, inputs);
+            }
+            expect("output gradient", (dy.rows, dy.columns), (dx.rows, outputs))?;
+            expect("input gradient", (dx.rows, dx.columns), (dx.rows, inputs))?;
+            w.backward().product(&mut dx.data, &dy.data, add);
+            add = true;
+        }
         Ok(dx)
     }
 
-    fn linear_dw(&mut self, dy: &Matrix, x: &Matrix, selection: &Selection, gradient: &mut Matrix) -> Done<()> {
-        expect("output gradient", (dy.rows, 1), (x.rows, 1))?;
-        let (rows, columns) = (dy.columns, x.columns);
-        expect("compact gradient", (1, gradient.data.len()), (1, selection.count(rows * columns)))?;
-        let (dy, x) = ((&*dy.data, rows), (&*x.data, columns));
-        match selection {
-            Selection::Nothing => {}
-            // The compact order of a whole tensor is row-major.
-            Selection::Everything => weight_gradient(self.precision, &mut gradient.data, dy, x, true),
-            Selection::Subset(mask) => {
-                let mut dense = Numbers::blank(rows * columns);
-                weight_gradient(self.precision, &mut dense, dy, x, false);
-                elementwise::add_selected(&mut gradient.data, &dense, mask);
-            }
+    fn linear_dw(&mut self, x: &Matrix, weights: &mut [WeightGradient<'_, Matrix>]) -> Done<()> {
+        let mut input = Outer::new(&x.data, x.columns);
+        for WeightGradient { dy, selection, gradient } in weights {
+            expect("output gradient", (dy.rows, 1), (x.rows, 1))?;
+            let len = dy.columns * x.columns;
+            expect("compact gradient", (1, gradient.data.len()), (1, selection.count(len)))?;
+            input.add_gradient(self.precision, &mut gradient.data, (&dy.data, dy.columns), selection);
         }
         Ok(())
     }

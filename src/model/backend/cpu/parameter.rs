@@ -2,8 +2,9 @@
 
 use super::bf16::{self, Bf16, Left, Right};
 use super::matmul::{self, View};
-use super::{Matrix, skinny, wrong};
-use crate::model::backend::Done;
+use super::memory::Numbers;
+use super::{Matrix, elementwise, skinny, wrong};
+use crate::model::backend::{Done, Selection};
 
 /// What the factors of products are rounded to; sums are f32 always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +66,24 @@ impl Parameter {
     }
 }
 
+/// The input of several products, in the form that the first of them needed.
+pub struct Input<'a> {
+    x: &'a [f32],
+    columns: usize,
+    rounded: Option<Left>,
+}
+
+impl<'a> Input<'a> {
+    /// Rows of so many columns.
+    pub fn new(x: &'a [f32], columns: usize) -> Self {
+        Self { x, columns, rounded: None }
+    }
+
+    fn rounded(&mut self) -> &Left {
+        self.rounded.get_or_insert_with(|| Left::of(self.x, self.columns))
+    }
+}
+
 /// wᵀ.
 pub enum Forward<'a> {
     F32(&'a Matrix),
@@ -73,27 +92,23 @@ pub enum Forward<'a> {
 
 impl Forward<'_> {
     /// y = x · wᵀ, or y += x · wᵀ, for some whole rows of x.
-    pub fn product(&self, y: &mut [f32], x: &[f32], add: bool) {
+    pub fn product(&self, y: &mut [f32], x: &mut Input<'_>, add: bool) {
         match self {
-            Self::F32(w) => {
-                if x.len() <= skinny::MOST_ROWS * w.columns && skinny::available() {
-                    skinny::product(y, x, &w.data, w.columns, add);
-                } else {
-                    self.wide_product(y, x, add);
-                }
+            Self::F32(w) if x.x.len() <= skinny::MOST_ROWS * w.columns && skinny::available() => {
+                skinny::product(y, x.x, &w.data, w.columns, add);
             }
-            Self::Bf16(_) => self.wide_product(y, x, add),
+            _ => self.wide_product(y, x, add),
         }
     }
 
     /// The same by the kernels for many rows, however few there are: what a row becomes does not depend on how many there are.
-    pub fn wide_product(&self, y: &mut [f32], x: &[f32], add: bool) {
+    pub fn wide_product(&self, y: &mut [f32], x: &mut Input<'_>, add: bool) {
         match self {
             Self::F32(w) => {
-                let (rows, inner) = (x.len() / w.columns.max(1), w.columns);
-                matmul::product(y, w.rows, View::new(x, rows, inner, inner), w.view().t(), add);
+                let (rows, inner) = (x.x.len() / w.columns.max(1), w.columns);
+                matmul::product(y, w.rows, View::new(x.x, rows, inner, inner), w.view().t(), add);
             }
-            Self::Bf16(w) => bf16::product(y, &Left::of(x, w.depth), w, add),
+            Self::Bf16(w) => bf16::product(y, x.rounded(), w, add),
         }
     }
 }
@@ -105,22 +120,54 @@ pub enum Backward<'a> {
 }
 
 impl Backward<'_> {
-    /// dx = dy · w for some whole rows of dy.
-    pub fn product(&self, dx: &mut [f32], dy: &[f32]) {
+    /// dx = dy · w, or dx += dy · w, for some whole rows of dy.
+    pub fn product(&self, dx: &mut [f32], dy: &[f32], add: bool) {
         match self {
-            Self::F32(w) => matmul::product(dx, w.columns, View::new(dy, dy.len() / w.rows.max(1), w.rows, w.rows), w.view(), false),
-            Self::Bf16(w) => bf16::product(dx, &Left::of(dy, w.depth), w, false),
+            Self::F32(w) => matmul::product(dx, w.columns, View::new(dy, dy.len() / w.rows.max(1), w.rows, w.rows), w.view(), add),
+            Self::Bf16(w) => bf16::product(dx, &Left::of(dy, w.depth), w, add),
         }
     }
 }
 
-/// dw = dyᵀ · x, or dw += dyᵀ · x: dy (T, O) and x (T, I) row-major.
-pub fn weight_gradient(precision: Precision, dw: &mut [f32], (dy, outputs): (&[f32], usize), (x, inputs): (&[f32], usize), add: bool) {
-    match precision {
-        Precision::F32 => {
-            let rows = dy.len() / outputs.max(1);
-            matmul::product(dw, inputs, View::new(dy, rows, outputs, outputs).t(), View::new(x, rows, inputs, inputs), add);
+/// The right factor x (T, I) of several weight gradients dyᵀ · x, in the form that the first of them needed.
+pub struct Outer<'a> {
+    x: &'a [f32],
+    columns: usize,
+    rounded: Option<Right>,
+}
+
+impl<'a> Outer<'a> {
+    /// Rows of so many columns.
+    pub fn new(x: &'a [f32], columns: usize) -> Self {
+        Self { x, columns, rounded: None }
+    }
+
+    /// Adds the gradient of a weight (O, I) at the selected positions to the compact `gradient`; dy (T, O) with its columns.
+    pub fn add_gradient(&mut self, precision: Precision, gradient: &mut [f32], dy: (&[f32], usize), selection: &Selection) {
+        match selection {
+            Selection::Nothing => {}
+            // The compact order of a whole tensor is row-major.
+            Selection::Everything => self.product(precision, gradient, dy, true),
+            Selection::Subset(mask) => {
+                let mut dense = Numbers::blank(dy.1 * self.columns);
+                self.product(precision, &mut dense, dy, false);
+                elementwise::add_selected(gradient, &dense, mask);
+            }
         }
-        Precision::Bf16 => bf16::product(dw, &Left::transposed(dy, outputs), &Right::of(x, inputs), add),
+    }
+
+    /// dw = dyᵀ · x, or dw += dyᵀ · x.
+    fn product(&mut self, precision: Precision, dw: &mut [f32], (dy, outputs): (&[f32], usize), add: bool) {
+        let (x, columns) = (self.x, self.columns);
+        match precision {
+            Precision::F32 => {
+                let rows = dy.len() / outputs.max(1);
+                matmul::product(dw, columns, View::new(dy, rows, outputs, outputs).t(), View::new(x, rows, columns, columns), add);
+            }
+            Precision::Bf16 => {
+                let x = self.rounded.get_or_insert_with(|| Right::of(x, columns));
+                bf16::product(dw, &Left::transposed(dy, outputs), x, add);
+            }
+        }
     }
 }

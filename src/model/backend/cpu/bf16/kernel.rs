@@ -23,7 +23,7 @@ pub struct Strides {
     pub pair: usize,
 }
 
-/// c = left · right, or c += left · right, for `height` ≤ [`ROWS`] rows and `width` ≤ [`COLUMNS`] columns.
+/// c = left · right, or c += left · right as one sum that begins with c, for `height` ≤ [`ROWS`] rows and `width` ≤ [`COLUMNS`] columns.
 ///
 /// # Safety
 /// `c` points to `height` rows of `width` numbers, `stride` numbers apart, that nothing else reads or writes meanwhile.
@@ -75,6 +75,10 @@ pub(super) unsafe fn plain(
 ) {
     for row in 0..height {
         let mut sums = [0.0f32; COLUMNS];
+        if add {
+            // SAFETY: `width` numbers of a row < height, for which the caller vouches.
+            sums[..width].copy_from_slice(unsafe { std::slice::from_raw_parts(c.add(row * stride), width) });
+        }
         for (p, right) in right.chunks_exact(COLUMNS).enumerate() {
             let pair = left[row * strides.row + p * strides.pair];
             let (even, odd) = (widen(pair & 0xffff), widen(pair >> 16));
@@ -84,10 +88,7 @@ pub(super) unsafe fn plain(
         }
         for (column, &sum) in sums[..width].iter().enumerate() {
             // SAFETY: row < height and column < width, for which the caller vouches.
-            unsafe {
-                let at = c.add(row * stride + column);
-                *at = if add { *at + sum } else { sum };
-            }
+            unsafe { *c.add(row * stride + column) = sum };
         }
     }
 }
@@ -110,17 +111,31 @@ unsafe fn rows<const H: usize>(
     add: bool,
 ) {
     use std::arch::x86_64::{
-        __m512bh, __m512i, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+        __m512bh, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
         _mm512_set1_epi32, _mm512_setzero_ps,
     };
     use std::mem::transmute;
+    const AHEAD: usize = 8;
+    let mask = |j: usize| if width <= 16 * j { 0 } else { ((1u32 << 16.min(width - 16 * j)) - 1) as u16 };
     let mut sums = [[_mm512_setzero_ps(); 3]; H];
+    if add {
+        for i in 0..H {
+            for j in 0..3 {
+                // SAFETY: the mask leaves out what is past the row's `width` numbers, for which the caller vouches.
+                sums[i][j] = unsafe { _mm512_maskz_loadu_ps(mask(j), c.wrapping_add(i * stride + 16 * j)) };
+            }
+        }
+    }
     let (mut a, mut b) = (left.as_ptr(), right.as_ptr());
     for _ in 0..pairs {
         let mut panel = [_mm512_set1_epi32(0); 3];
         for j in 0..3 {
             // SAFETY: `right` has `pairs` · 48 pairs, of which this is the (3 · pair + j)-th sixteen.
             panel[j] = unsafe { _mm512_loadu_si512(b.add(16 * j).cast()) };
+        }
+        for j in 0..3 {
+            // A prefetch of what does not exist does nothing.
+            _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(AHEAD * COLUMNS + 16 * j).cast());
         }
         for i in 0..H {
             // SAFETY: the caller vouches for row i of `left`.
@@ -136,14 +151,9 @@ unsafe fn rows<const H: usize>(
         b = b.wrapping_add(COLUMNS);
     }
     for i in 0..H {
-        for j in 0..width.div_ceil(16) {
-            let mask = ((1u32 << 16.min(width - 16 * j)) - 1) as u16;
-            // SAFETY: the mask leaves out what is past the row's `width` numbers, for which the caller vouches.
-            unsafe {
-                let at = c.add(i * stride + 16 * j);
-                let sum = if add { _mm512_add_ps(_mm512_maskz_loadu_ps(mask, at), sums[i][j]) } else { sums[i][j] };
-                _mm512_mask_storeu_ps(at, mask, sum);
-            }
+        for j in 0..3 {
+            // SAFETY: as for the loads.
+            unsafe { _mm512_mask_storeu_ps(c.wrapping_add(i * stride + 16 * j), mask(j), sums[i][j]) };
         }
     }
 }

@@ -9,6 +9,8 @@ mod weight;
 
 use rayon::prelude::*;
 
+use super::out::Out;
+
 pub use self::kernel::available;
 pub use self::pack::{Left, Right};
 pub use self::weight::Bf16;
@@ -42,21 +44,6 @@ fn widen(bits: u32) -> f32 {
     f32::from_bits(bits << 16)
 }
 
-/// A pointer into an output that several threads write disjoint parts of.
-#[derive(Clone, Copy)]
-struct Out<T>(*mut T);
-// SAFETY: every use writes a part that no other thread touches, and the slice outlives the parallel loop.
-unsafe impl<T> Send for Out<T> {}
-// SAFETY: as above.
-unsafe impl<T> Sync for Out<T> {}
-
-impl<T> Out<T> {
-    /// Taken through a method so that closures capture the wrapper, not the bare pointer.
-    fn at(self, offset: usize) -> *mut T {
-        self.0.wrapping_add(offset)
-    }
-}
-
 /// c = a · b, or c += a · b; `c` (M, N) is row-major.
 pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
     let (rows, columns) = (a.rows, b.columns);
@@ -67,7 +54,7 @@ pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
     let wide = if rows <= TILE_ROWS / 2 { 1 } else { TILE_PANELS };
     let tiles: Vec<(usize, usize)> =
         (0..rows).step_by(TILE_ROWS).flat_map(|row| (0..panels).step_by(wide).map(move |panel| (row, panel))).collect();
-    let out = Out(c.as_mut_ptr());
+    let out = Out::of(c);
     tiles.into_par_iter().for_each(|(row, panel)| {
         let (last_row, last_panel) = ((row + TILE_ROWS).min(rows), (panel + wide).min(panels));
         for from in (0..a.pairs).step_by(DEPTH) {

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::super::memory::Numbers;
+use super::super::out::Out;
 use super::super::simd::dispatched;
 use super::kernel::Strides;
-use super::{COLUMNS, Out, Pair, ROWS, round};
+use super::{COLUMNS, Pair, ROWS, round};
 
 /// Pairs of rows that are interleaved by one thread.
 const PIECE: usize = 16;
@@ -34,7 +35,7 @@ impl Left {
 
     /// The transpose of x (K, M), a row-major slice of rows of M.
     pub fn transposed(x: &[f32], m: usize) -> Self {
-        let (data, pairs) = interleaved(x, m, ROWS);
+        let (data, pairs) = interleaved::<ROWS>(x, m);
         Self { data, rows: m, pairs, panels: true }
     }
 
@@ -64,38 +65,59 @@ pub struct Right {
 impl Right {
     /// x (K, N), a row-major slice of rows of N.
     pub fn of(x: &[f32], n: usize) -> Self {
-        let (panels, pairs) = interleaved(x, n, COLUMNS);
+        let (panels, pairs) = interleaved::<COLUMNS>(x, n);
         Self { panels, depth: x.len().checked_div(n).unwrap_or(0), pairs, columns: n }
     }
 }
 
-/// Panels of `width` columns of x, a slice of rows of `n`: pairs of neighbouring rows.
-fn interleaved(x: &[f32], n: usize, width: usize) -> (Numbers<Pair>, usize) {
+/// Panels of `W` columns of x, a slice of rows of `n`: pairs of neighbouring rows.
+fn interleaved<const W: usize>(x: &[f32], n: usize) -> (Numbers<Pair>, usize) {
     let rows = x.len().checked_div(n).unwrap_or(0);
     assert_eq!(x.len(), rows * n, "whole rows");
     let pairs = rows.div_ceil(2);
-    let mut data = Numbers::blank(n.div_ceil(width) * width * pairs);
-    let out = Out(data.as_mut_ptr());
+    let mut data = Numbers::blank(n.div_ceil(W) * W * pairs);
+    let out = Out::of(&mut data);
     (0..pairs.div_ceil(PIECE)).into_par_iter().for_each(|piece| {
-        let none = vec![0.0; if piece + 1 == pairs.div_ceil(PIECE) { n } else { 0 }];
-        for pair in piece * PIECE..((piece + 1) * PIECE).min(pairs) {
-            let even = &x[2 * pair * n..][..n];
-            let odd = if 2 * pair + 1 < rows { &x[(2 * pair + 1) * n..][..n] } else { &none };
-            for (panel, (even, odd)) in even.chunks(width).zip(odd.chunks(width)).enumerate() {
-                // SAFETY: the panel's `width` pairs of this pair of rows, which no other thread has.
-                let to = unsafe { std::slice::from_raw_parts_mut(out.at((panel * pairs + pair) * width), width) };
-                interleave(&mut to[..even.len()], even, odd);
-                to[even.len()..].fill(0);
-            }
+        let (from, to) = (piece * PIECE, ((piece + 1) * PIECE).min(pairs));
+        for panel in 0..n.div_ceil(W) {
+            // SAFETY: some pairs of one panel, which no other thread has.
+            let panel_pairs = unsafe { out.part((panel * pairs + from) * W, (to - from) * W) };
+            let columns = W.min(n - panel * W);
+            interleave(panel_pairs, &x[2 * from * n + panel * W..], n, (2 * to).min(rows) - 2 * from, columns, W);
         }
     });
     (data, pairs)
 }
 
 dispatched! {
-    fn interleave(to: &mut [Pair], even: &[f32], odd: &[f32]) {
-        for ((to, &even), &odd) in to.iter_mut().zip(even).zip(odd) {
-            *to = round(even) | (round(odd) << 16);
+    /// Pairs of rows, `width` of them beside each other. The rows begin with x and stand `stride` apart.
+    fn interleave(to: &mut [Pair], x: &[f32], stride: usize, rows: usize, columns: usize, width: usize) {
+        if columns == ROWS {
+            whole::<ROWS>(to, x, stride, rows);
+        } else if columns == COLUMNS {
+            whole::<COLUMNS>(to, x, stride, rows);
+        } else {
+            for (pair, to) in to.chunks_exact_mut(width).enumerate() {
+                let even = &x[2 * pair * stride..][..columns];
+                for (i, to) in to.iter_mut().enumerate() {
+                    let odd = if i < columns && 2 * pair + 1 < rows { x[(2 * pair + 1) * stride + i] } else { 0.0 };
+                    *to = round(even.get(i).copied().unwrap_or(0.0)) | (round(odd) << 16);
+                }
+            }
+        }
+    }
+}
+
+/// The same of panels without an empty column.
+#[inline(always)]
+fn whole<const W: usize>(to: &mut [Pair], x: &[f32], stride: usize, rows: usize) {
+    for (pair, to) in to.as_chunks_mut::<W>().0.iter_mut().enumerate() {
+        let row = |at: usize| x.get(at * stride..).and_then(|row| row.first_chunk::<W>());
+        let none = [0.0; W];
+        let even = row(2 * pair).unwrap_or(&none);
+        let odd = if 2 * pair + 1 < rows { row(2 * pair + 1).unwrap_or(&none) } else { &none };
+        for i in 0..W {
+            to[i] = round(even[i]) | (round(odd[i]) << 16);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::adamw;
 use super::super::memory::Numbers;
 use super::super::simd::dispatched;
 use super::pack::Right;
-use super::{COLUMNS, Out, Pair, round, widen};
+use super::{COLUMNS, Pair, round, widen};
 use crate::mask::Mask;
 use crate::model::backend::{AdamW, Selection};
 
@@ -34,12 +34,6 @@ enum Masters {
     Some(Mask, Numbers<f32>),
 }
 
-/// Where pair and half of a weight's number are.
-fn place(row: usize, column: usize, pairs: usize) -> (usize, u32) {
-    let panel = row / COLUMNS;
-    ((panel * pairs + column / 2) * COLUMNS + row % COLUMNS, (column % 2) as u32 * 16)
-}
-
 dispatched! {
     /// Pairs of columns in lanes of rows, row pair by row pair, become pairs of rows in lanes of columns; lanes without a column are zero.
     fn turn(from: &[Pair], to: &mut [Pair]) {
@@ -61,18 +55,12 @@ impl Bf16 {
     /// Of row-major numbers.
     pub fn new(values: &[f32], rows: usize, columns: usize) -> Self {
         let pairs = columns.div_ceil(2);
-        let mut panels = Numbers::zeros(rows.div_ceil(COLUMNS) * COLUMNS * pairs);
-        panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
-            for lane in 0..COLUMNS.min(rows - panel * COLUMNS) {
-                let row = &values[(panel * COLUMNS + lane) * columns..][..columns];
-                for (pair, two) in row.chunks(2).enumerate() {
-                    to[pair * COLUMNS + lane] = round(two[0]) | (round(two.get(1).copied().unwrap_or(0.0)) << 16);
-                }
-            }
-        });
+        let panels = Numbers::zeros(rows.div_ceil(COLUMNS) * COLUMNS * pairs);
+        let mut factor = Right { panels, depth: columns, pairs, columns: rows };
+        fill(&mut factor, values);
         let exact = values.par_iter().all(|&value| value.to_bits() & 0xffff == 0);
         let masters = if exact { Masters::None } else { Masters::All(Numbers::of(values)) };
-        Self { factor: Right { panels, depth: columns, pairs, columns: rows }, rows, columns, masters }
+        Self { factor, rows, columns, masters }
     }
 
     /// (O, I).
@@ -115,7 +103,7 @@ impl Bf16 {
 
     /// A row in bfloat16, into `to` (I).
     pub fn row(&self, row: usize, to: &mut [f32]) {
-        let (mut at, _) = place(row, 0, self.factor.pairs);
+        let mut at = (row / COLUMNS * self.factor.pairs) * COLUMNS + row % COLUMNS;
         for two in to.chunks_mut(2) {
             let pair = self.factor.panels[at];
             two[0] = widen(pair & 0xffff);
@@ -150,46 +138,55 @@ impl Bf16 {
         }
         let values = self.values();
         self.masters = match (selection, &self.masters) {
-            (Selection::Subset(mask), Masters::None) => Masters::Some(mask.clone(), Numbers::of(&mask.positions().map(|at| values[at]).collect::<Vec<_>>())),
+            (Selection::Subset(mask), Masters::None) => {
+                Masters::Some(mask.clone(), Numbers::of(&mask.positions().map(|at| values[at]).collect::<Vec<_>>()))
+            }
             _ => Masters::All(Numbers::of(&values)),
         };
     }
 
     /// Puts the nearest bfloat16 of every kept number into its place.
     fn round_masters(&mut self) {
-        let (columns, pairs, rows) = (self.columns, self.factor.pairs, self.rows);
-        let out = Out(self.factor.panels.as_mut_ptr());
-        // Panels of rows: each number's place lies in its row's panel.
-        let put = |row: usize, column: usize, value: f32| {
-            let (at, shift) = place(row, column, pairs);
-            // SAFETY: the place is inside the panel of the row, which one thread has.
-            unsafe {
-                let pair = out.at(at);
-                *pair = (*pair & !(0xffff << shift)) | (round(value) << shift);
-            }
+        let (mask, values) = match &self.masters {
+            Masters::None => return,
+            Masters::All(values) => return fill(&mut self.factor, values),
+            Masters::Some(mask, values) => (mask, values),
         };
-        let panels = rows.div_ceil(COLUMNS);
-        match &self.masters {
-            Masters::None => {}
-            Masters::All(values) => (0..panels).into_par_iter().for_each(|panel| {
-                for row in panel * COLUMNS..((panel + 1) * COLUMNS).min(rows) {
-                    for (column, &value) in values[row * columns..][..columns].iter().enumerate() {
-                        put(row, column, value);
-                    }
-                }
-            }),
-            Masters::Some(mask, values) => {
-                let size = COLUMNS * columns;
-                let mut starts = vec![0];
-                for panel in 0..panels {
-                    starts.push(starts[panel] + mask.count_between(panel * size, (panel + 1) * size));
-                }
-                (0..panels).into_par_iter().for_each(|panel| {
-                    for (at, &value) in mask.positions_between(panel * size, (panel + 1) * size).zip(&values[starts[panel]..]) {
-                        put(at / columns, at % columns, value);
+        let (rows, columns, pairs) = (self.rows, self.columns, self.factor.pairs);
+        let mut starts = vec![0];
+        for row in 0..rows {
+            starts.push(starts[row] + mask.count_between(row * columns, (row + 1) * columns));
+        }
+        self.factor.panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
+            // Halves of pairs: a number is written without a look at its neighbour, for which memory would have to be waited for.
+            let to: &mut [u16] = bytemuck::cast_slice_mut(to);
+            for row in panel * COLUMNS..((panel + 1) * COLUMNS).min(rows) {
+                let mut values = values[starts[row]..starts[row + 1]].iter();
+                mask.positions_between(row * columns, (row + 1) * columns).for_each(|at| {
+                    let column = at - row * columns;
+                    if let Some(&value) = values.next() {
+                        to[(column / 2 * COLUMNS + row % COLUMNS) * 2 + half(column)] = round(value) as u16;
                     }
                 });
             }
-        }
+        });
     }
+}
+
+/// Where a column is in its pair.
+fn half(column: usize) -> usize {
+    if cfg!(target_endian = "big") { 1 - column % 2 } else { column % 2 }
+}
+
+/// Puts row-major numbers into panels of their transpose.
+fn fill(factor: &mut Right, values: &[f32]) {
+    let (rows, columns, pairs) = (factor.columns, factor.depth, factor.pairs);
+    factor.panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
+        for lane in 0..COLUMNS.min(rows - panel * COLUMNS) {
+            let row = &values[(panel * COLUMNS + lane) * columns..][..columns];
+            for (two, to) in row.chunks(2).zip(to.iter_mut().skip(lane).step_by(COLUMNS)) {
+                *to = round(two[0]) | (round(two.get(1).copied().unwrap_or(0.0)) << 16);
+            }
+        }
+    });
 }
