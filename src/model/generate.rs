@@ -73,36 +73,45 @@ pub fn generate<B: Backend>(
     let batch = max_batch.clamp(1, waiting.len().max(1));
     let capacity = prompts.iter().map(|prompt| prompt.len() + room(prompt)).max().unwrap_or(0);
     decoder.ensure_positions(capacity);
-    let width = decoder.config().key_value_heads * decoder.config().head_dim;
+    let heads = decoder.heads();
     let mut caches = Vec::with_capacity(decoder.config().layers);
     for _ in 0..decoder.config().layers {
-        let backend = decoder.backend_mut();
-        caches.push((backend.zeros(batch * capacity, width)?, backend.zeros(batch * capacity, width)?));
+        // The last sequence is what all prompts begin with.
+        caches.push(decoder.backend_mut().cache(batch + 1, capacity, heads)?);
+    }
+    let shared = shared_prefix(&waiting, prompts);
+    if let (1.., Some(&first)) = (shared, waiting.front()) {
+        feed(decoder, &mut caches, &[(batch, 0, prompts[first][..shared].to_vec())])?;
     }
     let mut seats: Vec<Option<Seat>> = (0..batch).map(|_| None).collect();
     let mut finished = prompts.len() - waiting.len();
     progress(finished, prompts.len());
     loop {
         // New prompts take free seats; what is fed is either new prompts or one token of every seat.
-        let mut fed: Vec<(usize, Vec<u32>)> = Vec::new();
+        let mut fed: Vec<Fed> = Vec::new();
         let mut tokens = 0;
         for (index, seat) in seats.iter_mut().enumerate() {
             if seat.is_none() && tokens < PREFILL_TOKENS {
                 let Some(prompt) = waiting.pop_front() else { break };
-                tokens += prompts[prompt].len();
-                fed.push((index, prompts[prompt].clone()));
-                *seat = Some(Seat { prompt, length: 0, next: 0 });
+                for cache in &mut caches {
+                    decoder.backend_mut().copy_cached(cache, batch, index, shared)?;
+                }
+                tokens += prompts[prompt].len() - shared;
+                fed.push((index, shared, prompts[prompt][shared..].to_vec()));
+                *seat = Some(Seat { prompt, length: shared, next: 0 });
             }
         }
         if fed.is_empty() {
-            fed.extend(seats.iter().enumerate().filter_map(|(index, seat)| seat.as_ref().map(|seat| (index, vec![seat.next]))));
+            fed.extend(
+                seats.iter().enumerate().filter_map(|(index, seat)| seat.as_ref().map(|seat| (index, seat.length, vec![seat.next]))),
+            );
         }
         if fed.is_empty() {
             return Ok(replies);
         }
-        let logits = feed(decoder, &mut caches, capacity, &seats, &fed)?;
+        let logits = feed(decoder, &mut caches, &fed)?;
         let vocabulary = decoder.config().vocab_size;
-        for ((index, tokens), row) in fed.iter().zip(logits.chunks(vocabulary)) {
+        for ((index, _, tokens), row) in fed.iter().zip(logits.chunks(vocabulary)) {
             let Some(seat) = &mut seats[*index] else { continue };
             seat.length += tokens.len();
             let reply = &mut replies[seat.prompt];
@@ -121,17 +130,24 @@ pub fn generate<B: Backend>(
     }
 }
 
+/// Tokens of one sequence: its place in the caches, the tokens that are there before, and new ones.
+type Fed = (usize, usize, Vec<u32>);
+
+/// A shared beginning shorter than this is not worth a pass of its own.
+const LEAST_SHARED: usize = 8;
+
+/// How many tokens all prompts begin with alike, less than the shortest has; 0 where that saves nothing.
+fn shared_prefix(waiting: &VecDeque<usize>, prompts: &[Vec<u32>]) -> usize {
+    let (Some(&first), true) = (waiting.front(), waiting.len() > 1) else { return 0 };
+    let alike = |prompt: &Vec<u32>| prompt[..prompt.len() - 1].iter().zip(&prompts[first]).take_while(|(a, b)| a == b).count();
+    let shared = waiting.iter().map(|&i| alike(&prompts[i])).min().unwrap_or(0);
+    if shared < LEAST_SHARED { 0 } else { shared }
+}
+
 /// Feeds tokens of several sequences and returns the logits after the last one of each, (fed, V).
-fn feed<B: Backend>(
-    decoder: &mut Decoder<B>,
-    caches: &mut [(B::Buffer, B::Buffer)],
-    capacity: usize,
-    seats: &[Option<Seat>],
-    fed: &[(usize, Vec<u32>)],
-) -> Done<Vec<f32>> {
+fn feed<B: Backend>(decoder: &mut Decoder<B>, caches: &mut [B::Cache], fed: &[Fed]) -> Done<Vec<f32>> {
     let (mut tokens, mut rows, mut positions, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (index, new) in fed {
-        let from = seats[*index].as_ref().map_or(0, |seat| seat.length);
+    for (index, from, new) in fed {
         for (i, &token) in new.iter().enumerate() {
             tokens.push(token);
             rows.push(*index);
@@ -144,7 +160,7 @@ fn feed<B: Backend>(
     for (layer, cache) in caches.iter_mut().enumerate() {
         let (normed, _) = decoder.normed_input(layer, &x)?;
         let Projected { q, k, v, .. } = decoder.project(layer, &normed, &positions)?;
-        let mixed = decoder.backend_mut().attention_cached(&q, &k, &v, cache, capacity, &rows, &positions, heads)?;
+        let mixed = decoder.backend_mut().attention_cached(&q, &k, &v, cache, &rows, &positions, heads)?;
         x = decoder.finish_layer(layer, &x, &mixed)?.0;
     }
     let hidden = decoder.backend_mut().gather_rows(&x, &last)?;

@@ -113,6 +113,8 @@ pub trait Backend {
     type Buffer;
     /// A parameter, (O, I), or (1, C) of a vector: whatever products read fastest.
     type Weight;
+    /// Keys and values of sequences that grow, of one layer.
+    type Cache;
 
     /// `cpu` or `tensor`, with what else changes numerics (`cpu avx512`): recorded, and part of the stage keys.
     fn numerics(&self) -> String;
@@ -277,7 +279,16 @@ pub trait Backend {
         gradient: Option<(&Selection, &mut Self::Buffer)>,
     ) -> Done<(Vec<f32>, Option<Self::Buffer>)>;
 
-    /// A key/value cache for `rows` sequences of at most `capacity` tokens each in one layer: two buffers (rows · capacity, KV·D).
+    /// An empty cache for `rows` sequences of at most `capacity` tokens each in one layer.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    fn cache(&mut self, rows: usize, capacity: usize, heads: Heads) -> Done<Self::Cache>;
+    /// Gives sequence `to` of a cache the first `length` tokens of sequence `from`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn copy_cached(&mut self, cache: &mut Self::Cache, from: usize, to: usize, length: usize) -> Done<()>;
     /// Writes k and v (T, KV·D) of the new tokens at (row, position), then attends: token t is the query of sequence `rows[t]`
     /// at `positions[t]` and sees that sequence's positions `0..=positions[t]`. Returns (T, H·D).
     ///
@@ -289,8 +300,7 @@ pub trait Backend {
         q: &Self::Buffer,
         k: &Self::Buffer,
         v: &Self::Buffer,
-        cache: &mut (Self::Buffer, Self::Buffer),
-        capacity: usize,
+        cache: &mut Self::Cache,
         rows: &[usize],
         positions: &[u32],
         heads: Heads,

@@ -90,9 +90,17 @@ fn wrong(message: String) -> BackendError {
     BackendError { backend: "tensor", message }
 }
 
+/// Keys and values of one layer, (rows · capacity, KV·D) each.
+pub struct Cache {
+    keys: Tensor,
+    values: Tensor,
+    capacity: usize,
+}
+
 impl Backend for Candle {
     type Buffer = Tensor;
     type Weight = Tensor;
+    type Cache = Cache;
 
     fn numerics(&self) -> String {
         format!("tensor {:?} f32", self.device.location())
@@ -304,30 +312,41 @@ impl Backend for Candle {
         Ok((losses, Some(d_logits.matmul(w)?)))
     }
 
+    fn cache(&mut self, rows: usize, capacity: usize, heads: Heads) -> Done<Cache> {
+        let zeros = self.zeros(rows * capacity, heads.key_value * heads.size)?;
+        Ok(Cache { keys: zeros.clone(), values: zeros, capacity })
+    }
+
+    fn copy_cached(&mut self, cache: &mut Cache, from: usize, to: usize, length: usize) -> Done<()> {
+        for kept in [&mut cache.keys, &mut cache.values] {
+            *kept = kept.slice_scatter0(&kept.narrow(0, from * cache.capacity, length)?, to * cache.capacity)?;
+        }
+        Ok(())
+    }
+
     fn attention_cached(
         &mut self,
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        cache: &mut (Tensor, Tensor),
-        capacity: usize,
+        cache: &mut Cache,
         rows: &[usize],
         positions: &[u32],
         heads: Heads,
     ) -> Done<Tensor> {
-        let mut mixed = Vec::new();
+        let (capacity, mut mixed) = (cache.capacity, Vec::new());
         for (t, (&row, &position)) in rows.iter().zip(positions).enumerate() {
             let position = position as usize;
             if position >= capacity {
                 return Err(wrong(format!("position {position} in a cache of {capacity}")));
             }
             let at = row * capacity + position;
-            for (cache, new) in [(&mut cache.0, k), (&mut cache.1, v)] {
+            for (cache, new) in [(&mut cache.keys, k), (&mut cache.values, v)] {
                 *cache = cache.slice_scatter0(&new.narrow(0, t, 1)?, at)?;
             }
             // One query over its sequence so far: the last row of causal attention.
             let part = |x: &Tensor| x.narrow(0, row * capacity, position + 1);
-            let (keys, values) = (part(&cache.0)?, part(&cache.1)?);
+            let (keys, values) = (part(&cache.keys)?, part(&cache.values)?);
             let query = q.i(t)?.reshape((heads.query, 1, heads.size))?;
             let times = heads.query / heads.key_value;
             let spread = |x: Tensor| -> Done<Tensor> {

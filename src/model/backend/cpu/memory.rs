@@ -12,9 +12,9 @@ use bytemuck::Pod;
 use memmap2::MmapMut;
 
 /// Buffers from this many bytes on are mapped, and kept when they are dropped.
-const LARGE: usize = 1 << 18;
+const LARGE: usize = 1 << 14;
 /// Maps are multiples of this many bytes.
-const STEP: usize = 1 << 16;
+const STEP: usize = 1 << 14;
 /// So much more than was ever in use may be mapped, and a sixteenth.
 const SPARE: usize = 1 << 24;
 
@@ -191,6 +191,7 @@ impl<T: Pod + std::fmt::Debug> std::fmt::Debug for Numbers<T> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::Numbers;
 
     #[test]

@@ -3,6 +3,7 @@
 mod adamw;
 pub(in crate::model) mod attention;
 mod bf16;
+mod cache;
 mod elementwise;
 mod loss;
 pub(in crate::model) mod matmul;
@@ -16,6 +17,7 @@ mod skinny;
 use rayon::prelude::*;
 
 use self::bf16::Bf16;
+use self::cache::Cache;
 use self::matmul::View;
 use self::memory::Numbers;
 use self::parameter::{Input, Outer};
@@ -99,13 +101,14 @@ fn expect(what: &str, found: (usize, usize), expected: (usize, usize)) -> Done<(
 impl Backend for Cpu {
     type Buffer = Matrix;
     type Weight = Parameter;
+    type Cache = Cache;
 
     fn numerics(&self) -> String {
         let level = simd::level();
         match self.precision {
             Precision::F32 => format!("cpu {level} f32, sums {}", matmul::order()),
-            Precision::Bf16 if bf16::available() => format!("cpu {level} bf16 by avx512bf16, sums {}", matmul::order()),
-            Precision::Bf16 => format!("cpu {level} bf16 in plain loops, sums {}", matmul::order()),
+            Precision::Bf16 if bf16::available() => format!("cpu {level} bf16 by avx512bf16 in one sum, sums {}", matmul::order()),
+            Precision::Bf16 => format!("cpu {level} bf16 in plain loops and one sum, sums {}", matmul::order()),
         }
     }
 
@@ -340,26 +343,31 @@ impl Backend for Cpu {
         Ok(loss::cross_entropy(h, w, targets, scale, gradient, self.precision))
     }
 
+    fn cache(&mut self, rows: usize, capacity: usize, heads: Heads) -> Done<Cache> {
+        Ok(Cache::new(self.precision, rows, capacity, heads))
+    }
+
+    fn copy_cached(&mut self, cache: &mut Cache, from: usize, to: usize, length: usize) -> Done<()> {
+        cache.copy(from, to, length);
+        Ok(())
+    }
+
     fn attention_cached(
         &mut self,
         q: &Matrix,
         k: &Matrix,
         v: &Matrix,
-        cache: &mut (Matrix, Matrix),
-        capacity: usize,
+        cache: &mut Cache,
         rows: &[usize],
         positions: &[u32],
         heads: Heads,
     ) -> Done<Matrix> {
-        for (t, (&row, &position)) in rows.iter().zip(positions).enumerate() {
-            if position as usize >= capacity {
-                return Err(wrong(format!("position {position} in a cache of {capacity}")));
-            }
-            let at = row * capacity + position as usize;
-            cache.0.row_mut(at).copy_from_slice(k.row(t));
-            cache.1.row_mut(at).copy_from_slice(v.row(t));
+        expect("queries", (q.rows, q.columns), (rows.len(), heads.query * heads.size))?;
+        if let Some(position) = positions.iter().find(|&&position| position as usize >= cache.capacity) {
+            return Err(wrong(format!("position {position} in a cache of {}", cache.capacity)));
         }
-        Ok(attention::cached(q, &cache.0, &cache.1, capacity, rows, positions, heads))
+        cache.write(k, v, rows, positions);
+        Ok(cache.attend(q, rows, positions))
     }
 
     fn sum_of_squares(&mut self, gradient: &Matrix) -> Done<f64> {

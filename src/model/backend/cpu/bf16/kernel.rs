@@ -23,10 +23,21 @@ pub struct Strides {
     pub pair: usize,
 }
 
+/// What is fetched into caches while a step runs: for each of its pairs one line a register, so many pairs behind the step's own.
+#[derive(Clone, Copy)]
+pub struct Ahead {
+    /// Of the first pair.
+    pub distance: usize,
+    /// Between two pairs' lines.
+    pub step: usize,
+}
+
 /// c = left · right, or c += left · right as one sum that begins with c, for `height` ≤ [`ROWS`] rows and `width` ≤ [`COLUMNS`] columns.
+/// Meanwhile later parts of the right factor are fetched into caches.
 ///
 /// # Safety
 /// `c` points to `height` rows of `width` numbers, `stride` numbers apart, that nothing else reads or writes meanwhile.
+#[allow(clippy::too_many_arguments)]
 pub unsafe fn step(
     left: &[Pair],
     strides: Strides,
@@ -35,6 +46,7 @@ pub unsafe fn step(
     stride: usize,
     (height, width): (usize, usize),
     add: bool,
+    ahead: Ahead,
 ) {
     let pairs = right.len() / COLUMNS;
     assert!(right.len() == pairs * COLUMNS && (1..=COLUMNS).contains(&width), "a panel of {} pairs, {width} columns", right.len());
@@ -44,14 +56,14 @@ pub unsafe fn step(
         // SAFETY: the features are there, the factors' sizes were asserted, and the caller vouches for `c`.
         unsafe {
             match height {
-                ROWS => rows::<8>(pairs, left, strides, right, c, stride, width, add),
-                7 => rows::<7>(pairs, left, strides, right, c, stride, width, add),
-                6 => rows::<6>(pairs, left, strides, right, c, stride, width, add),
-                5 => rows::<5>(pairs, left, strides, right, c, stride, width, add),
-                4 => rows::<4>(pairs, left, strides, right, c, stride, width, add),
-                3 => rows::<3>(pairs, left, strides, right, c, stride, width, add),
-                2 => rows::<2>(pairs, left, strides, right, c, stride, width, add),
-                _ => rows::<1>(pairs, left, strides, right, c, stride, width, add),
+                ROWS => rows::<8>(pairs, left, strides, right, c, stride, width, add, ahead),
+                7 => rows::<7>(pairs, left, strides, right, c, stride, width, add, ahead),
+                6 => rows::<6>(pairs, left, strides, right, c, stride, width, add, ahead),
+                5 => rows::<5>(pairs, left, strides, right, c, stride, width, add, ahead),
+                4 => rows::<4>(pairs, left, strides, right, c, stride, width, add, ahead),
+                3 => rows::<3>(pairs, left, strides, right, c, stride, width, add, ahead),
+                2 => rows::<2>(pairs, left, strides, right, c, stride, width, add, ahead),
+                _ => rows::<1>(pairs, left, strides, right, c, stride, width, add, ahead),
             }
         }
         return;
@@ -109,13 +121,13 @@ unsafe fn rows<const H: usize>(
     stride: usize,
     width: usize,
     add: bool,
+    ahead: Ahead,
 ) {
     use std::arch::x86_64::{
         __m512bh, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
         _mm512_set1_epi32, _mm512_setzero_ps,
     };
     use std::mem::transmute;
-    const AHEAD: usize = 8;
     let mask = |j: usize| if width <= 16 * j { 0 } else { ((1u32 << 16.min(width - 16 * j)) - 1) as u16 };
     let mut sums = [[_mm512_setzero_ps(); 3]; H];
     if add {
@@ -127,6 +139,7 @@ unsafe fn rows<const H: usize>(
         }
     }
     let (mut a, mut b) = (left.as_ptr(), right.as_ptr());
+    let mut fetched = b.wrapping_add(ahead.distance);
     for _ in 0..pairs {
         let mut panel = [_mm512_set1_epi32(0); 3];
         for j in 0..3 {
@@ -135,7 +148,7 @@ unsafe fn rows<const H: usize>(
         }
         for j in 0..3 {
             // A prefetch of what does not exist does nothing.
-            _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(AHEAD * COLUMNS + 16 * j).cast());
+            _mm_prefetch::<_MM_HINT_T0>(fetched.wrapping_add(16 * j).cast());
         }
         for i in 0..H {
             // SAFETY: the caller vouches for row i of `left`.
@@ -149,6 +162,7 @@ unsafe fn rows<const H: usize>(
         // Past the last pair neither is read.
         a = a.wrapping_add(strides.pair);
         b = b.wrapping_add(COLUMNS);
+        fetched = fetched.wrapping_add(ahead.step);
     }
     for i in 0..H {
         for j in 0..3 {

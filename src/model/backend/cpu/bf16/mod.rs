@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::out::Out;
 
+use self::kernel::Ahead;
 pub use self::kernel::available;
 pub use self::pack::{Left, Right};
 pub use self::weight::Bf16;
@@ -24,6 +25,10 @@ const ROWS: usize = 8;
 const COLUMNS: usize = 48;
 /// Pairs that are summed in registers before the sums go to memory.
 const DEPTH: usize = 384;
+/// How far ahead of its use the right factor is fetched from the second cache, in numbers.
+const NEAR: usize = 8 * COLUMNS;
+/// The same from memory.
+const FAR: usize = 64 * COLUMNS;
 /// Rows of one piece of work.
 const TILE_ROWS: usize = 128;
 /// Panels of one piece of work.
@@ -31,7 +36,7 @@ const TILE_PANELS: usize = 4;
 
 /// The bits of the nearest bfloat16, ties to even.
 #[inline(always)]
-fn round(x: f32) -> u32 {
+pub fn round(x: f32) -> u32 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
     // Rounding could carry a NaN's mantissa away.
@@ -40,7 +45,7 @@ fn round(x: f32) -> u32 {
 
 /// The number of bfloat16 bits.
 #[inline(always)]
-fn widen(bits: u32) -> f32 {
+pub fn widen(bits: u32) -> f32 {
     f32::from_bits(bits << 16)
 }
 
@@ -55,15 +60,16 @@ pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
     let tiles: Vec<(usize, usize)> =
         (0..rows).step_by(TILE_ROWS).flat_map(|row| (0..panels).step_by(wide).map(move |panel| (row, panel))).collect();
     let out = Out::of(c);
-    tiles.into_par_iter().for_each(|(row, panel)| {
-        let (last_row, last_panel) = ((row + TILE_ROWS).min(rows), (panel + wide).min(panels));
+    tiles.into_par_iter().for_each(|(first_row, panel)| {
+        let (last_row, last_panel) = ((first_row + TILE_ROWS).min(rows), (panel + wide).min(panels));
         for from in (0..a.pairs).step_by(DEPTH) {
             let depth = DEPTH.min(a.pairs - from);
             for panel in panel..last_panel {
                 let width = COLUMNS.min(columns - panel * COLUMNS);
                 let right = &b.panels[(panel * b.pairs + from) * COLUMNS..][..depth * COLUMNS];
-                for row in (row..last_row).step_by(ROWS) {
+                for row in (first_row..last_row).step_by(ROWS) {
                     let height = ROWS.min(last_row - row);
+                    let ahead = ahead(right.len(), (row - first_row) / ROWS, (last_row - first_row).div_ceil(ROWS));
                     let (left, strides) = a.step(row, height, from, depth);
                     // SAFETY: rows and columns lie inside `c`, whose size was checked; no other piece of work has them.
                     unsafe {
@@ -75,12 +81,25 @@ pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
                             columns,
                             (height, width),
                             add || from > 0,
+                            ahead,
                         );
                     }
                 }
             }
         }
     });
+}
+
+/// What one of several steps over the same panel, `len` numbers long, fetches.
+fn ahead(len: usize, step: usize, steps: usize) -> Ahead {
+    match (steps, step + 1 == steps) {
+        (1, _) => Ahead { distance: FAR, step: COLUMNS },
+        // Few steps: the panel behind comes from memory, in equal parts with each.
+        (2..=4, _) => Ahead { distance: len + len / steps * step, step: COLUMNS / steps },
+        // Many: the panel comes from the second cache again and again, the one behind it with the last.
+        (_, false) => Ahead { distance: NEAR, step: COLUMNS },
+        (_, true) => Ahead { distance: len, step: COLUMNS },
+    }
 }
 
 #[cfg(test)]

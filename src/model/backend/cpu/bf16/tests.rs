@@ -90,7 +90,7 @@ fn the_kernel_is_its_plain_twin() {
         let mut twin = found.clone();
         // SAFETY: both have `height` rows of 50 numbers.
         unsafe {
-            kernel::step(left, strides, &right.panels, found.as_mut_ptr(), 50, (height, width), true);
+            kernel::step(left, strides, &right.panels, found.as_mut_ptr(), 50, (height, width), true, Ahead { distance: 0, step: 0 });
             kernel::plain(left, strides, &right.panels, twin.as_mut_ptr(), 50, (height, width), true);
         }
         for (at, (found, twin)) in found.iter().zip(&twin).enumerate() {
