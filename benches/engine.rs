@@ -1,6 +1,6 @@
 //! Times training steps and generation on a random model of SmolLM2-135M's shape, for `benches/peer.py` to stand beside.
 //!
-//! `cargo bench --bench engine -- train [--dtype bf16] [--density 0.1] [--rows 4] [--tokens 256] [--steps 5] [--checkpointing true] [--shape 1b]`
+//! `cargo bench --bench engine -- train [--dtype bf16] [--density 0.1] [--rows 4] [--tokens 256] [--steps 5] [--checkpointing true] [--shape 1b] [--layers 10]`
 //! `cargo bench --bench engine -- generate [--dtype bf16] [--rows 16] [--tokens 32] [--new 64]`
 //! `cargo bench --bench engine -- products [--dtype bf16] [--tokens 1024] [--steps 20]`
 //! `cargo bench --bench engine -- real --model FOLDER --file rows.json [--dtype bf16] [--density 0.1] [--rows 8] [--steps 10]`
@@ -55,6 +55,11 @@ fn main() {
     let json = SHAPES.iter().find(|(name, _)| *name == shape).unwrap().1;
     let mut json: serde_json::Value = serde_json::from_str(json).unwrap();
     json["architectures"] = serde_json::json!(["LlamaForCausalLM"]);
+    for (option, key) in [("layers", "num_hidden_layers"), ("hidden", "hidden_size"), ("intermediate", "intermediate_size")] {
+        if let Ok(value) = text(option, "").parse::<usize>() {
+            json[key] = serde_json::json!(value);
+        }
+    }
     let (folder, file) = (text("model", ""), text("file", ""));
     let weights = (!folder.is_empty()).then(|| Weights::open(Path::new(&folder)).unwrap());
     let json = if folder.is_empty() { json.to_string() } else { std::fs::read_to_string(Path::new(&folder).join("config.json")).unwrap() };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::backend::cpu::{Cpu, Precision, with_threads};
-use super::backend::{AdamW, Backend, BackendError, Selection};
+use super::backend::{AdamW, Backend, BackendError, Heads, Selection};
 use super::batch::{Example, Packed};
 use super::config::ModelConfig;
 use super::decoder::{Decoder, Trained};
@@ -338,6 +338,39 @@ fn products_of_few_and_of_many_rows_are_the_plain_sum() {
                 let expected = exact + if with_bias { f64::from(bias[o]) } else { 0.0 };
                 assert!((f64::from(found) - expected).abs() < 1e-4, "{rows}×{outputs}×{k} at {t},{o}");
             }
+        }
+    }
+}
+
+/// Attention with factors in bfloat16 is that in f32 up to the factors' rounding, also for one token, odd rows and odd heads.
+#[test]
+fn attention_in_bfloat16_follows_f32() {
+    for (rows, size) in
+        [(vec![1], 2), (vec![1, 3, 66, 129], 6), (vec![200, 5], 64), (vec![49, 97], 50), (vec![30, 8], 8), (vec![56, 57], 56)]
+    {
+        let heads = Heads { query: 4, key_value: 2, size };
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(rows.iter().scan(0, |sum, n| {
+                *sum += n;
+                Some(*sum)
+            }))
+            .collect();
+        let tokens = starts[rows.len()];
+        let numbers = |stream: u64, width: usize| -> Vec<f32> { (0..tokens * width).map(|i| noise(stream, i)).collect() };
+        let outcome = |precision: Precision| -> Vec<Vec<f32>> {
+            let mut cpu = Cpu::new(precision);
+            let q = cpu.upload(&numbers(1, 4 * size), tokens, 4 * size).unwrap();
+            let k = cpu.upload(&numbers(2, 2 * size), tokens, 2 * size).unwrap();
+            let v = cpu.upload(&numbers(3, 2 * size), tokens, 2 * size).unwrap();
+            let d = cpu.upload(&numbers(4, 4 * size), tokens, 4 * size).unwrap();
+            let out = cpu.attention(&q, &k, &v, &starts, heads).unwrap();
+            let (dq, dk, dv) = cpu.attention_backward(&d, &q, &k, &v, &out, &starts, heads).unwrap();
+            [&out.mixed, &out.log_sum_exp, &dq, &dk, &dv].map(|buffer| cpu.download(buffer).unwrap()).to_vec()
+        };
+        for (what, (exact, coarse)) in outcome(Precision::F32).iter().zip(outcome(Precision::Bf16)).enumerate() {
+            let far: f64 = exact.iter().zip(&coarse).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+            let norm: f64 = exact.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>().sqrt();
+            assert!(far <= 0.01 * norm + 1e-6, "{what} of rows {rows:?}, heads of {size}: {far} of {norm}");
         }
     }
 }

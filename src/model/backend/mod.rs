@@ -113,6 +113,8 @@ pub trait Backend {
     type Buffer;
     /// A parameter, (O, I), or (1, C) of a vector: whatever products read fastest.
     type Weight;
+    /// A buffer that waits for the backward pass.
+    type Kept;
     /// Keys and values of sequences that grow, of one layer.
     type Cache;
 
@@ -131,6 +133,16 @@ pub trait Backend {
     fn download(&self, buffer: &Self::Buffer) -> Done<Vec<f32>>;
     /// (rows, columns).
     fn shape(&self, buffer: &Self::Buffer) -> (usize, usize);
+    /// Keeps a buffer until the backward pass, in the precision of products.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    fn keep(&mut self, buffer: Self::Buffer) -> Done<Self::Kept>;
+    /// The buffer again, as far as that precision tells.
+    ///
+    /// # Errors
+    /// When the device cannot hold it.
+    fn recall(&mut self, kept: Self::Kept) -> Done<Self::Buffer>;
     /// Makes a parameter of f32 numbers, row-major; `values.len() == rows * columns`.
     ///
     /// # Errors

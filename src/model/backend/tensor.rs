@@ -100,6 +100,7 @@ pub struct Cache {
 impl Backend for Candle {
     type Buffer = Tensor;
     type Weight = Tensor;
+    type Kept = Tensor;
     type Cache = Cache;
 
     fn numerics(&self) -> String {
@@ -116,6 +117,14 @@ impl Backend for Candle {
 
     fn shape(&self, buffer: &Tensor) -> (usize, usize) {
         buffer.dims2().unwrap_or_default()
+    }
+
+    fn keep(&mut self, buffer: Tensor) -> Done<Tensor> {
+        Ok(buffer)
+    }
+
+    fn recall(&mut self, kept: Tensor) -> Done<Tensor> {
+        Ok(kept)
     }
 
     fn load(&mut self, values: &[f32], rows: usize, columns: usize) -> Done<Tensor> {

@@ -1,6 +1,6 @@
 //! The backward pass: compact gradients of the trained weights.
 
-use super::layer::{AfterAttention, HeadNorm, LayerState};
+use super::layer::{AfterAttention, HeadNorm, LayerState, Waiting};
 use super::names::{EMBEDDING, LAST_NORM, LayerNames, get, head_name};
 use super::{Decoder, Gradients, Trained};
 use crate::model::backend::{Backend, Done, Selection, WeightGradient};
@@ -14,11 +14,11 @@ struct Sink<'a, B: Backend> {
 }
 
 /// What is kept of a layer until its backward pass.
-enum Kept<T> {
+enum Kept<B: Backend> {
     /// All that it needs.
-    State(Box<LayerState<T>>),
+    State(Box<Waiting<B>>),
     /// The layer's input, from which that is computed again.
-    Input(T),
+    Input(B::Buffer),
 }
 
 impl<B: Backend> Sink<'_, B> {
@@ -60,11 +60,12 @@ impl<B: Backend> Decoder<B> {
         let mut sink = Sink { trained, gradients };
         let lowest = self.lowest_trained_layer(trained);
         let checkpointing = self.checkpointing;
-        let mut kept: Vec<Kept<B::Buffer>> = Vec::with_capacity(self.config.layers);
-        let x = self.layers_forward(batch, |layer, state| {
+        let mut kept: Vec<Kept<B>> = Vec::with_capacity(self.config.layers);
+        let x = self.layers_forward(batch, |backend, layer, state| {
             if layer >= lowest {
-                kept.push(if checkpointing { Kept::Input(state.input) } else { Kept::State(Box::new(state)) });
+                kept.push(if checkpointing { Kept::Input(state.input) } else { Kept::State(Box::new(Waiting::new(backend, state)?)) });
             }
+            Ok(())
         })?; // (T, C)
         let rows = batch.target_positions();
         let picked = self.backend.gather_rows(&x, &rows)?; // (N, C)
@@ -80,11 +81,15 @@ impl<B: Backend> Decoder<B> {
         let mut dx = backend.scatter_rows(&d_picked, &rows, batch.tokens.len())?; // (T, C)
         let positions = batch.positions();
         for layer in (lowest..self.config.layers).rev() {
-            let state = match kept.pop() {
-                Some(Kept::State(state)) => *state,
-                Some(Kept::Input(input)) => self.layer_forward(layer, input, batch, &positions)?.1,
+            let waiting = match kept.pop() {
+                Some(Kept::State(waiting)) => *waiting,
+                Some(Kept::Input(input)) => {
+                    let state = self.layer_forward(layer, input, batch, &positions)?.1;
+                    Waiting::new(&mut self.backend, state)?
+                }
                 None => break,
             };
+            let state = waiting.recall(&mut self.backend)?;
             dx = self.layer_backward(layer, dx, state, batch, &positions, &mut sink)?;
         }
         if let Some((selection, gradient)) = sink.pair(EMBEDDING) {

@@ -65,21 +65,25 @@ impl<B: Backend> Decoder<B> {
     }
 
     /// All layers over packed rows, to the states before the last norm (T, C); `keep` takes what each layer leaves behind.
-    pub(super) fn layers_forward(&mut self, batch: &Packed, mut keep: impl FnMut(usize, LayerState<B::Buffer>)) -> Done<B::Buffer> {
+    pub(super) fn layers_forward(
+        &mut self,
+        batch: &Packed,
+        mut keep: impl FnMut(&mut B, usize, LayerState<B::Buffer>) -> Done<()>,
+    ) -> Done<B::Buffer> {
         self.check(batch)?;
         let positions = batch.positions();
         let mut x = self.embedded(&batch.tokens)?;
         for layer in 0..self.config.layers {
             let (next, state) = self.layer_forward(layer, x, batch, &positions)?;
             x = next;
-            keep(layer, state);
+            keep(&mut self.backend, layer, state)?;
         }
         Ok(x)
     }
 
     /// Final hidden states at the targets' positions, normalised, (N, C).
     fn target_hidden(&mut self, batch: &Packed) -> Done<B::Buffer> {
-        let x = self.layers_forward(batch, |_, state| drop(state))?;
+        let x = self.layers_forward(batch, |_, _, _| Ok(()))?;
         let picked = self.backend.gather_rows(&x, &batch.target_positions())?;
         Ok(self.last_norm(&picked)?.0)
     }

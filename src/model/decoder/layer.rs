@@ -15,14 +15,66 @@ pub(super) struct LayerState<T> {
     pub after: AfterAttention<T>,
 }
 
+/// What of a layer waits for its backward pass: large parts in the precision of products, sums in f32.
+pub(super) struct Waiting<B: Backend> {
+    input: B::Buffer,
+    input_rms: B::Buffer,
+    projected: [B::Kept; 3],
+    raw: HeadNorms<B::Buffer>,
+    mixed: B::Kept,
+    log_sum_exp: B::Buffer,
+    middle: B::Buffer,
+    middle_rms: B::Buffer,
+    gate: B::Kept,
+    up: B::Kept,
+}
+
+impl<B: Backend> Waiting<B> {
+    pub fn new(backend: &mut B, state: LayerState<B::Buffer>) -> Done<Self> {
+        let LayerState { input, input_rms, projected, attention, after } = state;
+        let Projected { q, k, v, raw } = projected;
+        Ok(Self {
+            input,
+            input_rms,
+            projected: [backend.keep(q)?, backend.keep(k)?, backend.keep(v)?],
+            raw,
+            mixed: backend.keep(attention.mixed)?,
+            log_sum_exp: attention.log_sum_exp,
+            middle: after.middle,
+            middle_rms: after.middle_rms,
+            gate: backend.keep(after.gate)?,
+            up: backend.keep(after.up)?,
+        })
+    }
+
+    pub fn recall(self, backend: &mut B) -> Done<LayerState<B::Buffer>> {
+        let [q, k, v] = self.projected;
+        Ok(LayerState {
+            input: self.input,
+            input_rms: self.input_rms,
+            projected: Projected { q: backend.recall(q)?, k: backend.recall(k)?, v: backend.recall(v)?, raw: self.raw },
+            attention: AttentionOut { mixed: backend.recall(self.mixed)?, log_sum_exp: self.log_sum_exp },
+            after: AfterAttention {
+                middle: self.middle,
+                middle_rms: self.middle_rms,
+                gate: backend.recall(self.gate)?,
+                up: backend.recall(self.up)?,
+            },
+        })
+    }
+}
+
 /// Queries, keys and values of a layer.
 pub(in crate::model) struct Projected<T> {
     pub q: T, // (T, H·D), rotated
     pub k: T, // (T, KV·D), rotated
     pub v: T, // (T, KV·D)
     /// What the head norms of q and k leave behind, where the architecture has them.
-    pub raw: Option<(HeadNorm<T>, HeadNorm<T>)>,
+    pub raw: HeadNorms<T>,
 }
+
+/// What the head norms of q and k leave, where the architecture has them.
+pub(in crate::model) type HeadNorms<T> = Option<(HeadNorm<T>, HeadNorm<T>)>;
 
 /// What [`head_norm`] leaves for its backward pass.
 pub(in crate::model) struct HeadNorm<T> {

@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::Matrix;
-use super::matmul::{View, product};
+use super::head::{Head, Mixture};
 use super::out::Out;
 use super::simd::{dispatched, dot, exponentiate, max};
+use super::{Matrix, Precision};
 use crate::model::backend::Heads;
 
 /// Queries of one block.
@@ -46,15 +46,6 @@ dispatched! {
     }
 }
 
-/// Copies head `h` (of size d) of rows `from..to` into its own matrix, (to − from, d).
-fn head(x: &Matrix, from: usize, to: usize, h: usize, d: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity((to - from) * d);
-    for t in from..to {
-        out.extend_from_slice(&x.row(t)[h * d..(h + 1) * d]);
-    }
-    out
-}
-
 /// Writes the matrix of head `h` back to its columns, from row `from` on.
 ///
 /// # Safety
@@ -67,7 +58,7 @@ unsafe fn put(out: Out<f32>, stride: usize, from: usize, h: usize, d: usize, par
 }
 
 /// Mixed values (T, H·D) and log-sum-exps (T, H).
-pub fn forward(q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: Heads) -> (Matrix, Matrix) {
+pub fn forward(precision: Precision, q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: Heads) -> (Matrix, Matrix) {
     let (d, group) = (heads.size, heads.query / heads.key_value);
     let scale = 1.0 / (d as f32).sqrt();
     let work: Vec<(usize, usize, usize)> =
@@ -75,20 +66,21 @@ pub fn forward(q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: 
     let (mut all_mixed, mut all_sums) = (Matrix::blank(q.rows, heads.query * d), Matrix::blank(q.rows, heads.query));
     let (out, out_sums) = (Out::of(&mut all_mixed.data), Out::of(&mut all_sums.data));
     work.par_iter().for_each(|&(from, to, h)| {
-        let (qh, kh, vh) = (head(q, from, to, h, d), head(k, from, to, h / group, d), head(v, from, to, h / group, d));
+        let part = |x: &Matrix, h: usize| Head::of(precision, x, from..to, h, d);
+        let (qh, kh, vh) = (part(q, h), part(k, h / group), part(v, h / group));
         let n = to - from;
         let (mut mixed, mut log_sum_exps) = (vec![0.0; n * d], vec![0.0; n]);
         let mut scores = vec![0.0; BLOCK.min(n) * n];
         for i in (0..n).step_by(BLOCK) {
             let j = (i + BLOCK).min(n);
             let s = &mut scores[..(j - i) * j];
-            product(s, j, View::new(&qh[i * d..], j - i, d, d), View::new(&kh, j, d, d).t(), false);
+            qh.against(i..j, &kh, j, s);
             for (r, row) in s.chunks_mut(j).enumerate() {
                 let (seen, hidden) = row.split_at_mut(i + r + 1);
                 log_sum_exps[i + r] = softmax(seen, scale);
                 hidden.fill(0.0);
             }
-            product(&mut mixed[i * d..j * d], d, View::new(s, j - i, j, j), View::new(&vh, j, d, d), false);
+            Mixture::new(s, j).of(&vh, &mut mixed[i * d..j * d]);
         }
         // SAFETY: this head of these rows is in one unit of work alone.
         unsafe {
@@ -102,6 +94,7 @@ pub fn forward(q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: 
 /// Gradients of q, k and v.
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
+    precision: Precision,
     d_mixed: &Matrix,
     q: &Matrix,
     k: &Matrix,
@@ -121,31 +114,35 @@ pub fn backward(
     let (out_dq, out_dk, out_dv) = (Out::of(&mut all_dq.data), Out::of(&mut all_dk.data), Out::of(&mut all_dv.data));
     work.par_iter().for_each(|&(from, to, kv)| {
         let n = to - from;
-        let (kh, vh) = (head(k, from, to, kv, d), head(v, from, to, kv, d));
+        let part = |x: &Matrix, h: usize| Head::of(precision, x, from..to, h, d);
+        let (kh, vh) = (part(k, kv), part(v, kv));
         let (mut dk, mut dv) = (vec![0.0; n * d], vec![0.0; n * d]);
         let (mut p, mut dp) = (vec![0.0; BLOCK.min(n) * n], vec![0.0; BLOCK.min(n) * n]);
         for h in kv * group..(kv + 1) * group {
-            let (qh, oh, gh) = (head(q, from, to, h, d), head(mixed, from, to, h, d), head(d_mixed, from, to, h, d));
+            let (qh, oh, gh) = (part(q, h), part(mixed, h), part(d_mixed, h));
             let mut dq = vec![0.0; n * d];
             for i in (0..n).step_by(BLOCK) {
                 let j = (i + BLOCK).min(n);
                 let (p, dp) = (&mut p[..(j - i) * j], &mut dp[..(j - i) * j]);
-                let (qi, gi) = (View::new(&qh[i * d..], j - i, d, d), View::new(&gh[i * d..], j - i, d, d));
-                product(p, j, qi, View::new(&kh, j, d, d).t(), false);
-                product(dp, j, gi, View::new(&vh, j, d, d).t(), false);
+                qh.against(i..j, &kh, j, p);
+                gh.against(i..j, &vh, j, dp);
                 for (r, (p, dp)) in p.chunks_mut(j).zip(dp.chunks_mut(j)).enumerate() {
                     let t = i + r;
                     let (seen, hidden) = p.split_at_mut(t + 1);
                     probabilities(seen, scale, log_sum_exps.row(from + t)[h]);
                     hidden.fill(0.0);
                     let (seen_gradient, hidden_gradient) = dp.split_at_mut(t + 1);
-                    let total = dotted(&oh[t * d..(t + 1) * d], &gh[t * d..(t + 1) * d]);
+                    // The same sum, but for the rounding of factors: in bfloat16 it is taken from the gradients that it is taken away from.
+                    let total = match precision {
+                        Precision::F32 => dotted(oh.row(t), gh.row(t)),
+                        Precision::Bf16 => dotted(seen, seen_gradient),
+                    };
                     score_gradient(seen, seen_gradient, total, scale);
                     hidden_gradient.fill(0.0);
                 }
-                product(&mut dv, d, View::new(p, j - i, j, j).t(), gi, true);
-                product(&mut dq[i * d..j * d], d, View::new(dp, j - i, j, j), View::new(&kh, j, d, d), false);
-                product(&mut dk, d, View::new(dp, j - i, j, j).t(), qi, true);
+                Mixture::new(p, j).add_spread(&gh, i..j, &mut dv);
+                Mixture::new(dp, j).of(&kh, &mut dq[i * d..j * d]);
+                Mixture::new(dp, j).add_spread(&qh, i..j, &mut dk);
             }
             // SAFETY: the query heads of a key/value head are in one unit of work alone.
             unsafe { put(out_dq, q.columns, from, h, d, &dq) };

@@ -5,6 +5,8 @@ pub(in crate::model) mod attention;
 mod bf16;
 mod cache;
 mod elementwise;
+mod head;
+mod kept;
 mod loss;
 pub(in crate::model) mod matmul;
 mod memory;
@@ -18,6 +20,7 @@ use rayon::prelude::*;
 
 use self::bf16::Bf16;
 use self::cache::Cache;
+use self::kept::Kept;
 use self::matmul::View;
 use self::memory::Numbers;
 use self::parameter::{Input, Outer};
@@ -101,6 +104,7 @@ fn expect(what: &str, found: (usize, usize), expected: (usize, usize)) -> Done<(
 impl Backend for Cpu {
     type Buffer = Matrix;
     type Weight = Parameter;
+    type Kept = Kept;
     type Cache = Cache;
 
     fn numerics(&self) -> String {
@@ -125,6 +129,14 @@ impl Backend for Cpu {
 
     fn shape(&self, buffer: &Matrix) -> (usize, usize) {
         (buffer.rows, buffer.columns)
+    }
+
+    fn keep(&mut self, buffer: Matrix) -> Done<Kept> {
+        Ok(Kept::new(self.precision, buffer))
+    }
+
+    fn recall(&mut self, kept: Kept) -> Done<Matrix> {
+        Ok(kept.recall())
     }
 
     fn load(&mut self, values: &[f32], rows: usize, columns: usize) -> Done<Parameter> {
@@ -299,7 +311,7 @@ impl Backend for Cpu {
     fn attention(&mut self, q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: Heads) -> Done<AttentionOut<Matrix>> {
         expect("queries", (q.rows, q.columns), (k.rows, heads.query * heads.size))?;
         expect("keys", (k.rows, k.columns), (v.rows, heads.key_value * heads.size))?;
-        let (mixed, log_sum_exp) = attention::forward(q, k, v, row_starts, heads);
+        let (mixed, log_sum_exp) = attention::forward(self.precision, q, k, v, row_starts, heads);
         Ok(AttentionOut { mixed, log_sum_exp })
     }
 
@@ -314,7 +326,7 @@ impl Backend for Cpu {
         heads: Heads,
     ) -> Done<(Matrix, Matrix, Matrix)> {
         expect("mixed gradient", (d_mixed.rows, d_mixed.columns), (q.rows, q.columns))?;
-        Ok(attention::backward(d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, row_starts, heads))
+        Ok(attention::backward(self.precision, d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, row_starts, heads))
     }
 
     fn swiglu(&mut self, gate: &Matrix, up: &Matrix) -> Done<Matrix> {

@@ -7,6 +7,8 @@ mod kernel;
 mod pack;
 mod weight;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::out::Out;
@@ -88,6 +90,28 @@ pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
             }
         }
     });
+}
+
+/// c = a · b, or c += a · b, on the calling thread: some rows of a, some pairs of both, and the first columns of b; the rows of `c` stand
+/// `stride` numbers apart. The first row is a multiple of [`ROWS`] where a's rows are interleaved, and its pairs begin with the first.
+pub fn block(c: &mut [f32], stride: usize, (a, rows): (&Left, Range<usize>), b: &Right, pairs: Range<usize>, columns: usize, add: bool) {
+    assert!(columns <= stride && (rows.len() - 1) * stride + columns <= c.len(), "the output of a product");
+    assert!(rows.end <= a.rows && columns <= b.columns && pairs.len() <= a.pairs, "a product's part");
+    let out = Out::of(c);
+    for panel in 0..columns.div_ceil(COLUMNS) {
+        let width = COLUMNS.min(columns - panel * COLUMNS);
+        let right = &b.panels[(panel * b.pairs + pairs.start) * COLUMNS..][..pairs.len() * COLUMNS];
+        for row in rows.clone().step_by(ROWS) {
+            let height = ROWS.min(rows.end - row);
+            let (left, strides) = a.step(row, height, 0, pairs.len());
+            let ahead = Ahead { distance: NEAR, step: COLUMNS };
+            // SAFETY: rows and columns lie inside `c`, as was asserted, which is this call's alone.
+            unsafe {
+                let at = out.at((row - rows.start) * stride + panel * COLUMNS);
+                kernel::step(left, strides, right, at, stride, (height, width), add, ahead);
+            }
+        }
+    }
 }
 
 /// What one of several steps over the same panel, `len` numbers long, fetches.

@@ -35,7 +35,21 @@ impl Left {
 
     /// The transpose of x (K, M), a row-major slice of rows of M.
     pub fn transposed(x: &[f32], m: usize) -> Self {
-        let (data, pairs) = interleaved::<ROWS>(x, m);
+        let (data, pairs) = interleaved::<ROWS>(x, m, true);
+        Self { data, rows: m, pairs, panels: true }
+    }
+
+    /// As [`Left::of`], on the calling thread.
+    pub fn serial(x: &[f32], k: usize) -> Self {
+        let (rows, pairs) = (x.len() / k, k.div_ceil(2));
+        let mut data = Numbers::blank(rows * pairs);
+        data.chunks_mut(pairs).zip(x.chunks(k)).for_each(|(to, from)| pair_up(to, from));
+        Self { data, rows, pairs, panels: false }
+    }
+
+    /// As [`Left::transposed`], on the calling thread.
+    pub fn serial_transposed(x: &[f32], m: usize) -> Self {
+        let (data, pairs) = interleaved::<ROWS>(x, m, false);
         Self { data, rows: m, pairs, panels: true }
     }
 
@@ -65,19 +79,38 @@ pub struct Right {
 impl Right {
     /// x (K, N), a row-major slice of rows of N.
     pub fn of(x: &[f32], n: usize) -> Self {
-        let (panels, pairs) = interleaved::<COLUMNS>(x, n);
+        let (panels, pairs) = interleaved::<COLUMNS>(x, n, true);
         Self { panels, depth: x.len().checked_div(n).unwrap_or(0), pairs, columns: n }
+    }
+
+    /// As [`Right::of`], on the calling thread.
+    pub fn serial(x: &[f32], n: usize) -> Self {
+        let (panels, pairs) = interleaved::<COLUMNS>(x, n, false);
+        Self { panels, depth: x.len().checked_div(n).unwrap_or(0), pairs, columns: n }
+    }
+
+    /// The transpose of x (N, K), a row-major slice of rows of K, on the calling thread.
+    pub fn transposed(x: &[f32], k: usize) -> Self {
+        let (rows, pairs) = (x.len() / k, k.div_ceil(2));
+        let mut panels = Numbers::blank(rows.div_ceil(COLUMNS) * COLUMNS * pairs);
+        for (panel, x) in panels.chunks_mut(COLUMNS * pairs).zip(x.chunks(COLUMNS * k)) {
+            if x.len() < COLUMNS * k {
+                panel.fill(0);
+            }
+            x.chunks(k).enumerate().for_each(|(lane, row)| pair_up_lane(panel, lane, row));
+        }
+        Self { panels, depth: k, pairs, columns: rows }
     }
 }
 
 /// Panels of `W` columns of x, a slice of rows of `n`: pairs of neighbouring rows.
-fn interleaved<const W: usize>(x: &[f32], n: usize) -> (Numbers<Pair>, usize) {
+fn interleaved<const W: usize>(x: &[f32], n: usize, parallel: bool) -> (Numbers<Pair>, usize) {
     let rows = x.len().checked_div(n).unwrap_or(0);
     assert_eq!(x.len(), rows * n, "whole rows");
     let pairs = rows.div_ceil(2);
     let mut data = Numbers::blank(n.div_ceil(W) * W * pairs);
     let out = Out::of(&mut data);
-    (0..pairs.div_ceil(PIECE)).into_par_iter().for_each(|piece| {
+    let pack = |piece: usize| {
         let (from, to) = (piece * PIECE, ((piece + 1) * PIECE).min(pairs));
         for panel in 0..n.div_ceil(W) {
             // SAFETY: some pairs of one panel, which no other thread has.
@@ -85,40 +118,48 @@ fn interleaved<const W: usize>(x: &[f32], n: usize) -> (Numbers<Pair>, usize) {
             let columns = W.min(n - panel * W);
             interleave(panel_pairs, &x[2 * from * n + panel * W..], n, (2 * to).min(rows) - 2 * from, columns, W);
         }
-    });
+    };
+    let pieces = 0..pairs.div_ceil(PIECE);
+    if parallel {
+        pieces.into_par_iter().for_each(pack)
+    } else {
+        pieces.for_each(pack)
+    }
     (data, pairs)
 }
 
 dispatched! {
     /// Pairs of rows, `width` of them beside each other. The rows begin with x and stand `stride` apart.
     fn interleave(to: &mut [Pair], x: &[f32], stride: usize, rows: usize, columns: usize, width: usize) {
-        if columns == ROWS {
-            whole::<ROWS>(to, x, stride, rows);
-        } else if columns == COLUMNS {
-            whole::<COLUMNS>(to, x, stride, rows);
-        } else {
-            for (pair, to) in to.chunks_exact_mut(width).enumerate() {
-                let even = &x[2 * pair * stride..][..columns];
-                for (i, to) in to.iter_mut().enumerate() {
-                    let odd = if i < columns && 2 * pair + 1 < rows { x[(2 * pair + 1) * stride + i] } else { 0.0 };
-                    *to = round(even.get(i).copied().unwrap_or(0.0)) | (round(odd) << 16);
+        match columns {
+            COLUMNS => some::<COLUMNS>(to, x, stride, rows, width),
+            16 => some::<16>(to, x, stride, rows, width),
+            ROWS => some::<ROWS>(to, x, stride, rows, width),
+            _ => {
+                for (pair, to) in to.chunks_exact_mut(width).enumerate() {
+                    let even = &x[2 * pair * stride..][..columns];
+                    for (i, to) in to.iter_mut().enumerate() {
+                        let odd = if i < columns && 2 * pair + 1 < rows { x[(2 * pair + 1) * stride + i] } else { 0.0 };
+                        *to = round(even.get(i).copied().unwrap_or(0.0)) | (round(odd) << 16);
+                    }
                 }
             }
         }
     }
 }
 
-/// The same of panels without an empty column.
+/// The same for a number of columns that is known beforehand.
 #[inline(always)]
-fn whole<const W: usize>(to: &mut [Pair], x: &[f32], stride: usize, rows: usize) {
-    for (pair, to) in to.as_chunks_mut::<W>().0.iter_mut().enumerate() {
-        let row = |at: usize| x.get(at * stride..).and_then(|row| row.first_chunk::<W>());
-        let none = [0.0; W];
+fn some<const C: usize>(to: &mut [Pair], x: &[f32], stride: usize, rows: usize, width: usize) {
+    for (pair, to) in to.chunks_exact_mut(width).enumerate() {
+        let row = |at: usize| x.get(at * stride..).and_then(|row| row.first_chunk::<C>());
+        let none = [0.0; C];
         let even = row(2 * pair).unwrap_or(&none);
         let odd = if 2 * pair + 1 < rows { row(2 * pair + 1).unwrap_or(&none) } else { &none };
-        for i in 0..W {
+        for i in 0..C {
             to[i] = round(even[i]) | (round(odd[i]) << 16);
         }
+        to[C..].fill(0);
     }
 }
 
@@ -131,6 +172,15 @@ dispatched! {
         }
         for (to, two) in to.iter_mut().zip(two) {
             *to = round(two[0]) | (round(two[1]) << 16);
+        }
+    }
+}
+
+dispatched! {
+    /// Neighbours in a row become pairs in a lane of a panel.
+    pub(super) fn pair_up_lane(panel: &mut [Pair], lane: usize, row: &[f32]) {
+        for (two, to) in row.chunks(2).zip(panel.iter_mut().skip(lane).step_by(COLUMNS)) {
+            *to = round(two[0]) | (round(two.get(1).copied().unwrap_or(0.0)) << 16);
         }
     }
 }

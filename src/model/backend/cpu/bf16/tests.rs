@@ -14,8 +14,19 @@ fn nearest(x: f32) -> f64 {
 }
 
 /// Shapes with odd sums, ragged panels, ragged steps, and more pairs than are summed at once.
-const SHAPES: [(usize, usize, usize); 9] =
-    [(1, 1, 1), (1, 48, 2), (3, 50, 5), (8, 96, 31), (17, 100, 64), (70, 47, 33), (129, 300, 20), (200, 7, 900), (9, 49, 1537)];
+const SHAPES: [(usize, usize, usize); 11] = [
+    (8, 8, 8),
+    (56, 56, 20),
+    (1, 1, 1),
+    (1, 48, 2),
+    (3, 50, 5),
+    (8, 96, 31),
+    (17, 100, 64),
+    (70, 47, 33),
+    (129, 300, 20),
+    (200, 7, 900),
+    (9, 49, 1537),
+];
 
 #[test]
 fn rounding_is_the_half_crates() {

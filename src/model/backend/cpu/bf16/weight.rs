@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::super::adamw;
 use super::super::memory::Numbers;
 use super::super::simd::dispatched;
-use super::pack::Right;
+use super::pack::{Right, pair_up_lane};
 use super::{COLUMNS, Pair, round, widen};
 use crate::mask::Mask;
 use crate::model::backend::{AdamW, Selection};
@@ -183,10 +183,7 @@ fn fill(factor: &mut Right, values: &[f32]) {
     let (rows, columns, pairs) = (factor.columns, factor.depth, factor.pairs);
     factor.panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
         for lane in 0..COLUMNS.min(rows - panel * COLUMNS) {
-            let row = &values[(panel * COLUMNS + lane) * columns..][..columns];
-            for (two, to) in row.chunks(2).zip(to.iter_mut().skip(lane).step_by(COLUMNS)) {
-                *to = round(two[0]) | (round(two.get(1).copied().unwrap_or(0.0)) << 16);
-            }
+            pair_up_lane(to, lane, &values[(panel * COLUMNS + lane) * columns..][..columns]);
         }
     });
 }
