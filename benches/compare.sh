@@ -48,6 +48,7 @@ done
 [ -n "$data" ] || exit 0
 "$scratch/venv/bin/python" benches/peer.py tokens --model "$model" --data "$data" --file "$scratch/rows.json"
 for _ in $(seq "$rounds"); do
-  say 'ours bf16, real rows' "$engine" real --dtype bf16 --model "$model" --file "$scratch/rows.json"
+  say 'ours bf16, real rows, density 0.1' "$engine" real --dtype bf16 --density 0.1 --model "$model" --file "$scratch/rows.json"
+  say 'ours bf16, real rows, all weights' "$engine" real --dtype bf16 --model "$model" --file "$scratch/rows.json"
   say 'torch bf16 autocast, real rows' peer kept stock real --dtype bf16 --model "$model" --file "$scratch/rows.json"
 done

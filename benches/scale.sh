@@ -12,7 +12,8 @@ curve() { # NAME OPTION VALUES… -- MORE
   while [ "$1" != -- ]; do values+=("$1"); shift; done
   shift
   for value in "${values[@]}"; do
-    printf '%s\t%s\t%s\n' "$name" "$value" "$("$engine" train --layers 10 --steps 3 "$@" "--$option" "$value")"
+    # Of an option that is given twice, the first counts.
+    printf '%s\t%s\t%s\n' "$name" "$value" "$("$engine" train "--$option" "$value" --layers 10 --steps 3 "$@")"
   done
 }
 {

@@ -297,7 +297,8 @@ fn describe(arm: &crate::pipeline::settings::Arm) -> String {
         (Train::Random, density) => format!("a random {:.0} % of maskable", density.unwrap_or(1.0) * 100.0),
         (Train::None, _) => return "trains nothing".into(),
     };
-    format!("trains {what} at {rate:e}")
+    let replay = arm.replay.as_ref().map(|replay| format!(", with {:.1} % of its rows from {}", replay.share * 100.0, replay.data.source));
+    format!("trains {what} at {rate:e}{}", replay.unwrap_or_default())
 }
 
 /// Writes the files of a run that stopped early, and ends it.

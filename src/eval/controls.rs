@@ -29,8 +29,8 @@ struct Roles<'a> {
     /// The arms that are to be protected: those that rules name and that train something; without such rules, the first
     /// arm around a named ticket.
     protected: Vec<&'a Arm>,
-    /// The arm that shows what happens without protection: of the others that train every (maskable) weight, the one with
-    /// the largest learning rate.
+    /// The arm that shows what happens without protection: of the others that train every (maskable) weight on the task alone, the
+    /// one with the largest learning rate.
     unprotected: Option<&'a Arm>,
     /// All other arms that train something.
     controls: Vec<&'a Arm>,
@@ -50,7 +50,11 @@ impl<'a> Roles<'a> {
         let unprotected = trained
             .iter()
             .copied()
-            .filter(|arm| matches!(arm.settings["train"].as_str(), Some("all" | "maskable")) && !is(&protected, arm))
+            .filter(|arm| {
+                matches!(arm.settings["train"].as_str(), Some("all" | "maskable"))
+                    && arm.settings["replay"].is_null()
+                    && !is(&protected, arm)
+            })
             // The first of equal ones.
             .reduce(|best, arm| if rate(arm) > rate(best) { arm } else { best });
         let apart = |arm: &&Arm| !is(&protected, arm) && unprotected.is_none_or(|other| other.name != arm.name);

@@ -17,7 +17,7 @@ model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
-finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all, replay: {data: {path: builtin:refusals, columns: {}}}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -45,7 +45,8 @@ pub fn schema() -> Json {
     let sources =
         json!({"anyOf": [{"type": "string"}, one, {"type": "array", "items": {"anyOf": [{"type": "string"}, one]}, "minItems": 1}]});
     let ticket = with(section("ticket"), &[("data", data.clone())]);
-    let arm = section("finetune.arms.NAME");
+    let replay = with(section("finetune.arms.NAME.replay"), &[("data", data.clone())]);
+    let arm = with(section("finetune.arms.NAME"), &[("replay", replay)]);
     let one_key =
         |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});
     let choice = choice(&asked, "evaluate.suites.CHOICE.expect.multiple_choice");

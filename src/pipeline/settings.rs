@@ -306,6 +306,19 @@ pub struct Arm {
     pub calibration: Calibration,
     /// Hyperparameters.
     pub training: Training,
+    /// Other rows that are mixed into its batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+}
+
+/// Rows of other data, such as refusals, in an arm's batches: what they teach is rehearsed while the task is learnt. The number of rows of
+/// a step stays, so that the arm sees the task less often. Source: Qi et al. (2310.03693), section 5; Bianchi et al. (2309.07875).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Replay {
+    /// The rows.
+    pub data: DataSpec,
+    /// Their share of all rows, in (0, 1), evenly spread.
+    pub share: f64,
 }
 
 /// What an arm trains.

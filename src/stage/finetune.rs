@@ -47,6 +47,8 @@ pub struct Frame<'a> {
     model_settings: &'a settings::Model,
     tickets: &'a BTreeMap<String, Extracted>,
     rows: TrainingRows,
+    /// What an arm rehearses, by the arm's name.
+    replays: BTreeMap<String, TrainingRows>,
     probes: Option<(Reference, String, &'a settings::Probes)>,
     measure: OnceCell<Measure>,
 }
@@ -73,6 +75,8 @@ struct Parts<'a> {
     ticket: Option<String>,
     calibration: Option<(u64, f64)>,
     training: &'a settings::Training,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<(&'a [String], f64)>,
     probes: Option<(&'a str, u64, &'a [settings::Probe])>,
     seed: u64,
     dtype: settings::Dtype,
@@ -102,6 +106,12 @@ impl<'a> Frame<'a> {
     ) -> Result<Self, Failure> {
         let longest = finetune.arms.iter().map(|arm| arm.training.max_length).max().unwrap_or(512);
         let rows = training_rows(context, "finetune", &finetune.data, aligned, longest)?;
+        let mut replays = BTreeMap::new();
+        for (arm, replay) in finetune.arms.iter().filter_map(|arm| Some((arm, arm.replay.as_ref()?))) {
+            let what = format!("replay of {}", arm.name);
+            let rows = training_rows(context, &what, std::slice::from_ref(&replay.data), aligned, arm.training.max_length)?;
+            replays.insert(arm.name.clone(), rows);
+        }
         let probes = match (&pipeline.evaluate.probes, judges.first()) {
             (Some(settings), Some(judge)) => {
                 let harmful = load_rows(context, "probes.harmful", &settings.harmful)?;
@@ -123,7 +133,7 @@ impl<'a> Frame<'a> {
             }
             _ => None,
         };
-        Ok(Self { aligned, model_settings: &pipeline.model, tickets, rows, probes, measure: OnceCell::new() })
+        Ok(Self { aligned, model_settings: &pipeline.model, tickets, rows, replays, probes, measure: OnceCell::new() })
     }
 
     /// The aligned model's own figures: where every curve begins. None without probes.
@@ -206,6 +216,7 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
         calibration: (arm.train == Train::Complement && arm.density.is_some())
             .then_some((arm.calibration.steps, arm.calibration.learning_rate)),
         training: &arm.training,
+        replay: arm.replay.as_ref().zip(frame.replays.get(&arm.name)).map(|(replay, rows)| (rows.digests.as_slice(), replay.share)),
         probes: frame.probes.as_ref().map(|(_, digest, settings)| (digest.as_str(), settings.every, settings.of.as_slice())),
         seed,
         dtype: frame.model_settings.dtype,
@@ -261,7 +272,12 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
         Err(why) => (Trained::new(), Some(why)),
     };
     let steps = if arm.train == Train::None || impossible.is_some() { 0 } else { arm.training.max_steps };
-    let plan = crate::train::fit::Plan { steps, ..plan(&arm.training, job.seed) };
+    // The arm's own ticket was found on the task alone.
+    let replay = frame.replays.get(&arm.name);
+    let mut sources = examples.sources.clone();
+    sources.extend(replay.iter().flat_map(|rows| rows.sources.clone()));
+    let last_source_share = arm.replay.as_ref().map(|replay| replay.share);
+    let plan = crate::train::fit::Plan { steps, last_source_share, ..plan(&arm.training, job.seed) };
     let checkpoint = place.folder.join("checkpoint.safetensors");
     // Figures of steps before a resume are kept beside the checkpoint.
     let curve_file = place.folder.join("checkpoint-curve.json");
@@ -269,7 +285,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
         std::fs::read_to_string(&curve_file).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let what = format!("finetune {}", arm.name);
     let Fitted { progress, stopped } =
-        fit::<_, Failure>(&mut decoder, &examples.sources, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
+        fit::<_, Failure>(&mut decoder, &sources, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
             context.progress(&what, step.number as usize, steps as usize, format!("loss {:.3}", step.loss));
             if let Some((measure, every)) = measure
                 && step.number.is_multiple_of(every)
@@ -310,7 +326,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
         steps: progress.steps,
         tokens: progress.tokens,
         supervised_tokens: progress.supervised_tokens,
-        truncated_rows: examples.truncated as u64,
+        truncated_rows: (examples.truncated + replay.map_or(0, |rows| rows.truncated)) as u64,
         losses: progress.losses,
         gradient_norms: progress.gradient_norms,
         seconds: start.elapsed().as_secs_f64(),

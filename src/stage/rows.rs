@@ -125,6 +125,11 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
         training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));
     }
+    for (name, replay) in
+        pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).filter_map(|arm| Some((&arm.name, arm.replay.as_ref()?)))
+    {
+        training.push((format!("data.replay.{name}"), format!("replay data of {name}, {}", replay.data.source), &replay.data));
+    }
     let mut digests = BTreeMap::new();
     let suites = asked.iter().map(|questions| Prompts {
         what: format!("suite {}", questions.suite.name),

@@ -6,6 +6,7 @@ use crate::random::{below, mix};
 #[derive(Debug, Clone)]
 pub struct Order {
     sizes: Vec<usize>,
+    last_source_share: Option<f64>,
     seed: u64,
     taken: u64,
     /// The current shuffle of each source, with its pass.
@@ -13,10 +14,11 @@ pub struct Order {
 }
 
 impl Order {
-    /// An order over sources with these numbers of rows. Sources without rows are passed over.
-    pub fn new(sizes: Vec<usize>, seed: u64) -> Self {
+    /// An order over sources with these numbers of rows. Sources without rows are passed over. The last source has the share of all
+    /// rows that is given, evenly spread; the others, or all where none is given, take turns.
+    pub fn new(sizes: Vec<usize>, last_source_share: Option<f64>, seed: u64) -> Self {
         let shuffles = vec![(u64::MAX, Vec::new()); sizes.len()];
-        Self { sizes, seed, taken: 0, shuffles }
+        Self { sizes, last_source_share, seed, taken: 0, shuffles }
     }
 
     /// Rows taken so far.
@@ -29,27 +31,38 @@ impl Order {
         self.taken = position;
     }
 
-    /// The next row as (source, row); none when every source is empty. Row n comes from source n mod sources, so that
-    /// every source has an equal share of each batch that their number divides.
+    /// The next row as (source, row); none when every source is empty. Row n of those that take turns comes from source n mod sources, so
+    /// that every source has an equal share of each batch that their number divides.
     pub fn next_row(&mut self) -> Option<(usize, usize)> {
-        if self.sizes.iter().all(|&size| size == 0) {
-            return None;
-        }
-        loop {
-            let sources = self.sizes.len() as u64;
-            let (source, turn) = ((self.taken % sources) as usize, self.taken / sources);
-            self.taken += 1;
-            let size = self.sizes[source];
-            if size == 0 {
-                continue;
+        let mut in_turn: Vec<usize> = (0..self.sizes.len()).filter(|&source| self.sizes[source] > 0).collect();
+        let n = self.taken;
+        let (source, turn) = match (self.last_source_share, in_turn.len()) {
+            (Some(share), 2..) => {
+                // Of the first n rows, so many are the last source's.
+                let before = |n: u64| (n as f64 * share).floor() as u64;
+                let last = in_turn.pop()?;
+                match before(n + 1) > before(n) {
+                    true => (last, before(n)),
+                    false => turn_of(&in_turn, n - before(n))?,
+                }
             }
-            let (pass, place) = (turn / size as u64, (turn % size as u64) as usize);
-            if self.shuffles[source].0 != pass {
-                self.shuffles[source] = (pass, shuffled(size, self.seed, source as u64, pass));
-            }
-            return Some((source, self.shuffles[source].1[place]));
+            _ => turn_of(&in_turn, n)?,
+        };
+        self.taken += 1;
+        let size = self.sizes[source];
+        let (pass, place) = (turn / size as u64, (turn % size as u64) as usize);
+        if self.shuffles[source].0 != pass {
+            self.shuffles[source] = (pass, shuffled(size, self.seed, source as u64, pass));
         }
+        Some((source, self.shuffles[source].1[place]))
     }
+}
+
+/// Whose turn it is, and the how manieth of its own.
+fn turn_of(sources: &[usize], n: u64) -> Option<(usize, u64)> {
+    let count = sources.len() as u64;
+    let source = sources.get(n.checked_rem(count)? as usize)?;
+    Some((*source, n / count))
 }
 
 /// Fisher–Yates with a counter-based generator.
@@ -68,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_pass_takes_every_row_once_and_sources_share_each_batch() {
-        let mut order = Order::new(vec![5, 3], 7);
+        let mut order = Order::new(vec![5, 3], None, 7);
         let rows: Vec<_> = (0..30).filter_map(|_| order.next_row()).collect();
         for pass in 0..3 {
             let mut first: Vec<usize> = rows.iter().filter(|row| row.0 == 0).skip(pass * 5).take(5).map(|row| row.1).collect();
@@ -80,11 +93,29 @@ mod tests {
 
     #[test]
     fn seeking_goes_on_exactly() {
-        let mut whole = Order::new(vec![9], 1);
+        let mut whole = Order::new(vec![9], None, 1);
         let rows: Vec<_> = (0..25).filter_map(|_| whole.next_row()).collect();
-        let mut resumed = Order::new(vec![9], 1);
+        let mut resumed = Order::new(vec![9], None, 1);
         resumed.seek(11);
         assert_eq!((0..14).filter_map(|_| resumed.next_row()).collect::<Vec<_>>(), rows[11..]);
-        assert_eq!(Order::new(vec![0, 0], 1).next_row(), None);
+        assert_eq!(Order::new(vec![0, 0], None, 1).next_row(), None);
+    }
+
+    #[test]
+    fn a_share_is_evenly_spread_and_leaves_the_others_order() {
+        let mut plain = Order::new(vec![5, 7], None, 3);
+        let mut mixed = Order::new(vec![5, 7, 4], Some(0.125), 3);
+        let rows: Vec<_> = (0..80).filter_map(|_| mixed.next_row()).collect();
+        for (batch, rows) in rows.chunks(8).enumerate() {
+            assert_eq!(rows.iter().filter(|row| row.0 == 2).count(), 1, "batch {batch}");
+        }
+        let others: Vec<_> = rows.iter().copied().filter(|row| row.0 != 2).collect();
+        assert_eq!(others, (0..70).filter_map(|_| plain.next_row()).collect::<Vec<_>>());
+        let mut replayed: Vec<_> = rows.iter().filter(|row| row.0 == 2).take(4).map(|row| row.1).collect();
+        replayed.sort_unstable();
+        assert_eq!(replayed, [0, 1, 2, 3], "every row of a pass once");
+        let mut resumed = Order::new(vec![5, 7, 4], Some(0.125), 3);
+        resumed.seek(33);
+        assert_eq!((0..20).filter_map(|_| resumed.next_row()).collect::<Vec<_>>(), rows[33..53]);
     }
 }

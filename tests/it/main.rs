@@ -24,6 +24,7 @@ mod perplexity;
 mod pipeline;
 mod record;
 mod reference;
+mod replay;
 mod rouge;
 mod smollm2;
 mod stages;

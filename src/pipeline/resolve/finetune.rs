@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::folder_name;
 use super::training::{calibration, trainer, training};
-use crate::pipeline::data::sources;
+use crate::pipeline::data::{source, sources};
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, text};
-use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Finetune, Ticket, Train, Training};
+use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Finetune, Replay, Ticket, Train, Training};
 
 /// More random tickets than anybody needs.
 const MOST_DRAWS: u64 = 100;
@@ -48,7 +48,7 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], findings:
                 Some("choose another name".into()),
             );
         }
-        arms.extend(arm(node, name, &path, &arms, &names, &defaults, tickets, findings));
+        arms.extend(arm(node, name, &path, &arms, &names, &defaults, tickets, folder, findings));
     }
     for (_, arm) in arms.iter().enumerate().filter(|(i, arm)| arms[..*i].iter().any(|other| other.name == arm.name)) {
         findings.problem(
@@ -61,6 +61,22 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], findings:
     Some(Finetune { data, arms })
 }
 
+/// One row in eight, where nothing is said.
+const REPLAY_SHARE: f64 = 0.125;
+
+fn replay(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -> Option<Replay> {
+    let mut section = Section::new(node, path, findings);
+    let data = section.get("data").and_then(|node| source(node, &format!("{path}.data"), folder, findings));
+    let share =
+        section.number("share", "a share of all rows in (0, 1)", |share| share > 0.0 && share < 1.0, findings).unwrap_or(REPLAY_SHARE);
+    let (place, missing) = (section.place, section.get("data").is_none());
+    section.finish(findings);
+    if missing {
+        findings.problem(place, path, format!("{path} has no data"), Some("write replay: {data: builtin:refusals, share: 0.125}".into()));
+    }
+    Some(Replay { data: data?, share })
+}
+
 #[allow(clippy::too_many_arguments)]
 fn arm(
     node: &Node,
@@ -70,6 +86,7 @@ fn arm(
     names: &[&str],
     defaults: &Training,
     tickets: &[Ticket],
+    folder: &Path,
     findings: &mut Findings,
 ) -> Vec<Arm> {
     let mut section = Section::new(node, path, findings);
@@ -129,6 +146,10 @@ fn arm(
             .or_else(|| if matches!(train, Train::Complement | Train::Ticket) { first.map(ArmTicket::Named) } else { None }),
     };
     let calibration = calibration(&mut section, like.map_or_else(Calibration::default, |like| like.calibration), findings);
+    let replay = match section.get("replay") {
+        Some(node) => replay(node, &format!("{path}.replay"), folder, findings),
+        None => like.and_then(|like| like.replay.clone()),
+    };
     let draws = section.get("draws").map(|node| (node.place, section.whole("draws", 1, findings).unwrap_or(1)));
     let place = section.place;
     section.finish(findings);
@@ -151,7 +172,7 @@ fn arm(
     if train == Train::Random && density.is_none() {
         findings.problem(place, path, format!("{path} trains a random share, and names none"), Some("write density: 0.10".into()));
     }
-    let arm = Arm { name: name.into(), train, density, ticket, calibration, training };
+    let arm = Arm { name: name.into(), train, density, ticket, calibration, training, replay };
     match (draws, &arm.ticket) {
         (None, _) => vec![arm],
         (Some((place, draws)), _) if draws > MOST_DRAWS => {
