@@ -297,7 +297,10 @@ fn describe(arm: &crate::pipeline::settings::Arm) -> String {
         (Train::Random, density) => format!("a random {:.0} % of maskable", density.unwrap_or(1.0) * 100.0),
         (Train::None, _) => return "trains nothing".into(),
     };
-    let replay = arm.replay.as_ref().map(|replay| format!(", with {:.1} % of its rows from {}", replay.share * 100.0, replay.data.source));
+    let replay = arm.replay.as_ref().map(|replay| {
+        let sources: Vec<&str> = replay.data.iter().map(|data| data.source.as_str()).collect();
+        format!(", with {:.1} % of its rows from {}", replay.share * 100.0, sources.join(" and "))
+    });
     format!("trains {what} at {rate:e}{}", replay.unwrap_or_default())
 }
 

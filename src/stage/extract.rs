@@ -206,7 +206,7 @@ fn calibrated(
         optimizer: optimizer::Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, max_grad_norm: 1.0 },
         seed,
         save_every: 0,
-        last_source_share: None,
+        replay_share: None,
         checkpointing: false,
     };
     let mut decoder = context.compute.load(aligned)?;

@@ -109,7 +109,7 @@ impl<'a> Frame<'a> {
         let mut replays = BTreeMap::new();
         for (arm, replay) in finetune.arms.iter().filter_map(|arm| Some((arm, arm.replay.as_ref()?))) {
             let what = format!("replay of {}", arm.name);
-            let rows = training_rows(context, &what, std::slice::from_ref(&replay.data), aligned, arm.training.max_length)?;
+            let rows = training_rows(context, &what, &replay.data, aligned, arm.training.max_length)?;
             replays.insert(arm.name.clone(), rows);
         }
         let probes = match (&pipeline.evaluate.probes, judges.first()) {
@@ -276,8 +276,8 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let replay = frame.replays.get(&arm.name);
     let mut sources = examples.sources.clone();
     sources.extend(replay.iter().flat_map(|rows| rows.sources.clone()));
-    let last_source_share = arm.replay.as_ref().map(|replay| replay.share);
-    let plan = crate::train::fit::Plan { steps, last_source_share, ..plan(&arm.training, job.seed) };
+    let replay_share = arm.replay.as_ref().map(|replay| (examples.sources.len(), replay.share));
+    let plan = crate::train::fit::Plan { steps, replay_share, ..plan(&arm.training, job.seed) };
     let checkpoint = place.folder.join("checkpoint.safetensors");
     // Figures of steps before a resume are kept beside the checkpoint.
     let curve_file = place.folder.join("checkpoint-curve.json");

@@ -128,7 +128,9 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     for (name, replay) in
         pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).filter_map(|arm| Some((&arm.name, arm.replay.as_ref()?)))
     {
-        training.push((format!("data.replay.{name}"), format!("replay data of {name}, {}", replay.data.source), &replay.data));
+        for (i, spec) in replay.data.iter().enumerate() {
+            training.push((format!("data.replay.{name}.{i}"), format!("replay data of {name}, {}", spec.source), spec));
+        }
     }
     let mut digests = BTreeMap::new();
     let suites = asked.iter().map(|questions| Prompts {

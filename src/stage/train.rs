@@ -32,7 +32,7 @@ pub fn plan(training: &Training, seed: u64) -> Plan {
         },
         seed,
         save_every: training.save_steps,
-        last_source_share: None,
+        replay_share: None,
         checkpointing: training.gradient_checkpointing,
     }
 }

@@ -33,8 +33,8 @@ pub struct Plan {
     pub seed: u64,
     /// A checkpoint is written every so many steps; 0 = never.
     pub save_every: u64,
-    /// The share of rows that come from the last source, evenly spread; none = sources take equal turns.
-    pub last_source_share: Option<f64>,
+    /// The first of the sources that are replayed, and their share of all rows, see [`Order::new`]; none = sources take equal turns.
+    pub replay_share: Option<(usize, f64)>,
     /// Whether activations are computed again in the backward pass, see [`Decoder::set_checkpointing`].
     pub checkpointing: bool,
 }
@@ -78,7 +78,7 @@ pub fn fit<B: Backend, E: From<TrainError>>(
     let specs = inventory(decoder.config());
     decoder.set_checkpointing(plan.checkpointing);
     let mut optimizer = Optimizer::new(decoder, &specs, trained, plan.optimizer)?;
-    let mut order = Order::new(sources.iter().map(Vec::len).collect(), plan.last_source_share, plan.seed);
+    let mut order = Order::new(sources.iter().map(Vec::len).collect(), plan.replay_share, plan.seed);
     let mut progress = Progress { steps: 0, rows: 0, losses: Vec::new(), gradient_norms: Vec::new(), tokens: 0, supervised_tokens: 0 };
     if let Some(earlier) = checkpoint_file.map(|path| checkpoint::restore(path, decoder, trained, &mut optimizer)).transpose()?.flatten() {
         order.seek(earlier.rows);

@@ -6,7 +6,7 @@ use crate::random::{below, mix};
 #[derive(Debug, Clone)]
 pub struct Order {
     sizes: Vec<usize>,
-    last_source_share: Option<f64>,
+    replay: Option<(usize, f64)>,
     seed: u64,
     taken: u64,
     /// The current shuffle of each source, with its pass.
@@ -14,11 +14,11 @@ pub struct Order {
 }
 
 impl Order {
-    /// An order over sources with these numbers of rows. Sources without rows are passed over. The last source has the share of all
-    /// rows that is given, evenly spread; the others, or all where none is given, take turns.
-    pub fn new(sizes: Vec<usize>, last_source_share: Option<f64>, seed: u64) -> Self {
+    /// An order over sources with these numbers of rows. Sources without rows are passed over. The sources take turns. Where the first
+    /// of the replayed ones and a share of all rows are given, those from it on have that share, evenly spread, and take turns in it.
+    pub fn new(sizes: Vec<usize>, replay: Option<(usize, f64)>, seed: u64) -> Self {
         let shuffles = vec![(u64::MAX, Vec::new()); sizes.len()];
-        Self { sizes, last_source_share, seed, taken: 0, shuffles }
+        Self { sizes, replay, seed, taken: 0, shuffles }
     }
 
     /// Rows taken so far.
@@ -34,19 +34,16 @@ impl Order {
     /// The next row as (source, row); none when every source is empty. Row n of those that take turns comes from source n mod sources, so
     /// that every source has an equal share of each batch that their number divides.
     pub fn next_row(&mut self) -> Option<(usize, usize)> {
-        let mut in_turn: Vec<usize> = (0..self.sizes.len()).filter(|&source| self.sizes[source] > 0).collect();
+        let (first, share) = self.replay.unwrap_or((self.sizes.len(), 0.0));
+        let filled = |sources: std::ops::Range<usize>| -> Vec<usize> { sources.filter(|&source| self.sizes[source] > 0).collect() };
+        let (ordinary, replayed) = (filled(0..first), filled(first..self.sizes.len()));
+        // Of the first n rows, so many are replayed.
+        let before = |n: u64| if ordinary.is_empty() || replayed.is_empty() { 0 } else { (n as f64 * share).floor() as u64 };
         let n = self.taken;
-        let (source, turn) = match (self.last_source_share, in_turn.len()) {
-            (Some(share), 2..) => {
-                // Of the first n rows, so many are the last source's.
-                let before = |n: u64| (n as f64 * share).floor() as u64;
-                let last = in_turn.pop()?;
-                match before(n + 1) > before(n) {
-                    true => (last, before(n)),
-                    false => turn_of(&in_turn, n - before(n))?,
-                }
-            }
-            _ => turn_of(&in_turn, n)?,
+        let (source, turn) = match before(n + 1) > before(n) {
+            true => turn_of(&replayed, before(n))?,
+            false if ordinary.is_empty() => turn_of(&replayed, n)?,
+            false => turn_of(&ordinary, n - before(n))?,
         };
         self.taken += 1;
         let size = self.sizes[source];
@@ -104,7 +101,7 @@ mod tests {
     #[test]
     fn a_share_is_evenly_spread_and_leaves_the_others_order() {
         let mut plain = Order::new(vec![5, 7], None, 3);
-        let mut mixed = Order::new(vec![5, 7, 4], Some(0.125), 3);
+        let mut mixed = Order::new(vec![5, 7, 4], Some((2, 0.125)), 3);
         let rows: Vec<_> = (0..80).filter_map(|_| mixed.next_row()).collect();
         for (batch, rows) in rows.chunks(8).enumerate() {
             assert_eq!(rows.iter().filter(|row| row.0 == 2).count(), 1, "batch {batch}");
@@ -114,7 +111,7 @@ mod tests {
         let mut replayed: Vec<_> = rows.iter().filter(|row| row.0 == 2).take(4).map(|row| row.1).collect();
         replayed.sort_unstable();
         assert_eq!(replayed, [0, 1, 2, 3], "every row of a pass once");
-        let mut resumed = Order::new(vec![5, 7, 4], Some(0.125), 3);
+        let mut resumed = Order::new(vec![5, 7, 4], Some((2, 0.125)), 3);
         resumed.seek(33);
         assert_eq!((0..20).filter_map(|_| resumed.next_row()).collect::<Vec<_>>(), rows[33..53]);
     }

@@ -66,7 +66,7 @@ fn plan() -> Plan {
         optimizer: Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, max_grad_norm: 0.5 },
         seed: 1,
         save_every: 0,
-        last_source_share: None,
+        replay_share: None,
         checkpointing: false,
     }
 }

@@ -213,7 +213,7 @@ fn dense_training_is_candle_nns_adamw() -> Result<()> {
         optimizer: Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: decay, max_grad_norm: 0.0 },
         seed: 0,
         save_every: 0,
-        last_source_share: None,
+        replay_share: None,
         checkpointing: false,
     };
     let mut decoder = reference.decoder(Cpu::default());

@@ -96,7 +96,7 @@ fn agrees_with_pytorch<B: Backend>(name: &str, make: impl Fn() -> B) {
         optimizer: Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1, max_grad_norm: 1.0 },
         seed: 0,
         save_every: 0,
-        last_source_share: None,
+        replay_share: None,
         checkpointing: false,
     };
     let fitted =

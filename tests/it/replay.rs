@@ -16,6 +16,7 @@ finetune:
   arms:
     unprotected: {train: all}
     rehearsed: {like: unprotected, replay: {data: builtin:tiny-refusals}}
+    both: {like: unprotected, replay: {data: [builtin:tiny-refusals, builtin:tiny-helpful]}}
     rarely: {like: rehearsed, replay: {data: builtin:tiny-refusals, share: 0.01}}
 evaluate:
   max_new_tokens: 24
@@ -45,7 +46,9 @@ fn what_is_rehearsed_is_kept() {
     assert!(summary.contains("12.5 % of its rows from builtin:tiny-refusals"), "{summary}");
     assert!(arm("unprotected")["settings"].get("replay").is_none());
     assert_eq!(arm("rehearsed")["training"]["steps"], arm("unprotected")["training"]["steps"]);
-    assert!(record["digests"]["data.replay.rehearsed"].is_string(), "{}", record["digests"]);
+    assert!(record["digests"]["data.replay.rehearsed.0"].is_string(), "{}", record["digests"]);
+    let summary = arm("both")["summary"].as_str().unwrap().to_owned();
+    assert!(summary.contains("from builtin:tiny-refusals and builtin:tiny-helpful"), "{summary}");
     let (aligned, without, with, rarely) =
         (refused(&record, "aligned"), refused(&record, "unprotected"), refused(&record, "rehearsed"), refused(&record, "rarely"));
     assert!(without + 20 < aligned, "the task erodes refusals: {aligned}, {without}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::folder_name;
 use super::training::{calibration, trainer, training};
-use crate::pipeline::data::{source, sources};
+use crate::pipeline::data::sources;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, text};
 use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Finetune, Replay, Ticket, Train, Training};
@@ -66,15 +66,20 @@ const REPLAY_SHARE: f64 = 0.125;
 
 fn replay(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -> Option<Replay> {
     let mut section = Section::new(node, path, findings);
-    let data = section.get("data").and_then(|node| source(node, &format!("{path}.data"), folder, findings));
+    let data = section.get("data").map(|node| sources(node, &format!("{path}.data"), folder, findings)).unwrap_or_default();
     let share =
         section.number("share", "a share of all rows in (0, 1)", |share| share > 0.0 && share < 1.0, findings).unwrap_or(REPLAY_SHARE);
-    let (place, missing) = (section.place, section.get("data").is_none());
+    let place = section.place;
     section.finish(findings);
-    if missing {
-        findings.problem(place, path, format!("{path} has no data"), Some("write replay: {data: builtin:refusals, share: 0.125}".into()));
+    if data.is_empty() {
+        findings.problem(
+            place,
+            path,
+            format!("{path} has no data"),
+            Some("write replay: {data: [builtin:refusals, builtin:helpful], share: 0.125}".into()),
+        );
     }
-    Some(Replay { data: data?, share })
+    Some(Replay { data, share })
 }
 
 #[allow(clippy::too_many_arguments)]
