@@ -74,12 +74,12 @@ pub fn generate<B: Backend>(
     let capacity = prompts.iter().map(|prompt| prompt.len() + room(prompt)).max().unwrap_or(0);
     decoder.ensure_positions(capacity);
     let heads = decoder.heads();
+    // What all prompts begin with is fed once, as one more sequence.
+    let shared = shared_prefix(&waiting, prompts);
     let mut caches = Vec::with_capacity(decoder.config().layers);
     for _ in 0..decoder.config().layers {
-        // The last sequence is what all prompts begin with.
-        caches.push(decoder.backend_mut().cache(batch + 1, capacity, heads)?);
+        caches.push(decoder.backend_mut().cache(batch + usize::from(shared > 0), capacity, heads)?);
     }
-    let shared = shared_prefix(&waiting, prompts);
     if let (1.., Some(&first)) = (shared, waiting.front()) {
         feed(decoder, &mut caches, &[(batch, 0, prompts[first][..shared].to_vec())])?;
     }
@@ -93,7 +93,7 @@ pub fn generate<B: Backend>(
         for (index, seat) in seats.iter_mut().enumerate() {
             if seat.is_none() && tokens < PREFILL_TOKENS {
                 let Some(prompt) = waiting.pop_front() else { break };
-                for cache in &mut caches {
+                for cache in caches.iter_mut().filter(|_| shared > 0) {
                     decoder.backend_mut().copy_cached(cache, batch, index, shared)?;
                 }
                 tokens += prompts[prompt].len() - shared;

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::backend::cpu::{Cpu, Precision, with_threads};
+use super::backend::tensor::Candle;
 use super::backend::{AdamW, Backend, BackendError, Heads, Selection};
 use super::batch::{Example, Packed};
 use super::config::ModelConfig;
 use super::decoder::{Decoder, Trained};
-use super::generate::{Sampling, generate};
+use super::generate::{Reply, Sampling, generate};
 use super::inventory::{Role, inventory};
 use crate::mask::Mask;
 
@@ -296,6 +297,32 @@ fn greedy_generation_equals_the_full_forward_pass() {
         }
         assert_eq!(reply.tokens, expected);
         assert_eq!(reply.ended, expected.len() < 8);
+    }
+}
+
+/// A backend's replies to prompts together, where the beginning that they share is fed once, and to each alone.
+fn together_and_alone<B: Backend>(config: &ModelConfig, backend: B, prompts: &[Vec<u32>]) -> (Vec<Reply>, Vec<Reply>) {
+    let source = decoder(config);
+    let mut decoder = Decoder::new(config.clone(), backend, |spec| source.values(&spec.name)).unwrap();
+    let sampling = Sampling { max_new_tokens: 10, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: vec![] };
+    let mut replies = |prompts: &[Vec<u32>]| generate(&mut decoder, prompts, &sampling, 2, &mut |_, _| {}).unwrap();
+    let alone = prompts.iter().flat_map(|prompt| replies(std::slice::from_ref(prompt))).collect();
+    (replies(prompts), alone)
+}
+
+#[test]
+fn a_shared_beginning_changes_no_reply() {
+    let config = config(true);
+    let first = row(1, 20).tokens;
+    // One is another's beginning, two are the same, and more prompts than seats.
+    let ends: [&[u32]; 5] = [&[7, 3, 9, 11], &[5], &[], &[5], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]];
+    let prompts: Vec<Vec<u32>> = ends.iter().map(|end| [first.as_slice(), end].concat()).collect();
+    for (what, (together, alone)) in [
+        ("f32", together_and_alone(&config, Cpu::default(), &prompts)),
+        ("bf16", together_and_alone(&config, Cpu::new(Precision::Bf16), &prompts)),
+        ("candle", together_and_alone(&config, Candle::new(candle_core::Device::Cpu), &prompts)),
+    ] {
+        assert_eq!(together, alone, "{what}");
     }
 }
 

@@ -6,6 +6,7 @@ use crate::random::{below, mix};
 #[derive(Debug, Clone)]
 pub struct Order {
     sizes: Vec<usize>,
+    /// The first source that is replayed, and the share of all of those.
     replay: Option<(usize, f64)>,
     seed: u64,
     taken: u64,

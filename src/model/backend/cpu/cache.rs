@@ -38,6 +38,10 @@ enum Kept {
 trait Number: Pod + Send + Sync {
     fn keep(value: f32) -> Self;
     fn value(self) -> f32;
+    /// See [`scored`].
+    fn scored(queries: &Queries<'_>, keys: &[Self], capacity: usize, scores: &mut [f32]);
+    /// See [`mix`].
+    fn mix(queries: &Queries<'_>, values: &[Self], d: usize, at: usize, scores: &[f32], mixed: &mut Lanes);
 }
 
 impl Number for f32 {
@@ -48,6 +52,12 @@ impl Number for f32 {
     fn value(self) -> f32 {
         self
     }
+    fn scored(queries: &Queries<'_>, keys: &[Self], capacity: usize, scores: &mut [f32]) {
+        scored_f32(queries, keys, capacity, scores);
+    }
+    fn mix(queries: &Queries<'_>, values: &[Self], d: usize, at: usize, scores: &[f32], mixed: &mut Lanes) {
+        mixed_f32(queries, values, d, at, scores, mixed);
+    }
 }
 
 impl Number for u16 {
@@ -57,6 +67,12 @@ impl Number for u16 {
     #[inline(always)]
     fn value(self) -> f32 {
         widen(u32::from(self))
+    }
+    fn scored(queries: &Queries<'_>, keys: &[Self], capacity: usize, scores: &mut [f32]) {
+        scored_bf16(queries, keys, capacity, scores);
+    }
+    fn mix(queries: &Queries<'_>, values: &[Self], d: usize, at: usize, scores: &[f32], mixed: &mut Lanes) {
+        mixed_bf16(queries, values, d, at, scores, mixed);
     }
 }
 
@@ -92,58 +108,55 @@ impl Cache {
 
     /// The mixed values (T, H·D) of queries, each of which sees its own sequence up to its position.
     pub fn attend(&self, q: &Matrix, rows: &[usize], positions: &[u32]) -> Matrix {
-        let Heads { query, key_value, size: d } = self.heads;
-        let (group, plane) = (query / key_value, d * self.capacity);
-        let mut mixed = Matrix::blank(q.rows, query * d);
-        let out = Out::of(&mut mixed.data);
-        let mut work = Vec::new();
-        let mut from = 0;
-        while from < rows.len() {
-            let to = (from + 1..rows.len()).find(|&t| rows[t] != rows[from] || t - from == TOKENS).unwrap_or(rows.len());
-            work.extend((0..key_value).map(|head| (from, to, head)));
-            from = to;
+        let shape = (self.capacity, self.heads);
+        match &self.kept {
+            Kept::F32(keys, values) => attend((keys, values), q, rows, positions, shape),
+            Kept::Bf16(keys, values) => attend((keys, values), q, rows, positions, shape),
         }
-        work.into_par_iter().for_each(|(from, to, head)| {
-            // Every query head of the group at every token.
-            let vectors: Vec<(usize, usize)> =
-                (from..to).flat_map(|t| (0..group).map(move |g| (t * query + head * group + g, positions[t] as usize + 1))).collect();
-            let base = (rows[from] * key_value + head) * plane;
-            let longest = vectors.iter().map(|&(_, seen)| seen).max().unwrap_or(0);
-            let mut scores = vec![0.0; QUERIES * longest.next_multiple_of(LANES)];
-            for vectors in vectors.chunks(QUERIES) {
-                let queries = vectors.iter().map(|&(at, seen)| (&q.data[at * d..(at + 1) * d], seen)).collect::<Vec<_>>();
-                let mut mixed = [0.0; QUERIES * LANES];
-                // SAFETY: this head of these tokens is in one piece of work alone.
-                let put =
-                    |i: usize, at: usize, values: &[f32]| unsafe { out.part(vectors[i].0 * d + at, values.len()) }.copy_from_slice(values);
-                match &self.kept {
-                    Kept::F32(keys, values) => {
-                        scored_f32(&queries, &keys[base..base + plane], self.capacity, &mut scores);
-                        for at in (0..d).step_by(LANES) {
-                            mixed_f32(&queries, &values[base..base + plane], d, at, &scores, &mut mixed);
-                            mixed
-                                .chunks(LANES)
-                                .take(queries.len())
-                                .enumerate()
-                                .for_each(|(i, lanes)| put(i, at, &lanes[..LANES.min(d - at)]));
-                        }
-                    }
-                    Kept::Bf16(keys, values) => {
-                        scored_bf16(&queries, &keys[base..base + plane], self.capacity, &mut scores);
-                        for at in (0..d).step_by(LANES) {
-                            mixed_bf16(&queries, &values[base..base + plane], d, at, &scores, &mut mixed);
-                            mixed
-                                .chunks(LANES)
-                                .take(queries.len())
-                                .enumerate()
-                                .for_each(|(i, lanes)| put(i, at, &lanes[..LANES.min(d - at)]));
-                        }
-                    }
+    }
+}
+
+fn attend<N: Number>(
+    (keys, values): (&[N], &[N]),
+    q: &Matrix,
+    rows: &[usize],
+    positions: &[u32],
+    (capacity, heads): (usize, Heads),
+) -> Matrix {
+    let Heads { query, key_value, size: d } = heads;
+    let (group, plane) = (query / key_value, d * capacity);
+    let mut all_mixed = Matrix::blank(q.rows, query * d);
+    let out = Out::of(&mut all_mixed.data);
+    let mut work = Vec::new();
+    let mut from = 0;
+    while from < rows.len() {
+        let to = (from + 1..rows.len()).find(|&t| rows[t] != rows[from] || t - from == TOKENS).unwrap_or(rows.len());
+        work.extend((0..key_value).map(|head| (from, to, head)));
+        from = to;
+    }
+    work.into_par_iter().for_each(|(from, to, head)| {
+        // Every query head of the group at every token.
+        let vectors: Vec<(usize, usize)> =
+            (from..to).flat_map(|t| (0..group).map(move |g| (t * query + head * group + g, positions[t] as usize + 1))).collect();
+        let base = (rows[from] * key_value + head) * plane;
+        let (keys, values) = (&keys[base..base + plane], &values[base..base + plane]);
+        let longest = vectors.iter().map(|&(_, seen)| seen).max().unwrap_or(0);
+        let mut scores = vec![0.0; QUERIES * longest.next_multiple_of(LANES)];
+        let mut mixed = [0.0; QUERIES * LANES];
+        for vectors in vectors.chunks(QUERIES) {
+            let queries: Vec<_> = vectors.iter().map(|&(at, seen)| (&q.data[at * d..(at + 1) * d], seen)).collect();
+            N::scored(&queries, keys, capacity, &mut scores);
+            for at in (0..d).step_by(LANES) {
+                N::mix(&queries, values, d, at, &scores, &mut mixed);
+                let width = LANES.min(d - at);
+                for (&(vector, _), lanes) in vectors.iter().zip(mixed.chunks(LANES)) {
+                    // SAFETY: this head of these tokens is in one piece of work alone.
+                    unsafe { out.part(vector * d + at, width) }.copy_from_slice(&lanes[..width]);
                 }
             }
-        });
-        mixed
-    }
+        }
+    });
+    all_mixed
 }
 
 fn write<N: Number>(
@@ -182,6 +195,9 @@ fn copy<N: Number>(
     }
 }
 
+/// Some lanes of the mixed values of several queries, (QUERIES, LANES).
+type Lanes = [f32; QUERIES * LANES];
+
 /// Queries with the number of tokens that each sees.
 type Queries<'a> = [(&'a [f32], usize)];
 
@@ -198,13 +214,13 @@ dispatched! {
 }
 
 dispatched! {
-    fn mixed_f32(queries: &Queries<'_>, values: &[f32], d: usize, at: usize, scores: &[f32], mixed: &mut [f32; QUERIES * LANES]) {
+    fn mixed_f32(queries: &Queries<'_>, values: &[f32], d: usize, at: usize, scores: &[f32], mixed: &mut Lanes) {
         mix(queries, values, d, at, scores, mixed);
     }
 }
 
 dispatched! {
-    fn mixed_bf16(queries: &Queries<'_>, values: &[u16], d: usize, at: usize, scores: &[f32], mixed: &mut [f32; QUERIES * LANES]) {
+    fn mixed_bf16(queries: &Queries<'_>, values: &[u16], d: usize, at: usize, scores: &[f32], mixed: &mut Lanes) {
         mix(queries, values, d, at, scores, mixed);
     }
 }
@@ -243,7 +259,7 @@ fn scored<N: Number>(queries: &Queries<'_>, keys: &[N], capacity: usize, scores:
 
 /// Σ weight · value in lanes `at..` of the head, for up to [`QUERIES`] queries.
 #[inline(always)]
-fn mix<N: Number>(queries: &Queries<'_>, values: &[N], d: usize, at: usize, scores: &[f32], mixed: &mut [f32; QUERIES * LANES]) {
+fn mix<N: Number>(queries: &Queries<'_>, values: &[N], d: usize, at: usize, scores: &[f32], mixed: &mut Lanes) {
     let stride = scores.len() / QUERIES;
     let longest = queries.iter().map(|&(_, seen)| seen).max().unwrap_or(0);
     let mut sums = [[0.0f32; LANES]; QUERIES];

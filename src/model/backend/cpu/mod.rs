@@ -9,6 +9,7 @@ mod head;
 mod kept;
 mod loss;
 pub(in crate::model) mod matmul;
+mod matrix;
 mod memory;
 mod norm;
 mod out;
@@ -21,42 +22,11 @@ use rayon::prelude::*;
 use self::bf16::Bf16;
 use self::cache::Cache;
 use self::kept::Kept;
-use self::matmul::View;
+pub use self::matrix::Matrix;
 use self::memory::Numbers;
 use self::parameter::{Input, Outer};
 pub use self::parameter::{Parameter, Precision};
 use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
-
-/// A row-major matrix.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    data: Numbers<f32>,
-    rows: usize,
-    columns: usize,
-}
-
-impl Matrix {
-    /// Of numbers that are written before they are read.
-    fn blank(rows: usize, columns: usize) -> Self {
-        Self { data: Numbers::blank(rows * columns), rows, columns }
-    }
-
-    fn zeros(rows: usize, columns: usize) -> Self {
-        Self { data: Numbers::zeros(rows * columns), rows, columns }
-    }
-
-    fn row(&self, i: usize) -> &[f32] {
-        &self.data[i * self.columns..(i + 1) * self.columns]
-    }
-
-    fn row_mut(&mut self, i: usize) -> &mut [f32] {
-        &mut self.data[i * self.columns..(i + 1) * self.columns]
-    }
-
-    fn view(&self) -> View<'_> {
-        View::new(&self.data, self.rows, self.columns, self.columns)
-    }
-}
 
 /// The backend on slices. Its loops run in the rayon pool that they are called in.
 #[derive(Debug, Default)]

@@ -1,0 +1,35 @@
+//! A row-major matrix of f32.
+
+use super::matmul::View;
+use super::memory::Numbers;
+
+/// A row-major matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    pub(super) data: Numbers<f32>,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+impl Matrix {
+    /// Of numbers that are written before they are read.
+    pub(super) fn blank(rows: usize, columns: usize) -> Self {
+        Self { data: Numbers::blank(rows * columns), rows, columns }
+    }
+
+    pub(super) fn zeros(rows: usize, columns: usize) -> Self {
+        Self { data: Numbers::zeros(rows * columns), rows, columns }
+    }
+
+    pub(super) fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.columns..(i + 1) * self.columns]
+    }
+
+    pub(super) fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        &mut self.data[i * self.columns..(i + 1) * self.columns]
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View::new(&self.data, self.rows, self.columns, self.columns)
+    }
+}
