@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench engine -- train [--dtype bf16] [--density 0.1] [--rows 4] [--tokens 256] [--steps 5] [--checkpointing true] [--shape 1b] [--layers 10]`
 //! `cargo bench --bench engine -- generate [--dtype bf16] [--rows 16] [--tokens 32] [--new 64]`
-//! `cargo bench --bench engine -- products [--dtype bf16] [--tokens 1024] [--steps 20]`
+//! `cargo bench --bench engine -- products [--dtype bf16] [--tokens 1024] [--steps 20] [--density 0.1]`
 //! `cargo bench --bench engine -- real --model FOLDER --file rows.json [--dtype bf16] [--density 0.1] [--rows 8] [--steps 10]`
 //!
 //! `real` trains on rows of token ids that `peer.py tokens` wrote, packed without padding, with logits only where something is learnt.
@@ -66,7 +66,7 @@ fn main() {
     let config = ModelConfig::from_json(&json, None).unwrap();
     if what == "products" {
         let (tokens, steps) = (number("tokens", 1024), number("steps", 20));
-        return with_threads(number("threads", 2), || products(precision, &config, tokens, steps)).unwrap();
+        return with_threads(number("threads", 2), || products(precision, &config, tokens, steps, density)).unwrap();
     }
     let work = || {
         let mut decoder = Decoder::new(config.clone(), Cpu::new(precision), |spec| -> Result<Vec<f32>, BackendError> {
@@ -87,13 +87,7 @@ fn main() {
             let trained: Trained = inventory(&config)
                 .into_iter()
                 .filter(|spec| density >= 1.0 || spec.role == Role::Projection)
-                .map(|spec| {
-                    let stream = stream(1, &spec.name);
-                    let chosen = |i: usize| (below(stream, i as u64, 1 << 20) as f64) < density * f64::from(1 << 20);
-                    let selection =
-                        if density >= 1.0 { Selection::Everything } else { Selection::Subset(Mask::from_fn(spec.len(), chosen)) };
-                    (spec.name.clone(), selection)
-                })
+                .map(|spec| (spec.name.clone(), selected(density, spec.len(), stream(1, &spec.name))))
                 .collect();
             let batches: Vec<Packed> = if what == "real" {
                 let examples: Vec<Example> = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
@@ -145,8 +139,15 @@ fn main() {
     with_threads(number("threads", 2), work).unwrap();
 }
 
-/// Billions of multiplications and sums a second of the three products with each of a layer's shapes: the fastest of several.
-fn products(precision: Precision, config: &ModelConfig, tokens: usize, steps: usize) {
+/// A random share of so many weights.
+fn selected(density: f64, len: usize, stream: u64) -> Selection {
+    let chosen = |i: usize| (below(stream, i as u64, 1 << 20) as f64) < density * f64::from(1 << 20);
+    if density >= 1.0 { Selection::Everything } else { Selection::Subset(Mask::from_fn(len, chosen)) }
+}
+
+/// Billions of multiplications and sums a second of the three products with each of a layer's shapes: the fastest of several. Of a sparse
+/// weight gradient, all that a dense one would take are counted.
+fn products(precision: Precision, config: &ModelConfig, tokens: usize, steps: usize, density: f64) {
     let mut cpu = Cpu::new(precision);
     let made = |rows: usize, columns: usize, stream: u64| -> Vec<f32> { (0..(rows * columns) as u64).map(|i| normal(stream, i)).collect() };
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
@@ -155,8 +156,9 @@ fn products(precision: Precision, config: &ModelConfig, tokens: usize, steps: us
         let x = cpu.upload(&made(tokens, inputs, 1), tokens, inputs).unwrap();
         let dy = cpu.upload(&made(tokens, outputs, 2), tokens, outputs).unwrap();
         let w = cpu.load(&made(outputs, inputs, 3), outputs, inputs).unwrap();
-        let selection = Selection::Everything;
-        let mut weights = [WeightGradient { dy: &dy, selection: &selection, gradient: cpu.zeros(1, outputs * inputs).unwrap() }];
+        let selection = selected(density, outputs * inputs, 4);
+        let gradient = cpu.zeros(1, selection.count(outputs * inputs)).unwrap();
+        let mut weights = [WeightGradient { dy: &dy, selection: &selection, gradient }];
         let mut fastest = [f64::INFINITY; 3];
         for _ in 0..steps {
             let mut time = |which: usize, work: &mut dyn FnMut(&mut Cpu)| {

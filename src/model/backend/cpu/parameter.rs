@@ -1,5 +1,6 @@
 //! Parameters, and the three products that each takes part in.
 
+use super::bf16::sampled::{self, Columns};
 use super::bf16::{self, Bf16, Left, Right};
 use super::matmul::{self, View};
 use super::memory::Numbers;
@@ -134,12 +135,13 @@ pub struct Outer<'a> {
     x: &'a [f32],
     columns: usize,
     rounded: Option<Right>,
+    turned: Option<Columns>,
 }
 
 impl<'a> Outer<'a> {
     /// Rows of so many columns.
     pub fn new(x: &'a [f32], columns: usize) -> Self {
-        Self { x, columns, rounded: None }
+        Self { x, columns, rounded: None, turned: None }
     }
 
     /// Adds the gradient of a weight (O, I) at the selected positions to the compact `gradient`; dy (T, O) with its columns.
@@ -148,6 +150,10 @@ impl<'a> Outer<'a> {
             Selection::Nothing => {}
             // The compact order of a whole tensor is row-major.
             Selection::Everything => self.product(precision, gradient, dy, true),
+            Selection::Subset(mask) if precision == Precision::Bf16 && mask.count() as f64 <= sampled::MOST * mask.len() as f64 => {
+                let x = self.turned.get_or_insert_with(|| Columns::of(self.x, self.columns));
+                sampled::add(gradient, &Columns::of(dy.0, dy.1), x, mask);
+            }
             Selection::Subset(mask) => {
                 let mut dense = Numbers::blank(dy.1 * self.columns);
                 self.product(precision, &mut dense, dy, false);

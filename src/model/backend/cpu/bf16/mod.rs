@@ -5,6 +5,7 @@
 
 mod kernel;
 mod pack;
+pub mod sampled;
 mod weight;
 
 use std::ops::Range;
