@@ -10,10 +10,10 @@ use super::run::context;
 use crate::data::rows::Message;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
-use crate::model::backend::cpu::Cpu;
 use crate::model::decoder::Decoder;
 use crate::model::generate::{Sampling, generate};
 use crate::pipeline::settings;
+use crate::stage::engine::Engine;
 use crate::stage::evaluate::backend_failed;
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::manner::asked_tokens;
@@ -54,7 +54,7 @@ pub struct Chat {
 struct Speaker {
     name: String,
     model: Model,
-    decoder: Decoder<Cpu>,
+    decoder: Decoder<Engine>,
     messages: Vec<Message>,
 }
 

@@ -1,12 +1,22 @@
 //! A decoder with a model's weights.
 
 use crate::error::Failure;
-use crate::model::backend::Backend;
-use crate::model::backend::cpu::{Cpu, Precision};
+#[cfg(feature = "tensor")]
+use crate::model::backend::BackendError;
+use crate::model::backend::cpu::Precision;
+use crate::model::backend::{Backend, Done};
 use crate::model::decoder::Decoder;
 use crate::pipeline::settings::ComputeDtype;
 
+use super::evaluate::backend_failed;
 use super::fetch::Model;
+
+/// What decoders run on: slices, or, in a program that is built for a graphics processor, candle's tensors.
+#[cfg(not(feature = "tensor"))]
+pub type Engine = crate::model::backend::cpu::Cpu;
+/// What decoders run on.
+#[cfg(feature = "tensor")]
+pub type Engine = crate::model::backend::tensor::Candle;
 
 /// How it is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +30,7 @@ impl Compute {
     /// On so many threads, as a pipeline wants it and this processor has it.
     pub fn new(threads: usize, wanted: ComputeDtype) -> Self {
         let precision = match wanted {
+            ComputeDtype::Auto if cfg!(feature = "tensor") => Precision::F32,
             ComputeDtype::Auto => Precision::best(),
             ComputeDtype::F32 => Precision::F32,
             ComputeDtype::Bf16 => Precision::Bf16,
@@ -30,13 +41,30 @@ impl Compute {
     /// A decoder with the model's weights.
     ///
     /// # Errors
-    /// When the backend cannot hold them.
-    pub fn load(self, model: &Model) -> Result<Decoder<Cpu>, Failure> {
-        Ok(Decoder::new(model.config.clone(), Cpu::new(self.precision), |spec| model.weights.widened(&spec.name))?)
+    /// When the backend cannot hold them, or does not compute as it is asked to.
+    pub fn load(self, model: &Model) -> Result<Decoder<Engine>, Failure> {
+        let engine = self.engine().map_err(backend_failed)?;
+        Ok(Decoder::new(model.config.clone(), engine, |spec| model.weights.widened(&spec.name))?)
     }
 
-    /// What decides the last bits of results; part of every key.
+    #[cfg(not(feature = "tensor"))]
+    fn engine(self) -> Done<Engine> {
+        Ok(Engine::new(self.precision))
+    }
+
+    #[cfg(feature = "tensor")]
+    fn engine(self) -> Done<Engine> {
+        match self.precision {
+            Precision::F32 => Engine::on_first_device(),
+            Precision::Bf16 => Err(BackendError {
+                backend: "tensor",
+                message: "it computes in f32, and bf16 was asked for: write model.compute_dtype: f32 or auto".into(),
+            }),
+        }
+    }
+
+    /// What decides the last bits of results; part of every key. Where the device cannot be opened, its error: nothing is loaded then.
     pub fn numerics(self) -> String {
-        Cpu::new(self.precision).numerics()
+        self.engine().map_or_else(|error| error.to_string(), |engine| engine.numerics())
     }
 }

@@ -1,19 +1,60 @@
-//! The backend on plain candle tensors: slower, short, and on any candle device; the slice backend's test twin.
+//! The backend on plain candle tensors: short, and on any candle device; the slice backend's test twin.
+//!
+//! Weights, activations, gradients and moments stay on the device. To it go token ids, positions, and once for each mask the places of its
+//! weights; from it come the losses, and a number a tensor for the norm of the gradients.
 
-use candle_core::{D, DType, Device, IndexOp, Tensor};
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use candle_core::{D, DType, Device, Tensor};
 
 use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
+use crate::mask::Mask;
+
+/// Rows whose logits exist at once.
+const LOGIT_ROWS: usize = 1024;
 
 /// The backend on candle tensors.
 #[derive(Debug, Clone)]
 pub struct Candle {
     device: Device,
+    /// The places of masks' weights, which every step needs again.
+    places: HashMap<Mask, Tensor>,
+    /// What the last rotation took from its table, which those of a whole step take.
+    turns: Option<Turns>,
+}
+
+/// Rows of a rotary table, (T, 1, D/2) each.
+#[derive(Debug, Clone)]
+struct Turns {
+    host: [Vec<f32>; 2],
+    cos: Tensor,
+    sin: Tensor,
 }
 
 impl Candle {
     /// A backend on this device.
     pub fn new(device: Device) -> Self {
-        Self { device }
+        Self { device, places: HashMap::new(), turns: None }
+    }
+
+    /// A backend on the first graphics processor that this program was built for, or on candle's own loops where it was built for none.
+    ///
+    /// # Errors
+    /// When there is no such device, or its driver is missing.
+    pub fn on_first_device() -> Done<Self> {
+        static DEVICE: OnceLock<Result<Device, String>> = OnceLock::new();
+        let open = || {
+            if cfg!(feature = "cuda") {
+                Device::new_cuda(0)
+            } else if cfg!(feature = "metal") {
+                Device::new_metal(0)
+            } else {
+                Ok(Device::Cpu)
+            }
+        };
+        let device = DEVICE.get_or_init(|| open().map_err(|error| error.to_string())).clone().map_err(wrong)?;
+        Ok(Self::new(device))
     }
 
     fn matrix(&self, data: Vec<f32>, rows: usize, columns: usize) -> Done<Tensor> {
@@ -26,15 +67,42 @@ impl Candle {
     }
 
     /// The compact positions of a selection as indices into the flat tensor.
-    fn positions(&self, selection: &Selection) -> Done<Option<Tensor>> {
-        match selection {
-            Selection::Subset(mask) => Ok(Some(self.indices(&mask.positions().collect::<Vec<_>>())?)),
-            Selection::Nothing | Selection::Everything => Ok(None),
+    fn positions(&mut self, selection: &Selection) -> Done<Option<Tensor>> {
+        let Selection::Subset(mask) = selection else { return Ok(None) };
+        if let Some(places) = self.places.get(mask) {
+            return Ok(Some(places.clone()));
+        }
+        let places = self.indices(&mask.positions().collect::<Vec<_>>())?;
+        self.places.insert(mask.clone(), places.clone());
+        Ok(Some(places))
+    }
+
+    /// The rows of a rotary table at some positions.
+    fn turns(&mut self, positions: &[u32], table: &RopeTable) -> Done<(Tensor, Tensor)> {
+        let half = table.half;
+        let pick = |values: &[f32]| -> Done<Vec<f32>> {
+            let mut picked = Vec::with_capacity(positions.len() * half);
+            for &position in positions {
+                let at = position as usize * half;
+                let row = values.get(at..at + half);
+                picked.extend_from_slice(row.ok_or_else(|| wrong(format!("position {position} is not in the rotary table")))?);
+            }
+            Ok(picked)
+        };
+        let host = [pick(&table.cos)?, pick(&table.sin)?];
+        match &self.turns {
+            Some(turns) if turns.host == host => Ok((turns.cos.clone(), turns.sin.clone())),
+            _ => {
+                let upload = |values: &[f32]| Tensor::from_slice(values, (positions.len(), 1, half), &self.device);
+                let (cos, sin) = (upload(&host[0])?, upload(&host[1])?);
+                self.turns = Some(Turns { host, cos: cos.clone(), sin: sin.clone() });
+                Ok((cos, sin))
+            }
         }
     }
 
     /// Adds a dense gradient, (O, I), at the selected positions to the compact one, (1, k).
-    fn compact(&self, dense: &Tensor, selection: &Selection, gradient: &mut Tensor) -> Done<()> {
+    fn compact(&mut self, dense: &Tensor, selection: &Selection, gradient: &mut Tensor) -> Done<()> {
         if *selection == Selection::Nothing {
             return Ok(());
         }
@@ -47,19 +115,27 @@ impl Candle {
         Ok(())
     }
 
-    /// Causal attention weights of one row: (H, t, t), and q, k, v as (H, t, D), keys and values repeated for their queries.
+    /// Causal attention weights of some queries q (t, H·D) that end a row of n keys and values (n, KV·D): (H, t, n), and q as (H, t, D),
+    /// k and v as (H, n, D), repeated for their queries.
     fn weights(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads) -> Done<(Tensor, Tensor, Tensor, Tensor, Tensor)> {
-        let t = q.dim(0)?;
-        let split = |x: &Tensor, n: usize| -> Done<Tensor> { Ok(x.reshape((t, n, heads.size))?.transpose(0, 1)?.contiguous()?) };
+        let (t, n) = (q.dim(0)?, k.dim(0)?);
+        let split =
+            |x: &Tensor, heads_of: usize| -> Done<Tensor> { Ok(x.reshape(((), heads_of, heads.size))?.transpose(0, 1)?.contiguous()?) };
         let repeat = |x: Tensor| -> Done<Tensor> {
             let times = heads.query / heads.key_value;
-            Ok(x.unsqueeze(1)?.expand((heads.key_value, times, t, heads.size))?.reshape((heads.query, t, heads.size))?)
+            Ok(x.unsqueeze(1)?.expand((heads.key_value, times, n, heads.size))?.reshape((heads.query, n, heads.size))?)
         };
         let q = split(q, heads.query)?;
         let (k, v) = (repeat(split(k, heads.key_value)?)?, repeat(split(v, heads.key_value)?)?);
-        let scores = (q.matmul(&k.transpose(1, 2)?.contiguous()?)? / (heads.size as f64).sqrt())?;
-        let causal: Vec<f32> = (0..t).flat_map(|i| (0..t).map(move |j| if j > i { f32::NEG_INFINITY } else { 0.0 })).collect();
-        let scores = scores.broadcast_add(&Tensor::from_vec(causal, (1, t, t), &self.device)?)?;
+        let mut scores = (q.matmul(&k.transpose(1, 2)?.contiguous()?)? / (heads.size as f64).sqrt())?;
+        if t > 1 {
+            // Query i of t stands at n − t + i.
+            let place = |from: usize, count: usize| Tensor::arange(from as u32, (from + count) as u32, &self.device);
+            let (queries, keys) = (place(n - t, t)?.reshape((t, 1))?, place(0, n)?.reshape((1, n))?);
+            let later = queries.broadcast_lt(&keys)?.unsqueeze(0)?.broadcast_as(scores.shape())?;
+            let never = Tensor::full(f32::NEG_INFINITY, scores.shape(), &self.device)?;
+            scores = later.where_cond(&never, &scores)?;
+        }
         let peak = scores.max_keepdim(D::Minus1)?;
         let exponentials = scores.broadcast_sub(&peak)?.exp()?;
         let sums = exponentials.sum_keepdim(D::Minus1)?;
@@ -227,13 +303,7 @@ impl Backend for Candle {
 
     fn rope(&mut self, x: &mut Tensor, positions: &[u32], table: &RopeTable, backward: bool) -> Done<()> {
         let half = table.half;
-        let rows: Vec<usize> = positions.iter().map(|&position| position as usize).collect();
-        let length = table.cos.len() / half;
-        let index = self.indices(&rows)?;
-        let pick = |values: &[f32]| -> Done<Tensor> {
-            Ok(Tensor::from_slice(values, (length, half), &self.device)?.index_select(&index, 0)?.unsqueeze(1)?)
-        };
-        let (cos, sin) = (pick(&table.cos)?, pick(&table.sin)?);
+        let (cos, sin) = self.turns(positions, table)?;
         let sin = if backward { sin.neg()? } else { sin };
         let (t, columns) = x.dims2()?;
         let heads = x.reshape((t, columns / (2 * half), 2 * half))?;
@@ -305,30 +375,44 @@ impl Backend for Candle {
         if let Some(target) = targets.iter().find(|&&target| target as usize >= vocabulary) {
             return Err(wrong(format!("target {target} in a vocabulary of {vocabulary}")));
         }
-        let logits = h.matmul(&w.t()?)?;
-        let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?)?;
-        let exponentials = shifted.exp()?;
-        let sums = exponentials.sum_keepdim(1)?;
-        let index = Tensor::from_vec(targets.to_vec(), (targets.len(), 1), &self.device)?;
-        let losses = (sums.log()? - shifted.gather(&index, 1)?)?.flatten_all()?.to_vec1()?;
-        let Some(scale) = scale else { return Ok((losses, None)) };
-        let ones = Tensor::ones((targets.len(), 1), DType::F32, &self.device)?;
-        let hot = logits.zeros_like()?.scatter_add(&index, &ones, 1)?;
-        let d_logits = ((exponentials.broadcast_div(&sums)? - hot)? * f64::from(scale))?;
-        if let Some((selection, gradient)) = gradient {
-            self.compact(&d_logits.t()?.matmul(h)?, selection, gradient)?;
+        let mut gradient = gradient;
+        let (mut losses, mut dh) = (Vec::with_capacity(targets.len()), Vec::new());
+        for (part, targets) in targets.chunks(LOGIT_ROWS).enumerate() {
+            let rows = targets.len();
+            let h = h.narrow(0, part * LOGIT_ROWS, rows)?;
+            let logits = h.matmul(&w.t()?)?;
+            let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?)?;
+            let exponentials = shifted.exp()?;
+            let sums = exponentials.sum_keepdim(1)?;
+            let index = Tensor::from_vec(targets.to_vec(), (rows, 1), &self.device)?;
+            losses.extend((sums.log()? - shifted.gather(&index, 1)?)?.flatten_all()?.to_vec1::<f32>()?);
+            let Some(scale) = scale else { continue };
+            let ones = Tensor::ones((rows, 1), DType::F32, &self.device)?;
+            let hot = logits.zeros_like()?.scatter_add(&index, &ones, 1)?;
+            let d_logits = ((exponentials.broadcast_div(&sums)? - hot)? * f64::from(scale))?;
+            if let Some((selection, gradient)) = &mut gradient {
+                self.compact(&d_logits.t()?.matmul(&h)?, selection, gradient)?;
+            }
+            dh.push(d_logits.matmul(w)?);
         }
-        Ok((losses, Some(d_logits.matmul(w)?)))
+        let dh = match (scale, dh.is_empty()) {
+            (None, _) => None,
+            (Some(_), true) => Some(h.zeros_like()?),
+            (Some(_), false) => Some(Tensor::cat(&dh, 0)?),
+        };
+        Ok((losses, dh))
     }
 
     fn cache(&mut self, rows: usize, capacity: usize, heads: Heads) -> Done<Cache> {
-        let zeros = self.zeros(rows * capacity, heads.key_value * heads.size)?;
-        Ok(Cache { keys: zeros.clone(), values: zeros, capacity })
+        let columns = heads.key_value * heads.size;
+        // Two tensors: they are written in place.
+        Ok(Cache { keys: self.zeros(rows * capacity, columns)?, values: self.zeros(rows * capacity, columns)?, capacity })
     }
 
     fn copy_cached(&mut self, cache: &mut Cache, from: usize, to: usize, length: usize) -> Done<()> {
-        for kept in [&mut cache.keys, &mut cache.values] {
-            *kept = kept.slice_scatter0(&kept.narrow(0, from * cache.capacity, length)?, to * cache.capacity)?;
+        for kept in [&cache.keys, &cache.values] {
+            let beginning = kept.narrow(0, from * cache.capacity, length)?.copy()?;
+            kept.slice_set(&beginning, 0, to * cache.capacity)?;
         }
         Ok(())
     }
@@ -343,39 +427,33 @@ impl Backend for Candle {
         positions: &[u32],
         heads: Heads,
     ) -> Done<Tensor> {
-        let (capacity, mut mixed) = (cache.capacity, Vec::new());
-        for (t, (&row, &position)) in rows.iter().zip(positions).enumerate() {
-            let position = position as usize;
-            if position >= capacity {
-                return Err(wrong(format!("position {position} in a cache of {capacity}")));
+        let (capacity, mut mixed, mut first) = (cache.capacity, Vec::new(), 0);
+        // Neighbouring tokens of one sequence at neighbouring positions are attended to at once.
+        let follows = |t: usize| rows[t] == rows[t - 1] && positions[t] == positions[t - 1] + 1;
+        while first < rows.len() {
+            let count = 1 + (first + 1..rows.len()).take_while(|&t| follows(t)).count();
+            let (row, position) = (rows[first], positions[first] as usize);
+            let end = position + count;
+            if end > capacity {
+                return Err(wrong(format!("position {} in a cache of {capacity}", end - 1)));
             }
-            let at = row * capacity + position;
-            for (cache, new) in [(&mut cache.keys, k), (&mut cache.values, v)] {
-                *cache = cache.slice_scatter0(&new.narrow(0, t, 1)?, at)?;
+            for (cache, new) in [(&cache.keys, k), (&cache.values, v)] {
+                cache.slice_set(&new.narrow(0, first, count)?.contiguous()?, 0, row * capacity + position)?;
             }
-            // One query over its sequence so far: the last row of causal attention.
-            let part = |x: &Tensor| x.narrow(0, row * capacity, position + 1);
-            let (keys, values) = (part(&cache.keys)?, part(&cache.values)?);
-            let query = q.i(t)?.reshape((heads.query, 1, heads.size))?;
-            let times = heads.query / heads.key_value;
-            let spread = |x: Tensor| -> Done<Tensor> {
-                let x = x.reshape((position + 1, heads.key_value, heads.size))?.transpose(0, 1)?;
-                Ok(x.unsqueeze(1)?.expand((heads.key_value, times, position + 1, heads.size))?.reshape((
-                    heads.query,
-                    position + 1,
-                    heads.size,
-                ))?)
-            };
-            let (keys, values) = (spread(keys)?, spread(values)?);
-            let scores = (query.matmul(&keys.transpose(1, 2)?.contiguous()?)? / (heads.size as f64).sqrt())?;
-            let exponentials = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
-            let weights = exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?;
-            mixed.push(weights.matmul(&values)?.reshape((1, heads.query * heads.size))?);
+            let sequence = |x: &Tensor| x.narrow(0, row * capacity, end);
+            let (keys, values) = (sequence(&cache.keys)?, sequence(&cache.values)?);
+            let (weights, _, _, _, values) = self.weights(&q.narrow(0, first, count)?, &keys, &values, heads)?;
+            mixed.push(joined(&weights.matmul(&values)?)?);
+            first += count;
         }
         Ok(Tensor::cat(&mixed, 0)?)
     }
 
     fn sum_of_squares(&mut self, gradient: &Tensor) -> Done<f64> {
+        if self.device.is_metal() {
+            // It has no f64.
+            return Ok(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?.into());
+        }
         Ok(gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?)
     }
 

@@ -81,7 +81,9 @@ impl Backend for Cpu {
         let level = simd::level();
         match self.precision {
             Precision::F32 => format!("cpu {level} f32, sums {}", matmul::order()),
-            Precision::Bf16 if bf16::available() => format!("cpu {level} bf16 by avx512bf16 in one sum, few gradients by dots, sums {}", matmul::order()),
+            Precision::Bf16 if bf16::available() => {
+                format!("cpu {level} bf16 by avx512bf16 in one sum, few gradients by dots, sums {}", matmul::order())
+            }
             Precision::Bf16 => format!("cpu {level} bf16 in plain loops and one sum, few gradients by dots, sums {}", matmul::order()),
         }
     }
