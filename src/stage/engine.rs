@@ -1,9 +1,10 @@
 //! A decoder with a model's weights.
 
 use crate::error::Failure;
-use crate::model::backend::Backend;
 use crate::model::backend::cpu::{Cpu, Precision};
+use crate::model::backend::{Backend, BackendError};
 use crate::model::decoder::Decoder;
+use crate::model::inventory::TensorSpec;
 use crate::pipeline::settings::ComputeDtype;
 
 use super::fetch::Model;
@@ -32,7 +33,19 @@ impl Compute {
     /// # Errors
     /// When the backend cannot hold them.
     pub fn load(self, model: &Model) -> Result<Decoder<Cpu>, Failure> {
-        Ok(Decoder::new(model.config.clone(), Cpu::new(self.precision), |spec| model.weights.widened(&spec.name))?)
+        Ok(self.load_with(model, |spec| model.weights.widened(&spec.name))?)
+    }
+
+    /// A decoder of the model's architecture with weights that `load` gives, in f32.
+    ///
+    /// # Errors
+    /// What `load` fails with, or the backend, when it cannot hold them.
+    pub fn load_with<E: From<BackendError>>(
+        self,
+        model: &Model,
+        load: impl FnMut(&TensorSpec) -> Result<Vec<f32>, E>,
+    ) -> Result<Decoder<Cpu>, E> {
+        Decoder::new(model.config.clone(), Cpu::new(self.precision), load)
     }
 
     /// What decides the last bits of results; part of every key.
