@@ -214,7 +214,7 @@ fn show(ui: &Ui, delta: &Delta) {
     for (name, facts) in &origin.tensors {
         let entry = kinds.entry(kind(name)).or_default();
         entry.0 += facts.changed;
-        entry.1 += facts.len().unwrap_or(0);
+        entry.1 += facts.weights().unwrap_or(0);
     }
     let changed_by_kind: BTreeMap<&str, usize> = kinds.iter().map(|(kind, (changed, _))| (*kind, *changed)).collect();
     ui.value(&serde_json::json!({"origin": origin, "changed": count, "changed_by_kind": changed_by_kind, "bytes": size(&delta.path)}));

@@ -1,6 +1,7 @@
 //! What can go wrong with deltas.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::error::Explain;
 use crate::model::backend::BackendError;
@@ -53,33 +54,8 @@ pub enum DeltaError {
         problems: Vec<String>,
     },
     /// The checkpoint does not hold the bits that the delta replaces.
-    #[error(
-        "{}: {tensor}[{index}] is {found} in the model, the delta expects {expected} there ({count} of its {of} weights in this tensor differ); \
-         it expects weights sha256 {made_from}, the model has {digest}",
-        path.display()
-    )]
-    Differs {
-        /// The delta.
-        path: PathBuf,
-        /// The tensor.
-        tensor: String,
-        /// Row-major index of the first weight that differs.
-        index: usize,
-        /// What the delta replaces, widened.
-        expected: f32,
-        /// What is there, widened.
-        found: f32,
-        /// How many of the delta's weights in this tensor differ.
-        count: usize,
-        /// How many there are.
-        of: usize,
-        /// Digest of the weights that the delta was made for.
-        made_from: String,
-        /// Digest of the checkpoint's.
-        digest: String,
-        /// Whether all of them have the bits that were to be written.
-        done: Option<&'static str>,
-    },
+    #[error("{0}")]
+    Differs(Box<Difference>),
     /// A number cannot be stored in another type without a change.
     #[error("{tensor}[{index}] is {value}, which {dtype} cannot hold exactly")]
     Inexact {
@@ -160,6 +136,39 @@ pub enum DeltaError {
     Weights(#[from] WeightsError),
 }
 
+/// Where a checkpoint does not hold the bits that a delta replaces.
+#[derive(Debug)]
+pub struct Difference {
+    /// The delta.
+    pub path: PathBuf,
+    /// The tensor.
+    pub tensor: String,
+    /// Row-major index of the first weight that differs.
+    pub index: usize,
+    /// What the delta replaces, widened.
+    pub expected: f32,
+    /// What is there, widened.
+    pub found: f32,
+    /// How many of the delta's weights in this tensor differ.
+    pub count: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Digest of the weights that the delta was made for.
+    pub made_for: String,
+    /// Digest of the checkpoint's.
+    pub digest: String,
+    /// What to do where all of them have the bits that were to be written.
+    pub done: Option<&'static str>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, tensor, index, expected, found, count, of, made_for, digest, .. } = self;
+        write!(f, "{}: {tensor}[{index}] is {found} in the model, the delta expects {expected} there ", path.display())?;
+        write!(f, "({count} of its {of} weights in this tensor differ); it is for weights sha256 {made_for}, the model has {digest}")
+    }
+}
+
 impl From<BackendError> for DeltaError {
     fn from(error: BackendError) -> Self {
         Self::Weights(error.into())
@@ -174,7 +183,7 @@ impl Explain for DeltaError {
             Self::Version { .. } => "delta-version",
             Self::OtherTensors { .. } => "weights-mismatch",
             Self::Same(_) => "no-difference",
-            Self::OtherModel { .. } | Self::Differs { .. } => "delta-of-another-model",
+            Self::OtherModel { .. } | Self::Differs(_) => "delta-of-another-model",
             Self::Inexact { .. } => "inexact-dtype",
             Self::Overlap { .. } => "deltas-overlap",
             Self::Twice { .. } => "same-delta",
@@ -193,11 +202,8 @@ impl Explain for DeltaError {
             Self::Version { .. } => "make it again with this program: steadfast delta make ALIGNED TUNED --out FILE".into(),
             Self::OtherTensors { .. } => "give two checkpoints of one model, the aligned one first".into(),
             Self::Same(_) => "give the aligned model first, the tuned one second: steadfast delta make ALIGNED TUNED --out FILE".into(),
-            Self::OtherModel { path, .. } | Self::Differs { path, done: None, .. } => format!(
-                "give the model that the delta was made from (steadfast delta show {0}), or make one for this model: steadfast delta make ALIGNED TUNED --out FILE",
-                path.display()
-            ),
-            Self::Differs { done: Some(done), .. } => (*done).into(),
+            Self::OtherModel { path, .. } => of_its_own_model(path),
+            Self::Differs(found) => found.done.map_or_else(|| of_its_own_model(&found.path), str::to_owned),
             Self::Inexact { .. } => {
                 "save the model that is to be written in f32, for example with transformers: model.float().save_pretrained(…)".into()
             }
@@ -214,4 +220,11 @@ impl Explain for DeltaError {
             Self::Weights(error) => return error.remedy(),
         })
     }
+}
+
+fn of_its_own_model(path: &Path) -> String {
+    format!(
+        "give the model that the delta was made from (steadfast delta show {}), or make one for this model: steadfast delta make ALIGNED TUNED --out FILE",
+        path.display()
+    )
 }

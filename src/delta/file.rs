@@ -37,7 +37,7 @@ pub struct Origin {
     pub weights: u64,
     /// The tensors in the file.
     pub tensors: BTreeMap<String, TensorFacts>,
-    /// sha256 of all of the above and of the data; see [`seal`].
+    /// sha256 of all of the above and of the data.
     pub digest: String,
 }
 
@@ -57,7 +57,7 @@ pub struct TensorFacts {
 
 impl TensorFacts {
     /// Its number of weights; none when that is no number.
-    pub fn len(&self) -> Option<usize> {
+    pub fn weights(&self) -> Option<usize> {
         self.shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side))
     }
 }
@@ -118,7 +118,7 @@ impl Delta {
         }
         let mut places = BTreeMap::new();
         for (name, facts) in &origin.tensors {
-            let len = facts.len().ok_or_else(|| damaged(format!("{name} has shape {:?}", facts.shape)))?;
+            let len = facts.weights().ok_or_else(|| damaged(format!("{name} has shape {:?}", facts.shape)))?;
             let sizes = [(None, len.div_ceil(8)), (Some(facts.old), facts.changed), (Some(facts.new), facts.changed)];
             let mut ranges = [0..0, 0..0, 0..0];
             for ((part, (dtype, numbers)), range) in parts(name).iter().zip(sizes).zip(&mut ranges) {
@@ -161,7 +161,7 @@ impl Delta {
     /// What changed in a tensor; none where the delta does not have it.
     pub fn change(&self, name: &str) -> Option<Change<'_>> {
         let ([mask, old, new], facts) = (self.places.get(name)?, self.origin.tensors.get(name)?);
-        let mask = Mask::from_bytes(facts.len()?, self.map.get(mask.clone())?)?;
+        let mask = Mask::from_bytes(facts.weights()?, self.map.get(mask.clone())?)?;
         Some(Change { mask, old: self.map.get(old.clone())?, new: self.map.get(new.clone())?, facts })
     }
 

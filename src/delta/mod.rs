@@ -20,4 +20,4 @@ pub mod restore;
 mod tests;
 pub mod writes;
 
-pub use self::error::DeltaError;
+pub use self::error::{DeltaError, Difference};

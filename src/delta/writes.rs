@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::DeltaError;
 use super::file::{Change, Delta, TensorFacts};
 use super::pair::converted;
+use super::{DeltaError, Difference};
 use crate::model::weights::{Dtype, Weights, write_edited};
 
 /// Which way a delta is taken.
@@ -200,14 +200,14 @@ pub(super) fn holds(source: &Weights, delta: &Delta, name: &str, change: &Change
     };
     let Some((nth, (found, expected))) = differing().next() else { return Ok(()) };
     let count = differing().count();
-    let (made_from, done) = match direction {
+    let (made_for, done) = match direction {
         Direction::Apply => (&delta.origin.aligned, "the delta is in this model already: leave it out, or give the model without it"),
         Direction::Remove => (&delta.origin.tuned, "the delta is not in this model: there is nothing to remove"),
     };
     let size_to = way.to.bytes();
     let other = |nth: usize| way.written.get(nth * size_to..(nth + 1) * size_to).map(|bits| way.to.widen_one(bits).to_bits());
     let is_done = differing().all(|(nth, (found, _))| other(nth) == Some(way.from.widen_one(found).to_bits()));
-    Err(DeltaError::Differs {
+    Err(DeltaError::Differs(Box::new(Difference {
         path: delta.path.clone(),
         tensor: name.into(),
         index: change.mask.positions().nth(nth).unwrap_or_default(),
@@ -215,10 +215,10 @@ pub(super) fn holds(source: &Weights, delta: &Delta, name: &str, change: &Change
         found: way.from.widen_one(found),
         count,
         of: change.facts.changed,
-        made_from: made_from.clone(),
+        made_for: made_for.clone(),
         digest: source.digest(),
         done: is_done.then_some(done),
-    })
+    })))
 }
 
 /// Writes a change's numbers at its positions.
