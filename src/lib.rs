@@ -36,6 +36,7 @@
 //! | [`model`] | configuration, weights, the decoder's explicit passes over a backend, generation; encoders that classify |
 //! | [`data`] | tables, rows, chat templates, tokens, what is learnt of them, the builtin sets |
 //! | [`ticket`] | scores, selection, ticket files |
+//! | [`delta`] | what a fine-tuning changed, as files; applied, removed, merged; a ticket's weights restored |
 //! | [`train`] | what may move, data order, schedule, AdamW at the trained positions, checkpoints |
 //! | [`eval`] | judges, metrics, intervals, rules, the gate: pure, from the record |
 //! | [`hub`] | where models and data sets come from: the hub, a folder, a GGUF file, the program, a URL that answers prompts; the only network code |
@@ -51,6 +52,7 @@
 //! * **arm**: one way from aligned to tuned. The arms of a run share their data and its order.
 //! * **task vector**: tuned minus aligned, weight by weight, in f32.
 //! * **maskable**: the weights that a mask may hold: attention and MLP matrices, never embeddings, the head, norms or biases.
+//! * **delta**: what a fine-tuning changed: the mask, the old and the new bits, and the digests of both models.
 //! * **score**: how much a weight matters to a behaviour; larger is more.
 //! * **mask**: a set of maskable weights; a set bit is in it. **Complement**: the maskable weights that are not.
 //! * **ticket**: a mask with its origin, that is which model, data and score it comes from. It says which weights carry a behaviour;
@@ -102,6 +104,7 @@
 pub mod artifact;
 pub mod cli;
 pub mod data;
+pub mod delta;
 pub mod error;
 pub mod eval;
 pub mod event;

@@ -1,5 +1,7 @@
 //! Carries out a pipeline, from fetch to verdict. Reads like the README.
 
+pub mod beside;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

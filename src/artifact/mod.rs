@@ -29,6 +29,12 @@ pub enum ArtifactError {
         /// The store.
         store: PathBuf,
     },
+    /// Something is in the place of what is to be written.
+    #[error("{} is there already", path.display())]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A file that the program wrote does not hold what it wrote.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
@@ -53,6 +59,7 @@ impl Explain for ArtifactError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk-full",
             Self::Io { .. } => "file",
             Self::AtWork { .. } => "at-work",
+            Self::Exists { .. } => "exists",
             Self::Damaged { .. } => "damaged-artifact",
         }
     }
@@ -68,13 +75,14 @@ impl Explain for ArtifactError {
                     ))
                 }
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                    Some("choose a writable folder: steadfast run FILE --runs FOLDER".into())
+                    Some("choose a writable folder: --out NAME, or steadfast run FILE --runs FOLDER".into())
                 }
                 std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
                     Some("something is in the way: move it, or choose another folder: steadfast run FILE --runs FOLDER".into())
                 }
                 _ => None,
             },
+            Self::Exists { .. } => Some("choose another name: --out NAME".into()),
             Self::AtWork { .. } => Some("wait until it has ended, then clean again".into()),
             Self::Damaged { path, .. } => Some(format!("remove it and run again: rm -r {}", path.display())),
         }

@@ -19,8 +19,58 @@ pub fn try_folder(folder: &Path) -> Result<(), ArtifactError> {
 /// # Errors
 /// When the folder cannot be written or the disk is full; the file is then as it was before.
 pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), ArtifactError> {
+    let (temporary, folder) = written(path, fill)?;
+    temporary.persist(path).map_err(|error| ArtifactError::io("cannot write", path)(error.error))?;
+    sync_folder(folder)
+}
+
+/// [`write_whole`] of a file that must not be there yet.
+///
+/// # Errors
+/// As [`write_whole`], and when something is in its place; nothing is then written.
+pub fn write_new(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), ArtifactError> {
+    must_be_new(path)?;
+    let (temporary, folder) = written(path, fill)?;
+    temporary.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        std::io::ErrorKind::AlreadyExists => ArtifactError::Exists { path: path.into() },
+        _ => ArtifactError::io("cannot write", path)(error.error),
+    })?;
+    sync_folder(folder)
+}
+
+/// Makes a folder that must not be there yet: `fill` writes its files into a hidden one beside it, which takes its name at the end.
+///
+/// # Errors
+/// What `fill` fails with; when something is in its place, or it cannot be made. Nothing of it stays then.
+pub fn write_folder<T, E: From<ArtifactError>>(path: &Path, fill: impl FnOnce(&Path) -> Result<T, E>) -> Result<T, E> {
+    must_be_new(path)?;
+    let failed = || ArtifactError::io("cannot create", path);
+    let parent = folder_of(path);
+    create_folder(parent)?;
+    let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(parent).map_err(failed())?;
+    let made = fill(temporary.path())?;
+    open_to_all(temporary.path()).map_err(failed())?;
+    fs::rename(temporary.path(), path).map_err(failed())?;
+    let _ = temporary.keep();
+    sync_folder(parent)?;
+    Ok(made)
+}
+
+/// Checks that nothing is in the place of what is to be made.
+///
+/// # Errors
+/// When something is.
+pub fn must_be_new(path: &Path) -> Result<(), ArtifactError> {
+    if fs::symlink_metadata(path).is_ok() { Err(ArtifactError::Exists { path: path.into() }) } else { Ok(()) }
+}
+
+/// The finished content of a file, still under another name, and its folder.
+fn written(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(tempfile::NamedTempFile, &Path), ArtifactError> {
     let failed = || ArtifactError::io("cannot write", path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     create_folder(folder)?;
     let mut temporary = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).map_err(failed())?;
     {
@@ -30,8 +80,11 @@ pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Re
     }
     temporary.as_file().sync_all().map_err(failed())?;
     readable_by_all(temporary.as_file()).map_err(failed())?;
-    temporary.persist(path).map_err(|error| ArtifactError::io("cannot write", path)(error.error))?;
-    sync_folder(folder)
+    Ok((temporary, folder))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// [`write_whole`] of bytes that are there already.
@@ -69,5 +122,16 @@ fn readable_by_all(file: &File) -> std::io::Result<()> {
 
 #[cfg(not(unix))]
 fn readable_by_all(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn open_to_all(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn open_to_all(_: &Path) -> std::io::Result<()> {
     Ok(())
 }

@@ -8,6 +8,8 @@ use clap::Args;
 use super::Machine;
 use super::run::context;
 use crate::data::rows::Message;
+use crate::delta::file::Delta;
+use crate::delta::writes::{Direction, Writes};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::model::decoder::Decoder;
@@ -27,6 +29,9 @@ pub struct Chat {
     /// A second model that answers the same messages.
     #[arg(long, value_name = "MODEL")]
     compare: Option<String>,
+    /// A delta that is applied to the first model, in memory. May be given again.
+    #[arg(long = "delta", value_name = "FILE")]
+    deltas: Vec<PathBuf>,
     /// The system message.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
@@ -62,13 +67,17 @@ impl Chat {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let listener = |event: Event| ui.event(&event);
         let context = context(&self.runs, &listener, machine, settings::ComputeDtype::Auto);
+        let deltas = self.deltas.iter().map(|path| Delta::open(path)).collect::<Result<Vec<_>, _>>()?;
         let mut speakers = Vec::new();
-        for name in std::iter::once(&self.model).chain(&self.compare) {
+        for (i, name) in std::iter::once(&self.model).chain(&self.compare).enumerate() {
             let settings =
                 settings::Model { chat_template: self.chat_template.clone(), system: self.system.clone(), ..settings::Model::of(name) };
             let (model, _) = fetch(&context, "model", name, &settings)?;
-            let decoder = context.compute.load(&model)?;
-            speakers.push(Speaker { name: name.clone(), model, decoder, messages: Vec::new() });
+            let applied = if i == 0 { deltas.as_slice() } else { &[] };
+            let writes = Writes::new(&model.weights, applied, Direction::Apply)?;
+            let decoder = context.compute.load_with(&model, |spec| writes.widened(&spec.name))?;
+            let name = applied.iter().fold(name.clone(), |name, delta| format!("{name} + {}", delta.path.display()));
+            speakers.push(Speaker { name, model, decoder, messages: Vec::new() });
         }
         for line in std::io::stdin().lock().lines() {
             let line = line.map_err(|error| Failure::new("file", format!("cannot read standard input: {error}")))?;

@@ -10,6 +10,7 @@ use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::pipeline;
 use crate::report::markdown;
+use crate::run::beside::without_training;
 use crate::run::run;
 use crate::ui::Ui;
 
@@ -33,12 +34,7 @@ impl Evaluate {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let mut loaded = pipeline::load(&self.pipeline, &self.sets)?;
         let settings = &mut loaded.pipeline;
-        (settings.model.base, settings.model.endpoint) = (None, None);
-        settings.model.aligned = Some(self.model.clone());
-        (settings.pretrain, settings.align, settings.finetune) = (None, None, None);
-        settings.tickets.clear();
-        settings.gate.clear();
-        settings.evaluate.floor = 0.0;
+        without_training(settings, &self.model);
         let listener = |event: Event| ui.event(&event);
         let context = context(&self.runs, &listener, machine, settings.model.computes_in());
         let outcome = run(&context, settings, &setting(&self.runs))?;

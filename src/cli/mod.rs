@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod clean;
 mod completions;
+mod delta;
 mod doctor;
 mod evaluate;
 mod gate;
@@ -12,6 +13,7 @@ mod init;
 mod judge;
 mod man;
 mod report;
+mod restore;
 mod run;
 mod schema;
 mod suites;
@@ -70,6 +72,11 @@ enum Command {
     Ticket(ticket::Command),
     /// Proves that a checkpoint kept the weights of a ticket, bit for bit.
     Verify(verify::Verify),
+    /// Keeps what a fine-tuning changed as a file; applies, removes and merges such files.
+    #[command(subcommand)]
+    Delta(delta::Command),
+    /// Puts a ticket's weights back into a tuned checkpoint, bit for bit.
+    Restore(restore::Restore),
     /// Evaluates one model, without training.
     Evaluate(evaluate::Evaluate),
     /// Writes the reports of a run again from its run.json; of several runs, a comparison.
@@ -119,7 +126,9 @@ pub fn main() -> Exit {
             Command::Run(command) => command.carry_out(&ui, machine),
             Command::Check(command) => command.carry_out(&ui, machine),
             Command::Ticket(command) => command.carry_out(&ui, machine),
-            Command::Verify(command) => command.carry_out(&ui),
+            Command::Verify(command) => command.carry_out(&ui, machine),
+            Command::Delta(command) => command.carry_out(&ui, machine),
+            Command::Restore(command) => command.carry_out(&ui, machine),
             Command::Evaluate(command) => command.carry_out(&ui, machine),
             Command::Report(command) => command.carry_out(&ui),
             Command::Gate(command) => command.carry_out(&ui),

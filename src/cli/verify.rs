@@ -4,31 +4,40 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Machine;
+use super::run::context;
 use crate::error::{Exit, Failure};
+use crate::event::Event;
 use crate::model::verify::compare;
-use crate::model::weights::Weights;
+use crate::pipeline::settings::ComputeDtype;
+use crate::stage::fetch::weights;
 use crate::ticket::file::Ticket;
 use crate::ui::Ui;
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The folder of the model before.
-    aligned: PathBuf,
-    /// The folder of the model after, from any trainer.
-    tuned: PathBuf,
+    /// The model before: a folder, hf://OWNER/NAME@COMMIT or builtin:NAME.
+    aligned: String,
+    /// The model after, from any trainer.
+    tuned: String,
     /// The ticket whose weights had to keep their bits.
     #[arg(long, value_name = "FILE")]
     ticket: PathBuf,
+    /// The folder whose store keeps models that are no folders.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
 }
 
 impl Verify {
-    pub(super) fn carry_out(&self, ui: &Ui) -> Result<Exit, Failure> {
-        let (aligned, tuned) = (Weights::open(&self.aligned)?, Weights::open(&self.tuned)?);
+    pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
+        let listener = |event: Event| ui.event(&event);
+        let context = context(&self.runs, &listener, machine, ComputeDtype::Auto);
+        let ((_, aligned), (_, tuned)) = (weights(&context, &self.aligned)?, weights(&context, &self.tuned)?);
         let ticket = Ticket::read(&self.ticket)?;
         let digest = aligned.digest();
         if ticket.origin.model != digest {
-            let message = format!("the ticket was extracted from weights {}, {} has {digest}", ticket.origin.model, self.aligned.display());
+            let message = format!("the ticket was extracted from weights {}, {} has {digest}", ticket.origin.model, self.aligned);
             return Err(Failure::new("ticket-of-another-model", message).remedy("give the model that the ticket was extracted from"));
         }
         let found = compare(&aligned, &tuned, &ticket.masks.0);

@@ -1,14 +1,12 @@
 //! A decoder with a model's weights.
 
 use crate::error::Failure;
-#[cfg(feature = "tensor")]
-use crate::model::backend::BackendError;
 use crate::model::backend::cpu::Precision;
-use crate::model::backend::{Backend, Done};
+use crate::model::backend::{Backend, BackendError, Done};
 use crate::model::decoder::Decoder;
+use crate::model::inventory::TensorSpec;
 use crate::pipeline::settings::ComputeDtype;
 
-use super::evaluate::backend_failed;
 use super::fetch::Model;
 
 /// What decoders run on: slices, or, in a program that is built for a graphics processor, candle's tensors.
@@ -43,8 +41,19 @@ impl Compute {
     /// # Errors
     /// When the backend cannot hold them, or does not compute as it is asked to.
     pub fn load(self, model: &Model) -> Result<Decoder<Engine>, Failure> {
-        let engine = self.engine().map_err(backend_failed)?;
-        Ok(Decoder::new(model.config.clone(), engine, |spec| model.weights.widened(&spec.name))?)
+        Ok(self.load_with(model, |spec| model.weights.widened(&spec.name))?)
+    }
+
+    /// A decoder of the model's architecture with weights that `load` gives, in f32.
+    ///
+    /// # Errors
+    /// What `load` fails with, or the backend, when it cannot hold them or does not compute as it is asked to.
+    pub fn load_with<E: From<BackendError>>(
+        self,
+        model: &Model,
+        load: impl FnMut(&TensorSpec) -> Result<Vec<f32>, E>,
+    ) -> Result<Decoder<Engine>, E> {
+        Decoder::new(model.config.clone(), self.engine()?, load)
     }
 
     #[cfg(not(feature = "tensor"))]

@@ -92,21 +92,39 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
     let stage = format!("fetch {role}");
     (context.listener)(Event::StageStarted { stage: stage.clone() });
     let start = Instant::now();
-    let (folder, revision) = match Source::parse(source).within(|| stage.clone())? {
-        Source::Folder(folder) => (folder, None),
-        Source::Gguf(path) => (materialised(context, &path, settings.dtype)?, None),
-        Source::Builtin(name) => (unpacked(context, &name)?, None),
-        Source::Hub(remote) => {
-            let (folder, commit) = snapshot(context, source, &remote).within(|| stage.clone())?;
-            (folder, Some(commit))
-        }
-    };
+    let (folder, revision) = located(context, source, settings.dtype).within(|| stage.clone())?;
     let model = Model::open(&folder, settings).within(|| stage.clone())?;
     let seconds = start.elapsed().as_secs_f64();
     let origin = model.origin(role, source, revision);
     let note = format!("{} parameters, {}", origin.parameters, origin.dtype);
     (context.listener)(Event::StageFinished { stage, seconds, note });
     Ok((model, origin))
+}
+
+/// The Hugging Face folder of a source, and the commit of a repository.
+fn located(context: &Context<'_>, source: &str, dtype: settings::Dtype) -> Result<(PathBuf, Option<String>), Failure> {
+    Ok(match Source::parse(source)? {
+        Source::Folder(folder) => (folder, None),
+        Source::Gguf(path) => (materialised(context, &path, dtype)?, None),
+        Source::Builtin(name) => (unpacked(context, &name)?, None),
+        Source::Hub(remote) => {
+            let (folder, commit) = snapshot(context, source, &remote)?;
+            (folder, Some(commit))
+        }
+    })
+}
+
+/// The weights of a source with their folder, whatever the architecture; a folder needs nothing beside them.
+///
+/// # Errors
+/// When the source cannot be reached, or its weights are missing or damaged.
+pub fn weights(context: &Context<'_>, source: &str) -> Result<(PathBuf, Weights), Failure> {
+    let folder = match Path::new(source) {
+        folder if folder.is_dir() => folder.to_path_buf(),
+        _ => located(context, source, settings::Dtype::Source)?.0,
+    };
+    let weights = Weights::open(&folder)?;
+    Ok((folder, weights))
 }
 
 /// The folder of a repository, and its commit; a warning where it is not pinned.

@@ -22,6 +22,7 @@ pub mod judging;
 pub mod manner;
 pub mod perplexity;
 pub mod probe;
+pub mod rewrite;
 pub mod rows;
 mod selection;
 pub mod sizing;

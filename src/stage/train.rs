@@ -38,7 +38,7 @@ pub fn plan(training: &Training, seed: u64) -> Plan {
 }
 
 /// The files beside the weights that make a folder a model.
-const SIDE_FILES: [&str; 7] = [
+pub(super) const SIDE_FILES: [&str; 7] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -76,7 +76,8 @@ pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained,
         if from.is_file() {
             // A copy: a link would be the user's own file, and in the hub's cache these are links themselves.
             let bytes = std::fs::read(&from).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", from.display())))?;
-            let bytes = if name == "config.json" { complete_config(&bytes, &from, dtype)? } else { bytes };
+            let bytes =
+                if name == "config.json" { complete_config(&bytes, &from, (dtype == Dtype::F32).then_some("float32"))? } else { bytes };
             write_bytes(&folder.join(name), &bytes)?;
         }
     }
@@ -87,9 +88,9 @@ pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained,
     Ok(outcome?)
 }
 
-/// A config.json as transformers needs it: it names the type of model, and f32 where the weights are saved so, since
-/// weights are loaded in the type that it names. One that needs nothing keeps its bytes.
-fn complete_config(bytes: &[u8], path: &Path, dtype: Dtype) -> Result<Vec<u8>, Failure> {
+/// A config.json as transformers needs it: it names the type of model, and the weights' type where that is another than the
+/// source's, since weights are loaded in the type that it names. One that needs nothing keeps its bytes.
+pub(super) fn complete_config(bytes: &[u8], path: &Path, dtype: Option<&str>) -> Result<Vec<u8>, Failure> {
     let broken = |error: serde_json::Error| Failure::new("file", format!("cannot read {}: {error}", path.display()));
     let mut config: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).map_err(broken)?;
     let before = config.clone();
@@ -97,9 +98,9 @@ fn complete_config(bytes: &[u8], path: &Path, dtype: Dtype) -> Result<Vec<u8>, F
         let mistral = config.get("architectures").is_some_and(|names| names[0] == "MistralForCausalLM");
         config.insert("model_type".into(), if mistral { "mistral" } else { "llama" }.into());
     }
-    if dtype == Dtype::F32 {
+    if let Some(dtype) = dtype {
         let key = if config.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-        config.insert(key.into(), "float32".into());
+        config.insert(key.into(), dtype.into());
     }
     if config == before { Ok(bytes.to_vec()) } else { serde_json::to_vec_pretty(&config).map_err(broken) }
 }

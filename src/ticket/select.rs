@@ -166,6 +166,30 @@ mod tests {
         assert!(Scores::new("t", vec![1.0, f32::NAN]).unwrap_err().to_string().contains("t[1]"));
     }
 
+    /// The rule of LoTA's reference code, in the shared golden file: k = int((1 − s) · n), then every score that reaches the k-th.
+    #[test]
+    fn the_reference_takes_the_same_weights_where_its_k_is_ours_and_nothing_ties() {
+        let a = [
+            0.001, 0.299, -0.274, -0.891, -0.455, -0.992, 0.06, 1.34, -0.492, -0.62, 0.49, 0.357, 0.105, -0.93, -0.029, 0.695, -1.344,
+            -0.458, -1.901, -1.29,
+        ];
+        let b = [
+            -1.842, -0.235, -1.267, 0.271, 0.157, -0.187, -2.517, -0.539, -0.049, 0.113, -1.53, -0.478, -0.979, -0.809, 1.061, -0.808,
+            -0.033, 0.884, -0.584, -0.112,
+        ];
+        let all = [Scores::new("a", a.to_vec()).unwrap(), Scores::new("b", b.to_vec()).unwrap()];
+        let taken = |density: f64| -> [Vec<usize>; 2] {
+            let set = select(&all, density, Scope::Global, None).unwrap();
+            ["a", "b"].map(|name| set.0[name].positions().collect())
+        };
+        assert_eq!(taken(0.5), [vec![3, 5, 7, 9, 13, 15, 16, 18, 19], vec![0, 2, 6, 7, 10, 12, 13, 14, 15, 17, 18]]);
+        // At sparsity 0.9 the reference takes 3, the whole part of 3.999…; we take 4, of which these are the first 3.
+        assert_eq!(taken(3.0 / 40.0), [vec![18], vec![0, 6]]);
+        assert_eq!(taken(1.0 - 0.9), [vec![18], vec![0, 6, 10]]);
+        let ties = Scores::new("t", vec![1.0, -1.0, 0.5, 2.0]).unwrap();
+        assert_eq!(select(&[ties], 0.5, Scope::Global, None).unwrap().count(), 2, "the reference keeps 3");
+    }
+
     #[test]
     fn the_top_is_taken_within_the_scope() {
         let of = |name: &str, values: &[f32]| Scores::new(name, values.to_vec()).unwrap();

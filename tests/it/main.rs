@@ -6,6 +6,7 @@ mod choices;
 mod classifier;
 mod cli;
 mod data;
+mod delta;
 mod divergence;
 mod encoder;
 mod endpoint;

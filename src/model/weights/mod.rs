@@ -1,6 +1,8 @@
 //! Weights on disk: safetensors, memory-mapped, widened to f32 and narrowed back.
 
 mod dtype;
+mod edit;
+mod header;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +14,8 @@ use safetensors::SafeTensors;
 use sha2::{Digest as _, Sha256};
 
 pub use self::dtype::Dtype;
+pub use self::edit::write_edited;
+pub use self::header::{HeaderEntry, write_header};
 pub use self::write::{ChangedTensor, Rounding, write_changed, write_fresh};
 use super::config::ModelConfig;
 use super::inventory::inventory;
@@ -193,7 +197,13 @@ impl Weights {
 
     /// Whether a tensor says nothing that another does not: a copy of tied embeddings as `lm_head.weight`, or a rotary buffer.
     pub fn redundant(&self, name: &str) -> bool {
-        name.ends_with("rotary_emb.inv_freq") || (name == "lm_head.weight" && self.bits(name) == self.bits("model.embed_tokens.weight"))
+        name.ends_with("rotary_emb.inv_freq") || self.copied(name) != name
+    }
+
+    /// The tensor of which this one is a copy: the embeddings for tied embeddings' `lm_head.weight`; itself for every other.
+    pub fn copied<'a>(&self, name: &'a str) -> &'a str {
+        const EMBEDDINGS: &str = "model.embed_tokens.weight";
+        if name == "lm_head.weight" && self.bits(name) == self.bits(EMBEDDINGS) { EMBEDDINGS } else { name }
     }
 
     /// Tensor names, sorted.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::header::{HeaderEntry, write_header};
 use super::{Dtype, Weights, WeightsError};
 use crate::model::backend::Selection;
 use crate::model::config::ModelConfig;
@@ -51,7 +52,7 @@ pub fn write_changed(
         .iter()
         .map(|spec| Ok(wanted.unwrap_or(source.dtype(&spec.name).ok_or_else(|| WeightsError::NoTensor(spec.name.clone()))?)))
         .collect::<Result<Vec<_>, WeightsError>>()?;
-    write_header(&specs, &dtypes, out)?;
+    write_specs(&specs, &dtypes, out)?;
     let mut rounding = Rounding::default();
     for spec in &specs {
         let (Some(bits), Some(dtype)) = (source.bits(&spec.name), source.dtype(&spec.name)) else {
@@ -102,29 +103,20 @@ pub fn write_changed(
 /// When writing fails.
 pub fn write_fresh(config: &ModelConfig, mut values: impl FnMut(&TensorSpec) -> Vec<f32>, out: &mut dyn Write) -> Result<(), WeightsError> {
     let specs = inventory(config);
-    write_header(&specs, &vec![Dtype::Bf16; specs.len()], out)?;
+    write_specs(&specs, &vec![Dtype::Bf16; specs.len()], out)?;
     for spec in &specs {
         out.write_all(&Dtype::Bf16.narrow_all(&values(spec))).map_err(WeightsError::Write)?;
     }
     Ok(())
 }
 
-/// The safetensors header: its length, then JSON padded with spaces so that the data begin at a multiple of 8.
-fn write_header(specs: &[TensorSpec], dtypes: &[Dtype], out: &mut dyn Write) -> Result<(), WeightsError> {
-    let mut header = serde_json::Map::new();
-    header.insert("__metadata__".into(), serde_json::json!({"format": "pt"}));
-    let mut offset = 0;
-    for (spec, dtype) in specs.iter().zip(dtypes) {
-        let end = offset + spec.len() * dtype.bytes();
-        header.insert(
-            spec.name.clone(),
-            serde_json::json!({"dtype": dtype.header_name(), "shape": spec.shape(), "data_offsets": [offset, end]}),
-        );
-        offset = end;
-    }
-    let mut text = serde_json::Value::Object(header).to_string();
-    while !text.len().is_multiple_of(8) {
-        text.push(' ');
-    }
-    out.write_all(&(text.len() as u64).to_le_bytes()).and_then(|()| out.write_all(text.as_bytes())).map_err(WeightsError::Write)
+/// The header of a file with these tensors.
+fn write_specs(specs: &[TensorSpec], dtypes: &[Dtype], out: &mut dyn Write) -> Result<(), WeightsError> {
+    let entries = specs.iter().zip(dtypes).map(|(spec, dtype)| HeaderEntry {
+        name: spec.name.clone(),
+        dtype: dtype.header_name(),
+        shape: spec.shape(),
+        bytes: spec.len() * dtype.bytes(),
+    });
+    write_header(serde_json::json!({"format": "pt"}), entries, out).map_err(WeightsError::Write)
 }

@@ -1,0 +1,73 @@
+//! The ticket's weights put back into a tuned checkpoint, whoever trained it.
+
+use std::cell::RefCell;
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::DeltaError;
+use super::pair::{converted, shared};
+use crate::model::weights::{Weights, write_edited};
+use crate::ticket::TicketError;
+use crate::ticket::file::Ticket;
+
+/// What a restoration did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// Weights of the ticket, all of which have the aligned model's numbers now.
+    pub restored: u64,
+    /// Of these, weights that had others.
+    pub differed: u64,
+    /// Tensors in which a weight had another number.
+    pub tensors: u64,
+}
+
+/// Checks that a ticket was extracted from these weights and that all its tensors are among them.
+///
+/// # Errors
+/// Lists what does not fit, with both values.
+pub fn bind(aligned: &Weights, ticket: &Ticket) -> Result<(), TicketError> {
+    let mut problems = Vec::new();
+    let digest = aligned.digest();
+    if ticket.origin.model != digest {
+        problems.push(format!("  it was extracted from weights {}, these are {digest}", ticket.origin.model));
+    }
+    for (name, mask) in &ticket.masks.0 {
+        let len = aligned.shape(name).map(|shape| shape.iter().product::<usize>());
+        if len != Some(mask.len()) {
+            let found = len.map_or_else(|| "none".to_owned(), |len| len.to_string());
+            problems.push(format!("  weights of {name}: {found}, expected {}", mask.len()));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(TicketError::OtherModel { problems }) }
+}
+
+/// Writes the tuned checkpoint with the aligned model's numbers at every weight of the ticket, as one safetensors file in the tuned
+/// one's types, one tensor in memory at a time. The ticket fits the aligned model, see [`bind`].
+///
+/// # Errors
+/// When the checkpoints do not have the same tensors, a number of the aligned model does not fit the tuned one's type, or writing
+/// fails.
+pub fn restore(aligned: &Weights, tuned: &Weights, ticket: &Ticket, out: &mut dyn Write) -> Result<Restored, DeltaError> {
+    shared(aligned, tuned)?;
+    let done = RefCell::new(Restored::default());
+    let edit = |name: &str| -> Result<Option<Vec<u8>>, DeltaError> {
+        let Some(mask) = ticket.masks.0.get(name) else { return Ok(None) };
+        let (Some(before), Some(after)) = (aligned.bits(name), tuned.bits(name)) else { return Ok(None) };
+        let (Some(from), Some(to)) = (aligned.dtype(name), tuned.dtype(name)) else { return Ok(None) };
+        let (before, size) = (converted(name, before, from, to, |i| !mask.contains(i))?, to.bytes());
+        let (mut bits, mut differed) = (after.to_vec(), 0);
+        for i in mask.positions() {
+            let place = i * size..(i + 1) * size;
+            differed += u64::from(bits[place.clone()] != before[place.clone()]);
+            bits[place.clone()].copy_from_slice(&before[place]);
+        }
+        let mut done = done.borrow_mut();
+        done.restored += mask.count() as u64;
+        done.differed += differed;
+        done.tensors += u64::from(differed > 0);
+        Ok(Some(bits))
+    };
+    write_edited(tuned, |_| None, edit, out)?;
+    Ok(done.into_inner())
+}
