@@ -1,6 +1,7 @@
 //! The tree becomes settings: defaults filled in, `like:` carried out, paths made absolute.
 
 mod against;
+mod arm;
 mod choices;
 mod classifier;
 mod endpoint;

@@ -2,6 +2,7 @@
 //!
 //! Stages read only this. It is what `steadfast check` prints and what `run.json` holds.
 
+mod arm;
 mod evaluate;
 mod finetune;
 mod model;
@@ -10,8 +11,9 @@ mod training;
 
 use serde::Serialize;
 
+pub use self::arm::{Arm, ArmTicket, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
-pub use self::finetune::{Arm, ArmTicket, Finetune, Replay, Train};
+pub use self::finetune::Finetune;
 pub use self::model::{ComputeDtype, Dtype, Model};
 pub use self::ticket::{Score, Ticket};
 pub use self::training::{Align, Architecture, Calibration, Pretrain, Training};
