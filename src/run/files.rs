@@ -45,7 +45,7 @@ pub(super) fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<()
             "align" => folder.join("aligned"),
             "extract" if name == "ticket" => folder.to_path_buf(),
             "extract" => folder.join("tickets").join(name),
-            "finetune" => folder.join("arms").join(name.replace(' ', "-")),
+            "finetune" | "edit" => folder.join("arms").join(name.replace(' ', "-")),
             _ => continue,
         };
         for file in crate::artifact::store::files_below(&entry)? {

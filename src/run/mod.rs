@@ -7,7 +7,7 @@ mod files;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use self::arm::arm;
+use self::arm::{Bench, Sources};
 use self::files::place_artifacts;
 pub use self::files::{write_comparison, write_reports};
 
@@ -21,10 +21,11 @@ use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Record};
 use crate::report::Samples;
 use crate::stage::against::Against;
+use crate::stage::demands::check_models;
 use crate::stage::endpoint_judge::account;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
-use crate::stage::finetune::Frame;
+use crate::stage::frame::Frame;
 use crate::stage::initialise::initialise;
 use crate::stage::judges::Judges;
 use crate::stage::judging::read_calibration;
@@ -134,18 +135,21 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     }
 
     if let Some(settings) = &pipeline.finetune {
+        check_models(pipeline, base.as_ref(), &aligned)?;
         let tickets = extract::tickets(context, pipeline, base.as_ref(), &aligned)?;
         for ticket in tickets.values() {
             record.tickets.insert(ticket.name.clone(), ticket.summary.clone());
         }
-        let frame = Frame::new(context, pipeline, settings, &aligned, &tickets, &asked, &judges.rules)?;
+        let frame = Frame::new(context, pipeline, settings, (base.as_ref(), &aligned), &tickets, &asked, &judges.rules)?;
         if let (Some(figures), Some(cell)) = (frame.aligned_figures(context)?, record.arms.last_mut().and_then(|arm| arm.cells.last_mut()))
         {
             cell.figures = figures;
         }
         record.probes = frame.told(&judges.rules)?;
+        let bench = Bench { context, pipeline, frame, against: &against, judges: &judges };
+        let mut sources = Sources::new();
         for settings in &settings.arms {
-            let (arm, digests) = arm(context, settings, &frame, pipeline, &against, &judges)?;
+            let (arm, digests) = bench.arm(settings, &mut sources)?;
             record.arms.push(arm);
             record.digests.extend(digests);
         }
@@ -249,7 +253,7 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
 fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<Completion>>) -> Arm {
     let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
     let summary = if name == "base" { "before safety alignment" } else { "the model that the pipeline protects" };
-    Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, cells: vec![cell] }
+    Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, edit: None, cells: vec![cell] }
 }
 
 /// Writes the files of a run that stopped early, and ends it.

@@ -11,7 +11,7 @@ mod training;
 
 use serde::Serialize;
 
-pub use self::arm::{Arm, ArmTicket, Replay, Train};
+pub use self::arm::{Arm, ArmTicket, Edited, Layers, Lora, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::Finetune;
 pub use self::model::{ComputeDtype, Dtype, Model};
@@ -21,6 +21,7 @@ pub use super::classifier_judge::{ClassifierJudge, PLACES};
 pub use super::endpoint_judge::{Comparer, EndpointJudge};
 pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
+pub use crate::edit::Edit;
 pub use crate::eval::judge::rubric::Rubric;
 pub use crate::eval::rule::{Among, Bound, Condition, Extract, Rule};
 pub use crate::hub::chat::{Endpoint, Price};

@@ -1,9 +1,15 @@
 //! One arm: a way from aligned to tuned.
 
+mod edit;
+mod layers;
+mod lora;
 mod replay;
 
 use serde::Serialize;
 
+pub use self::edit::Edited;
+pub use self::layers::Layers;
+pub use self::lora::Lora;
 pub use self::replay::Replay;
 use super::{Calibration, Training};
 
@@ -16,7 +22,7 @@ pub struct Arm {
     pub train: Train,
     /// Trained share of maskable, in (0, 1]; with `complement`, the task's own top inside it (LoTTO).
     pub density: Option<f64>,
-    /// The ticket it stays outside of, or trains.
+    /// The ticket it stays outside of, trains, or restores.
     pub ticket: Option<ArmTicket>,
     /// The short training that finds a LoTTO arm's own ticket.
     pub calibration: Calibration,
@@ -25,6 +31,15 @@ pub struct Arm {
     /// Other rows that are mixed into its batches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
+    /// What a `lora` arm trains; none for every other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
+    /// The layers to which all of this is limited; none = all of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Layers>,
+    /// What it is made of, in place of training; `train` is then `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edited>,
 }
 
 /// What an arm trains.
@@ -41,7 +56,9 @@ pub enum Train {
     Ticket,
     /// A random share of maskable, of the arm's density.
     Random,
-    /// Nothing: the aligned model again.
+    /// Low-rank factors beside the matrices of [`Arm::lora`].
+    Lora,
+    /// Nothing: the aligned model again, or what [`Arm::edit`] makes.
     None,
 }
 
