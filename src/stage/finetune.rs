@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::store::Workplace;
 use crate::error::Failure;
-use crate::model::decoder::Trained;
+use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::inventory;
 use crate::model::verify;
 use crate::model::weights::Weights;
 use crate::pipeline::settings::{self, Arm, Train};
 use crate::record::{EditSummary, Figure, TrainingSummary};
-use crate::train::fit::{Fitted, fit};
+use crate::train::fit::{Fitted, Step, fit, fit_with};
+use crate::train::lora::{self, Lora};
 use crate::train::may_move;
 
 use super::fetch::Model;
@@ -144,20 +145,29 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let mut curve: Vec<(u64, BTreeMap<String, Figure>)> =
         std::fs::read_to_string(&curve_file).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let what = format!("finetune {}", arm.name);
-    let Fitted { progress, stopped } =
-        fit::<_, Failure>(&mut decoder, &sources, &trained, &plan, Some(&checkpoint), &mut |step, decoder| {
-            context.progress(&what, step.number as usize, steps as usize, format!("loss {:.3}", step.loss));
-            if let Some((measure, every)) = measure
-                && step.number.is_multiple_of(every)
-                && step.number < steps
-            {
-                curve.retain(|(earlier, _)| *earlier < step.number);
-                curve.push((step.number, measure.measure(decoder)?));
-                let text = serde_json::to_vec(&curve).unwrap_or_default();
-                crate::artifact::write::write_bytes(&curve_file, &text)?;
-            }
-            Ok(())
-        })?;
+    let mut after = |step: Step, decoder: &mut Decoder<_>| -> Result<(), Failure> {
+        context.progress(&what, step.number as usize, steps as usize, format!("loss {:.3}", step.loss));
+        if let Some((measure, every)) = measure
+            && step.number.is_multiple_of(every)
+            && step.number < steps
+        {
+            curve.retain(|(earlier, _)| *earlier < step.number);
+            curve.push((step.number, measure.measure(decoder)?));
+            let text = serde_json::to_vec(&curve).unwrap_or_default();
+            crate::artifact::write::write_bytes(&curve_file, &text)?;
+        }
+        Ok(())
+    };
+    let mut count = may_move::count(specs, &trained);
+    let Fitted { progress, stopped } = match &arm.lora {
+        None => fit(&mut decoder, &sources, &trained, &plan, Some(&checkpoint), &mut after)?,
+        Some(settings) => {
+            let shape = lora::Shape { rank: settings.rank, alpha: settings.alpha, seed: job.seed };
+            let mut factors = Lora::new(&mut decoder, &trained, shape, plan.optimizer)?;
+            count = factors.count();
+            fit_with(&mut decoder, &sources, &trained, &plan, &mut factors, Some(&checkpoint), &mut after)?
+        }
+    };
     let rounding = save(frame.aligned, &decoder, &trained, frame.model_settings.dtype, &place.folder)?;
     drop(decoder);
     let saved = Weights::open(&place.folder)?;
@@ -169,7 +179,6 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let finite_weights = rounding.saved_squares.is_finite() && rounding.update_sum.is_finite();
     let not_finite = (!finite_weights).then(|| format!("a weight is no finite number after step {}", progress.steps));
     let total: u64 = specs.iter().map(|spec| spec.len() as u64).sum();
-    let count = may_move::count(specs, &trained);
     let summary = TrainingSummary {
         trained: count,
         trained_share: count as f64 / total as f64,

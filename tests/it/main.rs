@@ -1,12 +1,14 @@
 //! Integration tests: one binary.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod arms;
 mod bad_input;
 mod choices;
 mod classifier;
 mod cli;
 mod data;
 mod divergence;
+mod edit;
 mod encoder;
 mod endpoint;
 mod frozen;
@@ -17,6 +19,7 @@ mod hub;
 mod judge;
 mod llm;
 mod loopback;
+mod lora;
 mod manner;
 mod ops;
 mod oracle;
