@@ -4,10 +4,10 @@
 //! needs it, the base that the aligned model was made of. It is a function of their stored numbers, computed in f64 or in f32 sums of a
 //! fixed order.
 
-mod interpolate;
-mod resta;
-mod restore;
-mod safe_lora;
+pub mod interpolate;
+pub mod resta;
+pub mod restore;
+pub mod safe_lora;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@
 use super::{Edit, EditError, Tensor};
 use crate::mask::Mask;
 use crate::model::inventory::{Role, TensorSpec};
-use crate::random::normal;
+use crate::random::{normal, stream};
 
 const ROWS: usize = 6;
 const COLUMNS: usize = 10;
@@ -13,7 +13,8 @@ fn spec(role: Role) -> TensorSpec {
     TensorSpec { name: "model.layers.0.mlp.up_proj.weight".into(), rows: ROWS, columns: COLUMNS, role, layer: Some(0) }
 }
 
-fn numbers(stream: u64) -> Vec<f32> {
+fn numbers(seed: u64) -> Vec<f32> {
+    let stream = stream(seed, "numbers");
     (0..(ROWS * COLUMNS) as u64).map(|i| 0.3 * normal(stream, i)).collect()
 }
 
