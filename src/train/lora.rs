@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::TrainError;
 use super::optimizer::Settings;
-use super::updater::{Updater, no_part};
+use super::updater::{Read, Updater, no_part};
 use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Gradients, Trained};
 use crate::model::product::{times, times_transposed, transposed_times};
@@ -187,13 +187,7 @@ impl<B: Backend> Updater<B> for Lora<B> {
         })
     }
 
-    fn restore(
-        &mut self,
-        decoder: &mut Decoder<B>,
-        _: &Trained,
-        steps: u64,
-        read: &dyn Fn(&str, usize) -> Result<Vec<f32>, TrainError>,
-    ) -> Result<(), TrainError> {
+    fn restore(&mut self, decoder: &mut Decoder<B>, _: &Trained, steps: u64, read: Read<'_>) -> Result<(), TrainError> {
         for (name, adapter) in &mut self.adapters {
             for (letter, factor) in [("a", &mut adapter.a), ("b", &mut adapter.b)] {
                 let size = factor.rows * factor.columns;

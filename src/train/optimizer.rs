@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::TrainError;
-use super::updater::{Updater, no_part};
+use super::updater::{Read, Updater, no_part};
 use crate::model::backend::{AdamW, Backend, Selection};
 use crate::model::decoder::{Decoder, Gradients, Trained};
 use crate::model::inventory::{Role, TensorSpec};
@@ -118,13 +118,7 @@ impl<B: Backend> Updater<B> for Optimizer<B> {
         }
     }
 
-    fn restore(
-        &mut self,
-        decoder: &mut Decoder<B>,
-        trained: &Trained,
-        steps: u64,
-        read: &dyn Fn(&str, usize) -> Result<Vec<f32>, TrainError>,
-    ) -> Result<(), TrainError> {
+    fn restore(&mut self, decoder: &mut Decoder<B>, trained: &Trained, steps: u64, read: Read<'_>) -> Result<(), TrainError> {
         for (name, moments) in &mut self.moments {
             let (rows, columns) = decoder.backend().shape(&moments.0);
             let part = |part: &str| read(&format!("{part}.{name}"), rows * columns);

@@ -4,6 +4,9 @@ use super::TrainError;
 use crate::model::backend::Backend;
 use crate::model::decoder::{Decoder, Gradients, Trained};
 
+/// Gives a part of a checkpoint by its name, of the length that it must have.
+pub type Read<'a> = &'a dyn Fn(&str, usize) -> Result<Vec<f32>, TrainError>;
+
 /// Makes of the gradients of the trained weights their next values, and remembers what it needs for that. A step is
 /// [`Self::norm`] and then [`Self::step`], with the same gradients.
 pub trait Updater<B: Backend> {
@@ -35,17 +38,11 @@ pub trait Updater<B: Backend> {
     /// When the device fails or there is no such part.
     fn part(&self, decoder: &Decoder<B>, trained: &Trained, name: &str) -> Result<Vec<f32>, TrainError>;
 
-    /// Puts all parts back, into the decoder too, as they were after `steps` steps. `read` gives a part of the length that it must have.
+    /// Puts all parts back, into the decoder too, as they were after `steps` steps.
     ///
     /// # Errors
     /// What `read` fails with, or the device.
-    fn restore(
-        &mut self,
-        decoder: &mut Decoder<B>,
-        trained: &Trained,
-        steps: u64,
-        read: &dyn Fn(&str, usize) -> Result<Vec<f32>, TrainError>,
-    ) -> Result<(), TrainError>;
+    fn restore(&mut self, decoder: &mut Decoder<B>, trained: &Trained, steps: u64, read: Read<'_>) -> Result<(), TrainError>;
 }
 
 /// A name that no part has.
