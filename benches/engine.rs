@@ -25,6 +25,7 @@ use steadfast::model::inventory::{Role, inventory};
 use steadfast::model::weights::Weights;
 use steadfast::random::{below, mix, normal, stream};
 use steadfast::train::optimizer::{Optimizer, Settings};
+use steadfast::train::updater::Updater;
 
 /// SmolLM2-135M, and a Llama of 1.1 billion parameters (TinyLlama's shape).
 const SHAPES: [(&str, &str); 2] = [
@@ -108,7 +109,7 @@ fn main() {
                     decoder.backend_mut().clear(gradient).unwrap();
                 }
                 let loss = decoder.gradients(batch, 1.0 / batch.targets.len() as f32, &trained, &mut gradients).unwrap();
-                let norm = Optimizer::norm(&mut decoder, &gradients).unwrap();
+                let norm = optimizer.norm(&mut decoder, &gradients).unwrap();
                 optimizer.step(&mut decoder, &trained, &gradients, norm, 1e-4).unwrap();
                 times.push((start.elapsed().as_secs_f64(), loss / batch.targets.len() as f64));
             }

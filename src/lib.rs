@@ -37,6 +37,7 @@
 //! | [`data`] | tables, rows, chat templates, tokens, what is learnt of them, the builtin sets |
 //! | [`ticket`] | scores, selection, ticket files |
 //! | [`delta`] | what a fine-tuning changed, as files; applied, removed, merged; a ticket's weights restored |
+//! | [`edit`] | tuned weights made of other weights, without training: interpolation, restored tickets, safety vectors, projections |
 //! | [`train`] | what may move, data order, schedule, AdamW at the trained positions, checkpoints |
 //! | [`eval`] | judges, metrics, intervals, rules, the gate: pure, from the record |
 //! | [`hub`] | where models and data sets come from: the hub, a folder, a GGUF file, the program, a URL that answers prompts; the only network code |
@@ -105,6 +106,7 @@ pub mod artifact;
 pub mod cli;
 pub mod data;
 pub mod delta;
+pub mod edit;
 pub mod error;
 pub mod eval;
 pub mod event;

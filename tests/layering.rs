@@ -8,7 +8,7 @@ const ROOMS: [&[&str]; 9] = [
     &["error", "event", "mask", "random", "record"],
     &["artifact"],
     &["model", "data", "ticket"],
-    &["train", "eval", "hub", "delta"],
+    &["train", "delta", "edit", "eval", "hub"],
     &["report"],
     &["pipeline"],
     &["stage"],

@@ -29,17 +29,17 @@ struct Roles<'a> {
     /// The arms that are to be protected: those that rules name and that train something; without such rules, the first
     /// arm around a named ticket.
     protected: Vec<&'a Arm>,
-    /// The arm that shows what happens without protection: of the others that train every (maskable) weight on the task alone, the
-    /// one with the largest learning rate.
+    /// The arm that shows what happens without protection: of the others that train every (maskable) weight of every layer on the task
+    /// alone, the one with the largest learning rate; where there is none, of those that train LoRA factors.
     unprotected: Option<&'a Arm>,
-    /// All other arms that train something.
+    /// All other arms whose weights are not the aligned ones: those that train something, and those that are made of their weights.
     controls: Vec<&'a Arm>,
 }
 
 impl<'a> Roles<'a> {
     fn of(record: &'a Record, rules: &[Rule]) -> Self {
-        let trained: Vec<&Arm> =
-            record.arms.iter().filter(|arm| arm.settings["train"].as_str().is_some_and(|train| train != "none")).collect();
+        let tuned = |arm: &&Arm| arm.settings["train"].as_str().is_some_and(|train| train != "none") || is_edited(arm);
+        let trained: Vec<&Arm> = record.arms.iter().filter(tuned).collect();
         let named = |arm: &&&Arm| rules.iter().any(|rule| rule.arm == arm.name);
         let mut protected: Vec<&Arm> = trained.iter().filter(named).copied().collect();
         if protected.is_empty() {
@@ -47,20 +47,27 @@ impl<'a> Roles<'a> {
         }
         let is = |arms: &[&Arm], arm: &Arm| arms.iter().any(|other| other.name == arm.name);
         let rate = |arm: &Arm| arm.settings.pointer("/training/learning_rate").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-        let unprotected = trained
-            .iter()
-            .copied()
-            .filter(|arm| {
-                matches!(arm.settings["train"].as_str(), Some("all" | "maskable"))
-                    && arm.settings["replay"].is_null()
-                    && !is(&protected, arm)
-            })
+        let plain = |arm: &Arm, trains: &[&str]| {
+            arm.settings["train"].as_str().is_some_and(|train| trains.contains(&train))
+                && arm.settings["replay"].is_null()
+                && arm.settings["layers"].is_null()
+                && !is(&protected, arm)
+        };
+        let fastest = |trains: &[&str]| {
+            let candidates = trained.iter().copied().filter(|arm| plain(arm, trains));
             // The first of equal ones.
-            .reduce(|best, arm| if rate(arm) > rate(best) { arm } else { best });
+            candidates.reduce(|best, arm| if rate(arm) > rate(best) { arm } else { best })
+        };
+        let unprotected = fastest(&["all", "maskable"]).or_else(|| fastest(&["lora"]));
         let apart = |arm: &&Arm| !is(&protected, arm) && unprotected.is_none_or(|other| other.name != arm.name);
         let controls = trained.into_iter().filter(apart).collect();
         Self { protected, unprotected, controls }
     }
+}
+
+/// Whether an arm is made of another one's weights.
+fn is_edited(arm: &Arm) -> bool {
+    arm.settings["edit"].is_object()
 }
 
 fn around_named_ticket(arm: &Arm) -> bool {

@@ -11,6 +11,7 @@ pub mod encoder;
 pub mod fresh;
 pub mod generate;
 pub mod inventory;
+pub mod product;
 pub mod rope;
 pub mod verify;
 pub mod weights;

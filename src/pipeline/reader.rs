@@ -115,6 +115,17 @@ impl<'a> Section<'a> {
         &self.entries
     }
 
+    /// The given keys that are known and none of `but`, with their places.
+    pub fn given_but(&self, but: &[&str]) -> Vec<(&'a str, Place)> {
+        let others = self.entries.iter().filter(|(key, _, _)| self.known.contains_key(*key) && !but.contains(key));
+        others.map(|(key, place, _)| (*key, *place)).collect()
+    }
+
+    /// Where a key stands; the section's place where it is not given.
+    pub fn place_of(&self, key: &str) -> Place {
+        self.entries.iter().find(|(name, _, _)| *name == key).map_or(self.place, |(_, place, _)| *place)
+    }
+
     /// Reports every key that was not asked for.
     pub fn finish(self, findings: &mut Findings) {
         for (key, place, _) in &self.entries {

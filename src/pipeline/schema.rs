@@ -17,7 +17,7 @@ model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
-finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: all, replay: {data: {path: builtin:refusals, columns: {}}}}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: lora, replay: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -47,6 +47,7 @@ pub fn schema() -> Json {
     let ticket = with(section("ticket"), &[("data", data.clone())]);
     let replay = with(section("finetune.arms.NAME.replay"), &[("data", data.clone())]);
     let arm = with(section("finetune.arms.NAME"), &[("replay", replay)]);
+    let arm = with(arm, &[("lora", section("finetune.arms.NAME.lora")), ("layers", layers(&asked)), ("edit", edit(&asked))]);
     let one_key =
         |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});
     let choice = choice(&asked, "evaluate.suites.CHOICE.expect.multiple_choice");
@@ -111,6 +112,30 @@ pub fn schema() -> Json {
     top["title"] = "steadfast pipeline".into();
     top["required"] = json!(["model"]);
     top
+}
+
+/// The layers of an arm: a list, or from one to another.
+fn layers(asked: &BTreeMap<String, BTreeMap<&'static str, Json>>) -> Json {
+    let layer = json!({"type": "integer", "minimum": 0});
+    let mut range = object(asked, "finetune.arms.NAME.layers");
+    range["minProperties"] = json!(1);
+    range["description"] = json!("Both included; a side that is not given is the model's own.");
+    json!({"anyOf": [layer, {"type": "array", "items": layer, "minItems": 1, "uniqueItems": true}, range]})
+}
+
+/// What is done to another arm's weights: one of the edits.
+fn edit(asked: &BTreeMap<String, BTreeMap<&'static str, Json>>) -> Json {
+    let path = "finetune.arms.NAME.edit";
+    let part = |key: &str| object(asked, &format!("{path}.{key}"));
+    let keys = [
+        ("interpolate", part("interpolate")),
+        ("restore", json!({"type": "string", "description": "A ticket's name, or random."})),
+        ("resta", part("resta")),
+        ("safe_lora", part("safe_lora")),
+    ];
+    let mut edit = with(object(asked, path), &keys);
+    (edit["minProperties"], edit["maxProperties"]) = (json!(1), json!(1));
+    edit
 }
 
 /// How a row becomes a question with choices.

@@ -17,8 +17,11 @@ pub struct Arm {
     pub settings: serde_json::Value,
     /// One sentence: `trains 10 % of maskable outside ticket "ticket" at 3e-4`.
     pub summary: String,
-    /// What it trained; none for `aligned` and `base`.
+    /// What it trained; none for `aligned` and `base`, and for arms that are made of another one's weights.
     pub training: Option<TrainingSummary>,
+    /// What was done to another arm's weights to make it, in its first seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<EditSummary>,
     /// Its cells; several seeds, tasks and steps give several.
     pub cells: Vec<Cell>,
 }
@@ -27,7 +30,7 @@ pub struct Arm {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSummary {
-    /// Weights that were trained.
+    /// Weights that were trained; of a LoRA arm, the numbers in its factors.
     pub trained: u64,
     /// Trained share of all parameters.
     pub trained_share: f64,
@@ -53,6 +56,33 @@ pub struct TrainingSummary {
     pub frozen_changed: u64,
     /// Why it stopped early: `loss is NaN at step 7`; none when it went to its end.
     pub stopped: Option<String>,
+}
+
+/// What an arm did that trains nothing itself: it edits the saved weights of another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditSummary {
+    /// The arm whose weights were edited.
+    pub from: String,
+    /// Digest of these weights.
+    pub weights: String,
+    /// Weights whose saved bits differ from that arm's.
+    pub changed: u64,
+    /// Their share of all parameters.
+    pub changed_share: f64,
+    /// Of an edit that projects updates: how many matrices it projected, and how many it looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projected: Option<(u64, u64)>,
+    /// Norm of the difference from that arm's weights, after rounding to the saved dtype.
+    pub distance: f64,
+    /// Norm of the difference from the aligned weights, after rounding to the saved dtype.
+    pub update_norm: f64,
+    /// Share of the edit (sum of absolute values) that rounding to the saved dtype erased.
+    pub erased_by_rounding: f64,
+    /// Weights that the edit had to leave alone, or to make the aligned ones again, whose bits differ; anything but 0 is a defect.
+    pub kept_changed: u64,
+    /// Wall time, in seconds.
+    pub seconds: f64,
 }
 
 /// The unit of measurement: arm × seed × after-task × step.

@@ -61,6 +61,13 @@ pub fn render(record: &Record) -> String {
             let _ = writeln!(text, "| {}{stopped} | {} |", escape(&row.arm), row.cells.join(" | "));
         }
     }
+    if !view.edits.is_empty() {
+        let _ = writeln!(text, "\n| arm | {} |\n|---|{}", view.edit_columns.join(" | "), "---|".repeat(view.edit_columns.len()));
+        for row in &view.edits {
+            let cells: Vec<String> = row.cells.iter().map(|cell| escape(cell)).collect();
+            let _ = writeln!(text, "| {} | {} |", escape(&row.arm), cells.join(" | "));
+        }
+    }
     if !view.warnings.is_empty() {
         text.push_str("\nWarnings:\n\n");
         for warning in &view.warnings {

@@ -35,7 +35,9 @@ fn hostile() -> Record {
         "probes": {"asked": 1, "judge": HOSTILE, "refusals": [{"id": HOSTILE, "text": HOSTILE, "tokens": [1]}],
                    "first_tokens": [{"id": 1, "text": HOSTILE}], "benign_asked": 1, "benign_mass": 0.5},
         "arms": [{"name": "aligned", "settings": null, "summary": HOSTILE, "training": null, "cells": [cell]},
-                 {"name": HOSTILE, "settings": {HOSTILE: HOSTILE}, "summary": HOSTILE, "training": training, "cells": [cell]}],
+                 {"name": HOSTILE, "settings": {HOSTILE: HOSTILE}, "summary": HOSTILE, "training": training, "cells": [cell],
+                  "edit": {"from": HOSTILE, "weights": "", "changed": 3, "changed_share": 0.5, "projected": [1, 2], "distance": 1.0, "update_norm": 2.0,
+                           "erased_by_rounding": 0.0, "kept_changed": 0, "seconds": 0.1}}],
         "warnings": [HOSTILE],
         "gate": {"decision": "error", "headline": HOSTILE, "findings": [HOSTILE], "rules": [rule]},
     });
@@ -279,7 +281,7 @@ fn the_summary_keeps_its_tables() {
         .map(|part| part.lines().filter(|line| line.starts_with('|')).collect())
         .filter(|t: &Vec<_>| !t.is_empty())
         .collect();
-    assert_eq!(tables.len(), 3, "scorecard, rules, training: {summary}");
+    assert_eq!(tables.len(), 4, "scorecard, rules, training, edits: {summary}");
     for table in tables {
         assert!(table.len() > 2, "{table:?}");
         for line in &table {

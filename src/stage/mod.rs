@@ -7,7 +7,9 @@ pub mod choices;
 pub mod classifier;
 mod classifier_judge;
 mod compare;
+pub mod demands;
 pub mod divergence;
+pub mod edit;
 pub mod endpoint_judge;
 pub mod endpoint_model;
 pub mod engine;
@@ -16,6 +18,7 @@ pub mod extract;
 pub mod fetch;
 pub mod finetune;
 pub mod forecast;
+pub mod frame;
 pub mod initialise;
 pub mod judges;
 pub mod judging;
@@ -129,7 +132,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 14] {
+pub fn versions() -> [(&'static str, u32); 15] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -139,6 +142,7 @@ pub fn versions() -> [(&'static str, u32); 14] {
         ("reference", probe::VERSION),
         ("measure", finetune::MEASURE_VERSION),
         ("finetune", finetune::VERSION),
+        ("edit", edit::VERSION),
         ("evaluate", evaluate::VERSION),
         ("choose", choices::VERSION),
         ("judge", classifier_judge::VERSION),

@@ -8,7 +8,7 @@ use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::TensorSpec;
 use crate::pipeline::settings::{Arm, Scope, Train};
-use crate::ticket::mask_set::MaskSet;
+use crate::ticket::mask_set::{MaskSet, kind};
 use crate::ticket::select::select;
 use crate::train::may_move;
 
@@ -33,31 +33,53 @@ pub(super) struct Job<'a> {
     pub examples: TrainingRows,
 }
 
+/// The maskable weights among which an arm trains; all of them, or a share that [`selection`] finds. Empty for `all`, which trains more
+/// than these, and for `none`.
+pub(super) fn inside(arm: &Arm, specs: &[TensorSpec], ticket: Option<&MaskSet>) -> MaskSet {
+    let ticket = || ticket.cloned().unwrap_or_else(|| MaskSet::empty(specs));
+    let targets = arm.lora.as_ref().map_or(&[][..], |lora| &lora.targets);
+    let inside = match arm.train {
+        Train::All | Train::None => MaskSet::empty(specs),
+        Train::Maskable | Train::Random => MaskSet::full(specs),
+        Train::Complement => ticket().complement(),
+        Train::Ticket => ticket(),
+        Train::Lora => MaskSet::full(specs).inside(specs, |spec| targets.contains(&kind(&spec.name))),
+    };
+    inside.inside(specs, |spec| in_layers(arm, spec))
+}
+
+/// Whether a tensor is in the layers of an arm. What belongs to no layer is in none, where the arm names any.
+fn in_layers(arm: &Arm, spec: &TensorSpec) -> bool {
+    arm.layers.as_ref().is_none_or(|layers| spec.layer.is_some_and(|layer| layers.contains(layer)))
+}
+
 /// What the arm trains, or why its calibration could not tell: that ends the arm, not the run. For LoTTO it is found by a short
 /// dense training inside the complement, from which the weights are rewound.
 pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> Result<Result<Trained, String>, Failure> {
     let Job { context, arm, specs, .. } = job;
-    let none = MaskSet::empty(specs);
-    let ticket = job.ticket.unwrap_or(&none);
-    let inside = match arm.train {
-        Train::All => return Ok(Ok(may_move::all(specs))),
-        Train::None => return Ok(Ok(Trained::new())),
-        Train::Random => {
-            let masks = select(&random_scores(specs, RANDOM_ARM ^ job.seed)?, arm.density.unwrap_or(1.0), Scope::Global, None)?;
-            return Ok(Ok(may_move::only(&masks)));
+    let inside = inside(arm, specs, job.ticket);
+    match (arm.train, arm.density) {
+        (Train::All, _) => {
+            let mine: Vec<TensorSpec> = specs.iter().filter(|spec| in_layers(arm, spec)).cloned().collect();
+            Ok(Ok(may_move::all(&mine)))
         }
-        Train::Maskable => MaskSet::full(specs),
-        Train::Complement => ticket.complement(),
-        Train::Ticket => ticket.clone(),
-    };
-    let Some(density) = arm.density.filter(|_| arm.train == Train::Complement) else { return Ok(Ok(may_move::only(&inside))) };
-    let mut plan = plan(&arm.training, job.seed ^ 0x63616c);
-    (plan.steps, plan.learning_rate, plan.warmup_steps, plan.save_every) = (arm.calibration.steps, arm.calibration.learning_rate, 0, 0);
-    let what = format!("calibrate {}", arm.name);
-    Ok(match calibrate(context, &what, decoder, &job.examples.sources, &inside, &plan, (specs, density, Scope::Global))? {
-        Choice::Chosen(masks) => Ok(may_move::only(&masks)),
-        Choice::CannotTell(why) => Err(why),
-    })
+        (Train::Random, density) => {
+            let scores = random_scores(specs, RANDOM_ARM ^ job.seed)?;
+            Ok(Ok(may_move::only(&select(&scores, density.unwrap_or(1.0), Scope::Global, Some(&inside))?)))
+        }
+        (Train::Complement, Some(density)) => {
+            let mut plan = plan(&arm.training, job.seed ^ 0x63616c);
+            (plan.steps, plan.learning_rate, plan.warmup_steps, plan.save_every) =
+                (arm.calibration.steps, arm.calibration.learning_rate, 0, 0);
+            let what = format!("calibrate {}", arm.name);
+            let own = calibrate(context, &what, decoder, &job.examples.sources, &inside, &plan, (specs, density, Scope::Global))?;
+            Ok(match own {
+                Choice::Chosen(masks) => Ok(may_move::only(&masks)),
+                Choice::CannotTell(why) => Err(why),
+            })
+        }
+        _ => Ok(Ok(may_move::only(&inside))),
+    }
 }
 
 /// Everything that is not trained, as masks by tensor.

@@ -7,6 +7,7 @@ use crate::artifact::write::{write_bytes, write_whole};
 use crate::error::Failure;
 use crate::model::backend::Backend;
 use crate::model::decoder::{Decoder, Trained};
+use crate::model::inventory::TensorSpec;
 use crate::model::weights::{ChangedTensor, Rounding, WeightsError, write_changed};
 use crate::pipeline::settings::{Dtype, Training};
 use crate::train::fit::Plan;
@@ -53,18 +54,25 @@ pub(super) const SIDE_FILES: [&str; 7] = [
 /// # Errors
 /// When the folder cannot be written or the weights cannot be read back from the backend.
 pub fn save<B: Backend>(source: &Model, decoder: &Decoder<B>, trained: &Trained, dtype: Dtype, folder: &Path) -> Result<Rounding, Failure> {
+    save_changed(source, dtype, folder, |spec| {
+        let Some(selection) = trained.get(&spec.name) else { return Ok(None) };
+        Ok(Some(ChangedTensor { values: decoder.values(&spec.name)?, selection: selection.clone() }))
+    })
+}
+
+/// The same of any weights: `changed` says what became of a tensor; none = nothing.
+///
+/// # Errors
+/// When the folder cannot be written, or what `changed` fails with.
+pub fn save_changed(
+    source: &Model,
+    dtype: Dtype,
+    folder: &Path,
+    mut changed: impl FnMut(&TensorSpec) -> Result<Option<ChangedTensor>, WeightsError>,
+) -> Result<Rounding, Failure> {
     let mut outcome: Result<Rounding, WeightsError> = Ok(Rounding::default());
     write_whole(&folder.join("model.safetensors"), |file| {
-        outcome = write_changed(
-            &source.weights,
-            &source.config,
-            dtype.wanted(),
-            |spec| {
-                let Some(selection) = trained.get(&spec.name) else { return Ok(None) };
-                Ok(Some(ChangedTensor { values: decoder.values(&spec.name)?, selection: selection.clone() }))
-            },
-            file,
-        );
+        outcome = write_changed(&source.weights, &source.config, dtype.wanted(), &mut changed, file);
         match &outcome {
             Err(WeightsError::Write(error)) => Err(std::io::Error::new(error.kind(), error.to_string())),
             Err(other) => Err(std::io::Error::other(other.to_string())),

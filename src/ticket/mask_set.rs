@@ -26,6 +26,13 @@ impl MaskSet {
         Self(self.0.iter().map(|(name, mask)| (name.clone(), mask.complement())).collect())
     }
 
+    /// The part of this set that lies in the tensors for which `keep` holds.
+    #[must_use]
+    pub fn inside(&self, specs: &[TensorSpec], keep: impl Fn(&TensorSpec) -> bool) -> Self {
+        let part = |spec: &TensorSpec, mask: &Mask| if keep(spec) { mask.clone() } else { Mask::empty(mask.len()) };
+        Self(maskable(specs).filter_map(|spec| Some((spec.name.clone(), part(spec, self.0.get(&spec.name)?)))).collect())
+    }
+
     /// Weights in the set.
     pub fn count(&self) -> usize {
         self.0.values().map(Mask::count).sum()
@@ -57,6 +64,9 @@ impl MaskSet {
         kinds.into_iter().map(|(kind, (count, len))| (kind, count as f64 / len.max(1) as f64)).collect()
     }
 }
+
+/// The kinds of projection, in canonical order.
+pub const KINDS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 /// `q_proj` of `model.layers.0.self_attn.q_proj.weight`.
 pub fn kind(name: &str) -> &str {

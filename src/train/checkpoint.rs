@@ -1,4 +1,4 @@
-//! Resume checkpoints: masters at trained positions, moments, step and data position.
+//! Resume checkpoints: what the updater holds of weights and state, step and data position.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use super::optimizer::Optimizer;
+use super::updater::Updater;
 use crate::artifact::write::write_whole;
-use crate::model::backend::{Backend, Selection};
+use crate::model::backend::Backend;
 use crate::model::decoder::{Decoder, Trained};
 
 /// What else a resumed run needs.
@@ -36,36 +36,30 @@ pub fn save<B: Backend>(
     path: &Path,
     decoder: &Decoder<B>,
     trained: &Trained,
-    optimizer: &Optimizer<B>,
+    updater: &impl Updater<B>,
     progress: &Progress,
 ) -> Result<(), TrainError> {
     let failed = |problem: String| TrainError::Checkpoint { path: path.into(), problem };
     let text = serde_json::to_string(progress).map_err(|error| failed(error.to_string()))?;
+    let parts = updater.parts(decoder);
     // A safetensors file by hand: written tensor by tensor, it never exists in memory as a whole.
     let mut header = serde_json::Map::new();
     let mut end = 0;
-    let mut announce = |name: String, bytes: usize| {
-        header.insert(name, serde_json::json!({"dtype": "U8", "shape": [bytes], "data_offsets": [end, end + bytes]}));
+    let mut announce = |name: &str, bytes: usize| {
+        header.insert(name.to_owned(), serde_json::json!({"dtype": "U8", "shape": [bytes], "data_offsets": [end, end + bytes]}));
         end += bytes;
     };
-    announce("progress".into(), text.len());
-    for (name, (m, _)) in &optimizer.moments {
-        let (rows, columns) = decoder.backend().shape(m);
-        for part in ["w", "m", "v"] {
-            announce(format!("{part}.{name}"), rows * columns * 4);
-        }
-    }
+    announce("progress", text.len());
+    parts.iter().for_each(|(name, count)| announce(name, count * 4));
     let header = serde_json::Value::Object(header).to_string();
     let mut broken: Option<TrainError> = None;
     let written = write_whole(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         file.write_all(text.as_bytes())?;
-        for (name, (m, v)) in &optimizer.moments {
-            let parts =
-                masters(decoder, trained, name).and_then(|w| Ok([w, decoder.backend().download(m)?, decoder.backend().download(v)?]));
-            match parts {
-                Ok(parts) => parts.iter().try_for_each(|part| file.write_all(&bytes(part)))?,
+        for (name, _) in &parts {
+            match updater.part(decoder, trained, name) {
+                Ok(part) => file.write_all(&bytes(&part))?,
                 Err(error) => {
                     let text = error.to_string();
                     broken = Some(error);
@@ -81,16 +75,7 @@ pub fn save<B: Backend>(
     }
 }
 
-/// The weights of a tensor that are trained, compact.
-fn masters<B: Backend>(decoder: &Decoder<B>, trained: &Trained, name: &str) -> Result<Vec<f32>, TrainError> {
-    let values = decoder.values(name)?;
-    Ok(match trained.get(name) {
-        Some(Selection::Subset(mask)) => mask.positions().map(|i| values[i]).collect(),
-        _ => values,
-    })
-}
-
-/// Puts a checkpoint back into decoder and optimizer; none when there is no file.
+/// Puts a checkpoint back into decoder and updater; none when there is no file.
 ///
 /// # Errors
 /// When the file is damaged or belongs to another training.
@@ -98,31 +83,17 @@ pub fn restore<B: Backend>(
     path: &Path,
     decoder: &mut Decoder<B>,
     trained: &Trained,
-    optimizer: &mut Optimizer<B>,
+    updater: &mut impl Updater<B>,
 ) -> Result<Option<Progress>, TrainError> {
     let failed = |problem: String| TrainError::Checkpoint { path: path.into(), problem };
     let Ok(file) = std::fs::read(path) else { return Ok(None) };
     let tensors = SafeTensors::deserialize(&file).map_err(|error| failed(error.to_string()))?;
     let part = |name: &str| tensors.tensor(name).map(|view| view.data().to_vec()).map_err(|_| failed(format!("it lacks {name}")));
     let progress: Progress = serde_json::from_slice(&part("progress")?).map_err(|error| failed(error.to_string()))?;
-    let names: Vec<String> = optimizer.moments.keys().cloned().collect();
-    for name in names {
-        let (masters, m, v) =
-            (floats(&part(&format!("w.{name}"))?), floats(&part(&format!("m.{name}"))?), floats(&part(&format!("v.{name}"))?));
-        let mut values = decoder.values(&name)?;
-        match trained.get(&name) {
-            Some(Selection::Subset(mask)) if mask.count() == masters.len() => {
-                mask.positions().zip(&masters).for_each(|(i, &w)| values[i] = w)
-            }
-            Some(Selection::Everything) if values.len() == masters.len() => values = masters,
-            _ => return Err(failed(format!("it holds {} weights of {name}", masters.len()))),
-        }
-        decoder.set_values(&name, &values)?;
-        let backend = decoder.backend_mut();
-        let moments = (backend.upload(&m, 1, m.len())?, backend.upload(&v, 1, v.len())?);
-        optimizer.moments.insert(name, moments);
-    }
-    optimizer.steps = progress.steps;
+    updater.restore(decoder, trained, progress.steps, &|name, count| {
+        let numbers = floats(&part(name)?);
+        if numbers.len() == count { Ok(numbers) } else { Err(failed(format!("it holds {} numbers of {name}, not {count}", numbers.len()))) }
+    })?;
     Ok(Some(progress))
 }
 

@@ -7,6 +7,7 @@ use super::checkpoint::{self, Progress};
 use super::optimizer::{Optimizer, Settings};
 use super::order::Order;
 use super::schedule::{Scheduler, factor};
+use super::updater::Updater;
 use crate::model::backend::Backend;
 use crate::model::batch::{Example, Packed};
 use crate::model::decoder::{Decoder, Trained};
@@ -75,12 +76,27 @@ pub fn fit<B: Backend, E: From<TrainError>>(
     checkpoint_file: Option<&Path>,
     after: AfterStep<'_, B, E>,
 ) -> Result<Fitted, E> {
-    let specs = inventory(decoder.config());
+    let mut optimizer = Optimizer::new(decoder, &inventory(decoder.config()), trained, plan.optimizer)?;
+    fit_with(decoder, sources, trained, plan, &mut optimizer, checkpoint_file, after)
+}
+
+/// [`fit`], with what makes weights of the gradients.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_with<B: Backend, E: From<TrainError>>(
+    decoder: &mut Decoder<B>,
+    sources: &[Vec<Example>],
+    trained: &Trained,
+    plan: &Plan,
+    updater: &mut impl Updater<B>,
+    checkpoint_file: Option<&Path>,
+    after: AfterStep<'_, B, E>,
+) -> Result<Fitted, E> {
     decoder.set_checkpointing(plan.checkpointing);
-    let mut optimizer = Optimizer::new(decoder, &specs, trained, plan.optimizer)?;
     let mut order = Order::new(sources.iter().map(Vec::len).collect(), plan.replay_share, plan.seed);
     let mut progress = Progress { steps: 0, rows: 0, losses: Vec::new(), gradient_norms: Vec::new(), tokens: 0, supervised_tokens: 0 };
-    if let Some(earlier) = checkpoint_file.map(|path| checkpoint::restore(path, decoder, trained, &mut optimizer)).transpose()?.flatten() {
+    if let Some(earlier) = checkpoint_file.map(|path| checkpoint::restore(path, decoder, trained, updater)).transpose()?.flatten() {
         order.seek(earlier.rows);
         progress = earlier;
     }
@@ -97,14 +113,14 @@ pub fn fit<B: Backend, E: From<TrainError>>(
             sum += decoder.gradients(batch, 1.0 / learnt as f32, trained, &mut gradients).map_err(TrainError::from)?;
         }
         let loss = sum / learnt as f64;
-        let norm = Optimizer::norm(decoder, &gradients)?;
+        let norm = updater.norm(decoder, &gradients)?;
         for (what, value) in [("the loss", loss), ("the gradient norm", norm)] {
             if !value.is_finite() {
                 return Ok(Fitted { progress, stopped: Some(TrainError::NotFinite { what, value, step: number }) });
             }
         }
         let rate = plan.learning_rate * factor(plan.scheduler, number, plan.warmup_steps, plan.steps);
-        optimizer.step(decoder, trained, &gradients, norm, rate)?;
+        updater.step(decoder, trained, &gradients, norm, rate)?;
         progress.steps = number;
         progress.rows = order.position();
         progress.losses.push(loss);
@@ -113,7 +129,7 @@ pub fn fit<B: Backend, E: From<TrainError>>(
         progress.supervised_tokens += learnt as u64;
         if let (Some(path), true) = (checkpoint_file, plan.save_every > 0 && number.is_multiple_of(plan.save_every) && number < plan.steps)
         {
-            checkpoint::save(path, decoder, trained, &optimizer, &progress)?;
+            checkpoint::save(path, decoder, trained, updater, &progress)?;
         }
         after(Step { number, loss, gradient_norm: norm }, decoder)?;
     }

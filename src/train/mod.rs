@@ -2,10 +2,12 @@
 
 pub mod checkpoint;
 pub mod fit;
+pub mod lora;
 pub mod may_move;
 pub mod optimizer;
 pub mod order;
 pub mod schedule;
+pub mod updater;
 
 use std::path::PathBuf;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::TrainError;
-use crate::model::backend::{AdamW, Backend};
+use super::updater::{Read, Updater, no_part};
+use crate::model::backend::{AdamW, Backend, Selection};
 use crate::model::decoder::{Decoder, Gradients, Trained};
 use crate::model::inventory::{Role, TensorSpec};
 
@@ -22,13 +23,30 @@ pub struct Settings {
     pub max_grad_norm: f64,
 }
 
+impl Settings {
+    /// The step of a number, from 1. Clips as `torch.nn.utils.clip_grad_norm_`: by max ÷ (norm + 1e-6), never up.
+    pub(super) fn step(&self, number: u64, norm: f64, learning_rate: f64) -> AdamW {
+        let limit = self.max_grad_norm;
+        let scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        AdamW {
+            learning_rate,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+            step: number,
+            gradient_scale: scale as f32,
+        }
+    }
+}
+
 /// First and second moments by tensor, compact.
 pub struct Optimizer<B: Backend> {
     settings: Settings,
     /// (m, v) by tensor name.
-    pub(super) moments: BTreeMap<String, (B::Buffer, B::Buffer)>,
+    moments: BTreeMap<String, (B::Buffer, B::Buffer)>,
     /// Steps carried out.
-    pub(super) steps: u64,
+    steps: u64,
     undecayed: Vec<String>,
 }
 
@@ -44,12 +62,11 @@ impl<B: Backend> Optimizer<B> {
         let undecayed = specs.iter().filter(|spec| matches!(spec.role, Role::Norm | Role::Bias)).map(|spec| spec.name.clone()).collect();
         Ok(Self { settings, moments, steps: 0, undecayed })
     }
+}
 
+impl<B: Backend> Updater<B> for Optimizer<B> {
     /// The norm of all gradients together, in the order of the tensors' names.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn norm(decoder: &mut Decoder<B>, gradients: &Gradients<B>) -> Result<f64, TrainError> {
+    fn norm(&mut self, decoder: &mut Decoder<B>, gradients: &Gradients<B>) -> Result<f64, TrainError> {
         let mut sum = 0.0;
         for gradient in gradients.values() {
             sum += decoder.backend_mut().sum_of_squares(gradient)?;
@@ -57,11 +74,7 @@ impl<B: Backend> Optimizer<B> {
         Ok(sum.sqrt())
     }
 
-    /// One step. Clips as `torch.nn.utils.clip_grad_norm_`: by max ÷ (norm + 1e-6), never up.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn step(
+    fn step(
         &mut self,
         decoder: &mut Decoder<B>,
         trained: &Trained,
@@ -70,21 +83,59 @@ impl<B: Backend> Optimizer<B> {
         learning_rate: f64,
     ) -> Result<(), TrainError> {
         self.steps += 1;
-        let limit = self.settings.max_grad_norm;
-        let scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let step = self.settings.step(self.steps, norm, learning_rate);
         for (name, gradient) in gradients {
             let (Some(selection), Some((m, v))) = (trained.get(name), self.moments.get_mut(name)) else { continue };
-            let step = AdamW {
-                learning_rate,
-                beta1: self.settings.beta1,
-                beta2: self.settings.beta2,
-                epsilon: self.settings.epsilon,
-                weight_decay: if self.undecayed.contains(name) { 0.0 } else { self.settings.weight_decay },
-                step: self.steps,
-                gradient_scale: scale as f32,
-            };
+            let weight_decay = if self.undecayed.contains(name) { 0.0 } else { step.weight_decay };
+            let step = AdamW { weight_decay, ..step };
             decoder.update(name, |backend, w| backend.adamw(w, selection, gradient, m, v, &step))?;
         }
+        Ok(())
+    }
+
+    /// The masters at trained positions (`w.NAME`), and both moments (`m.NAME`, `v.NAME`).
+    fn parts(&self, decoder: &Decoder<B>) -> Vec<(String, usize)> {
+        let of = |(name, (m, _)): (&String, &(B::Buffer, B::Buffer))| {
+            let (rows, columns) = decoder.backend().shape(m);
+            ["w", "m", "v"].map(|part| (format!("{part}.{name}"), rows * columns))
+        };
+        self.moments.iter().flat_map(of).collect()
+    }
+
+    fn part(&self, decoder: &Decoder<B>, trained: &Trained, name: &str) -> Result<Vec<f32>, TrainError> {
+        let (part, tensor) = name.split_once('.').ok_or_else(|| no_part(name))?;
+        let (m, v) = self.moments.get(tensor).ok_or_else(|| no_part(name))?;
+        match part {
+            "w" => {
+                let values = decoder.values(tensor)?;
+                Ok(match trained.get(tensor) {
+                    Some(Selection::Subset(mask)) => mask.positions().map(|i| values[i]).collect(),
+                    _ => values,
+                })
+            }
+            "m" => Ok(decoder.backend().download(m)?),
+            _ => Ok(decoder.backend().download(v)?),
+        }
+    }
+
+    fn restore(&mut self, decoder: &mut Decoder<B>, trained: &Trained, steps: u64, read: Read<'_>) -> Result<(), TrainError> {
+        for (name, moments) in &mut self.moments {
+            let (rows, columns) = decoder.backend().shape(&moments.0);
+            let part = |part: &str| read(&format!("{part}.{name}"), rows * columns);
+            let (masters, m, v) = (part("w")?, part("m")?, part("v")?);
+            let values = match trained.get(name) {
+                Some(Selection::Subset(mask)) => {
+                    let mut values = decoder.values(name)?;
+                    mask.positions().zip(&masters).for_each(|(i, &w)| values[i] = w);
+                    values
+                }
+                _ => masters,
+            };
+            decoder.set_values(name, &values)?;
+            let backend = decoder.backend_mut();
+            *moments = (backend.upload(&m, 1, m.len())?, backend.upload(&v, 1, v.len())?);
+        }
+        self.steps = steps;
         Ok(())
     }
 }

@@ -3,7 +3,8 @@
 
 use super::TrainError;
 use super::checkpoint::Progress;
-use super::fit::{Plan, fit};
+use super::fit::{Plan, fit, fit_with};
+use super::lora::{Lora, Shape};
 use super::may_move;
 use super::optimizer::Settings;
 use super::schedule::Scheduler;
@@ -205,4 +206,74 @@ fn a_loss_that_is_no_number_stops_before_any_weight_is_touched() {
         fit::<_, TrainError>(&mut decoder, &rows(), &may_move::all(&specs), &plan(), None, &mut |_, _| Ok(())).unwrap().stopped.unwrap();
     assert!(error.to_string().starts_with("the loss is NaN at step 1"), "{error}");
     assert!(bits(&decoder) == before);
+}
+
+/// q, v and down of both layers.
+fn targets(specs: &[TensorSpec]) -> Trained {
+    let wanted = |spec: &TensorSpec| ["q_proj", "v_proj", "down_proj"].iter().any(|kind| spec.name.contains(kind));
+    may_move::only(&MaskSet::full(specs).inside(specs, wanted))
+}
+
+fn factors(decoder: &mut Decoder<Cpu>, trained: &Trained) -> Lora<Cpu> {
+    Lora::new(decoder, trained, Shape { rank: 3, alpha: 7.0, seed: 5 }, plan().optimizer).unwrap()
+}
+
+#[test]
+fn merged_factors_are_the_adapter_beside_the_frozen_matrix() {
+    let trained = targets(&inventory(&config()));
+    let mut decoder = decoder();
+    let before = bits(&decoder);
+    let mut lora = factors(&mut decoder, &trained);
+    assert!(bits(&decoder) == before, "B is zero at first");
+    let first = decoder.config().clone();
+    fit_with::<_, TrainError>(&mut decoder, &rows(), &trained, &plan(), &mut lora, None, &mut |_, _| Ok(())).unwrap();
+    let mut trained_numbers = 0;
+    for (spec, (name, before)) in inventory(&first).iter().zip(&before) {
+        let merged = decoder.values(name).unwrap();
+        if !trained.contains_key(name) {
+            assert!(merged.iter().zip(before).all(|(a, b)| a.to_bits() == *b), "{name} is frozen");
+            continue;
+        }
+        let (a, b) = lora.factors(&decoder, name).unwrap();
+        trained_numbers += a.len() + b.len();
+        let x: Vec<f64> = random(9, name, spec.columns).into_iter().map(f64::from).collect();
+        let inner: Vec<f64> = a.chunks(spec.columns).map(|row| row.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum()).collect();
+        for (row, (w, w0)) in merged.chunks(spec.columns).zip(before.chunks(spec.columns)).enumerate() {
+            let merged: f64 = w.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum();
+            let frozen: f64 = w0.iter().zip(&x).map(|(w, x)| f64::from(f32::from_bits(*w)) * x).sum();
+            let beside: f64 = b[row * 3..row * 3 + 3].iter().zip(&inner).map(|(w, x)| f64::from(*w) * x).sum();
+            assert!((merged - frozen - 7.0 / 3.0 * beside).abs() < 1e-6, "{name}: {merged}, {frozen} + {beside}");
+            assert!(beside.abs() > 1e-6, "{name}: B moved");
+        }
+    }
+    assert_eq!(trained_numbers as u64, lora.count());
+}
+
+#[test]
+fn factors_have_the_same_bits_on_all_threads_and_after_a_resume() {
+    let trained = targets(&inventory(&config()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint.safetensors");
+    let plan = Plan { save_every: 3, ..plan() };
+    let train = |stop_at: u64, file: Option<&std::path::Path>| {
+        let mut decoder = decoder();
+        let mut lora = factors(&mut decoder, &trained);
+        let mut seen = Vec::new();
+        let fitted = fit_with::<_, TrainError>(&mut decoder, &rows(), &trained, &plan, &mut lora, file, &mut |step, _| {
+            seen.push(step.number);
+            if step.number == stop_at { Err(TrainError::NoRows) } else { Ok(()) }
+        });
+        (bits(&decoder), seen, fitted.map(|fitted| fitted.progress).ok())
+    };
+    let whole = train(0, None);
+    for threads in [1, 2, 4] {
+        assert!(with_threads(threads, || train(0, None)).unwrap() == whole, "{threads} threads");
+    }
+    assert!(train(5, Some(&file)).2.is_none());
+    let resumed = train(0, Some(&file));
+    assert_eq!(resumed.1, [4, 5, 6, 7, 8]);
+    assert!(resumed.0 == whole.0 && resumed.2 == whole.2);
+    let mut other = decoder();
+    let masked = fit::<_, TrainError>(&mut other, &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(()));
+    assert!(matches!(masked, Err(TrainError::Checkpoint { .. })), "a checkpoint of factors is none of weights");
 }

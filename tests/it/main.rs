@@ -1,6 +1,7 @@
 //! Integration tests: one binary.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod arms;
 mod bad_input;
 mod choices;
 mod classifier;
@@ -8,6 +9,7 @@ mod cli;
 mod data;
 mod delta;
 mod divergence;
+mod edit;
 mod encoder;
 mod endpoint;
 mod frozen;
@@ -18,6 +20,7 @@ mod hub;
 mod judge;
 mod llm;
 mod loopback;
+mod lora;
 mod manner;
 mod ops;
 mod oracle;

@@ -27,6 +27,15 @@ pub struct Reference {
 
 impl Reference {
     pub fn read(name: &str) -> Self {
+        let (tensors, metadata) = Self::tensors_of(name);
+        let tokens: Vec<Vec<u32>> = serde_json::from_str(&metadata["rows"]).unwrap();
+        let learn: Vec<Vec<bool>> = serde_json::from_str(&metadata["learn"]).unwrap();
+        let rows = tokens.into_iter().zip(learn).map(|(tokens, supervised)| Example { tokens, supervised }).collect();
+        Self { config: ModelConfig::from_json(&metadata["config"], None).unwrap(), rows, tensors, metadata }
+    }
+
+    /// The tensors of a reference file, and what is written beside them.
+    pub fn tensors_of(name: &str) -> (BTreeMap<String, Vec<f32>>, std::collections::HashMap<String, String>) {
         let path = format!("{}/tests/reference/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
         let bytes = std::fs::read(path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -36,10 +45,7 @@ impl Reference {
             .iter()
             .map(|(name, view)| (name.to_owned(), view.data().chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()))
             .collect();
-        let tokens: Vec<Vec<u32>> = serde_json::from_str(&metadata["rows"]).unwrap();
-        let learn: Vec<Vec<bool>> = serde_json::from_str(&metadata["learn"]).unwrap();
-        let rows = tokens.into_iter().zip(learn).map(|(tokens, supervised)| Example { tokens, supervised }).collect();
-        Self { config: ModelConfig::from_json(&metadata["config"], None).unwrap(), rows, tensors, metadata }
+        (tensors, metadata)
     }
 
     pub fn decoder<B: Backend>(&self, backend: B) -> Decoder<B> {

@@ -94,6 +94,13 @@ finetune:
     random: {train: random, density: 0.2}
     control: {like: sparse, ticket: random}
     none: {train: none}
+    lora: {train: lora, lora: {rank: 2, alpha: 4, targets: [q_proj, down_proj]}}
+    layers: {train: all, layers: [1]}
+    vector: {from: none, edit: {resta: {scale: 0.5}}}
+    half: {from: vector, edit: {interpolate: {weight: 0.25}}}
+    restored: {from: vector, edit: {restore: ticket}}
+    dropped: {from: vector, edit: {resta: {scale: 0.5, drop: 0.3}}}
+    projected: {from: vector, edit: {safe_lora: {threshold: 1.0}}}
 evaluate:
   floor: 0.0
   max_new_tokens: 8
@@ -155,6 +162,7 @@ fn outputs() -> BTreeMap<String, Output> {
                 "reference",
                 "measure",
                 "finetune",
+                "edit",
                 "evaluate aligned",
                 "choose aligned",
                 "perplexity aligned",

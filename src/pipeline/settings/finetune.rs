@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Calibration, Training};
+use super::Arm;
 use crate::data::spec::DataSpec;
 
 /// The custom task and the arms.
@@ -12,67 +12,4 @@ pub struct Finetune {
     pub data: Vec<DataSpec>,
     /// The arms, in order.
     pub arms: Vec<Arm>,
-}
-
-/// One way from aligned to tuned, with `like:` carried out and the section's defaults filled in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Arm {
-    /// Its name.
-    pub name: String,
-    /// What it trains.
-    pub train: Train,
-    /// Trained share of maskable, in (0, 1]; with `complement`, the task's own top inside it (LoTTO).
-    pub density: Option<f64>,
-    /// The ticket it stays outside of, or trains.
-    pub ticket: Option<ArmTicket>,
-    /// The short training that finds a LoTTO arm's own ticket.
-    pub calibration: Calibration,
-    /// Hyperparameters.
-    pub training: Training,
-    /// Other rows that are mixed into its batches.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replay: Option<Replay>,
-}
-
-/// Rows of other data, such as refusals, in an arm's batches: what they teach is rehearsed while the task is learnt. The number of rows of
-/// a step stays, so that the arm sees the task less often. Source: Qi et al. (2310.03693), section 5; Bianchi et al. (2309.07875).
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Replay {
-    /// The rows; several sources take turns.
-    pub data: Vec<DataSpec>,
-    /// Their share of all rows, in (0, 1), evenly spread.
-    pub share: f64,
-}
-
-/// What an arm trains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Train {
-    /// Every parameter.
-    All,
-    /// Every weight that a mask may hold.
-    Maskable,
-    /// Maskable minus the ticket.
-    Complement,
-    /// The ticket.
-    Ticket,
-    /// A random share of maskable, of the arm's density.
-    Random,
-    /// Nothing: the aligned model again.
-    None,
-}
-
-/// Which ticket an arm uses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ArmTicket {
-    /// One of the pipeline's, by name.
-    Named(String),
-    /// A random one of the same density, drawn from the arm's seed.
-    Random {
-        /// The ticket whose density and scope it takes.
-        like: String,
-        /// Which draw, from 0.
-        draw: u32,
-    },
 }

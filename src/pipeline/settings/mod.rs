@@ -2,6 +2,7 @@
 //!
 //! Stages read only this. It is what `steadfast check` prints and what `run.json` holds.
 
+mod arm;
 mod evaluate;
 mod finetune;
 mod model;
@@ -10,8 +11,9 @@ mod training;
 
 use serde::Serialize;
 
+pub use self::arm::{Arm, ArmTicket, Edited, Layers, Lora, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
-pub use self::finetune::{Arm, ArmTicket, Finetune, Replay, Train};
+pub use self::finetune::Finetune;
 pub use self::model::{ComputeDtype, Dtype, Model};
 pub use self::ticket::{Score, Ticket};
 pub use self::training::{Align, Architecture, Calibration, Pretrain, Training};
@@ -19,6 +21,7 @@ pub use super::classifier_judge::{ClassifierJudge, PLACES};
 pub use super::endpoint_judge::{Comparer, EndpointJudge};
 pub use crate::data::choices::ChoiceForm;
 pub use crate::data::spec::{Columns, DataFormat, DataSpec};
+pub use crate::edit::Edit;
 pub use crate::eval::judge::rubric::Rubric;
 pub use crate::eval::rule::{Among, Bound, Condition, Extract, Rule};
 pub use crate::hub::chat::{Endpoint, Price};

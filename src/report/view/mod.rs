@@ -6,6 +6,7 @@ mod changes;
 mod comparison;
 mod curves;
 mod cut;
+mod edits;
 mod facts;
 mod flips;
 mod prompts;
@@ -25,6 +26,8 @@ pub use self::changes::{ChangeRow, ChangesView};
 pub use self::comparison::{ComparisonArm, ComparisonRow, ComparisonView, RunView, comparison};
 pub use self::curves::Chart;
 use self::curves::charts;
+use self::edits::edits;
+pub use self::edits::{COLUMNS as EDIT_COLUMNS, EditRow};
 use self::facts::facts;
 pub use self::facts::{ProbesView, probes};
 pub use self::flips::{FlipCell, FlipRow, FlipsView};
@@ -77,6 +80,10 @@ pub struct View {
     pub training_columns: [&'static str; 10],
     /// What each arm's training did.
     pub training: Vec<TrainingRow>,
+    /// Column heads of the table of edits.
+    pub edit_columns: [&'static str; 8],
+    /// What was done to another arm's weights.
+    pub edits: Vec<EditRow>,
     /// Curves as SVG.
     pub charts: Vec<Chart>,
     /// What became of the aligned model's answers.
@@ -148,6 +155,8 @@ pub fn view(record: &Record) -> View {
             .join(", "),
         training_columns: TRAINING_COLUMNS,
         training: training(record),
+        edit_columns: EDIT_COLUMNS,
+        edits: edits(record),
         charts: charts(record, &gated),
         changes: changes(record, &gated),
         replaced,

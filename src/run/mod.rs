@@ -1,24 +1,32 @@
 //! Carries out a pipeline, from fetch to verdict. Reads like the README.
 
+mod arm;
 pub mod beside;
+mod describe;
+mod files;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use self::arm::{Bench, Sources};
+use self::files::place_artifacts;
+pub use self::files::{write_comparison, write_reports};
 
 use crate::artifact::digest::sha256;
-use crate::artifact::folder::{check_latest, create_run, place_file, point_latest};
+use crate::artifact::folder::{check_latest, create_run, point_latest};
 use crate::artifact::write::write_bytes;
-use crate::error::{Exit, Failure, Within};
+use crate::error::{Exit, Failure};
 use crate::eval::calibration::CalibrationFile;
 use crate::eval::gate;
 use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Record};
-use crate::report::{self, Samples};
+use crate::report::Samples;
 use crate::stage::against::Against;
+use crate::stage::demands::check_models;
 use crate::stage::endpoint_judge::account;
 use crate::stage::evaluate::{Questions, ask, questions};
 use crate::stage::fetch::{Model, fetch};
-use crate::stage::finetune::{Frame, Tuned, finetune};
+use crate::stage::frame::Frame;
 use crate::stage::initialise::initialise;
 use crate::stage::judges::Judges;
 use crate::stage::judging::read_calibration;
@@ -128,18 +136,21 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     }
 
     if let Some(settings) = &pipeline.finetune {
+        check_models(pipeline, base.as_ref(), &aligned)?;
         let tickets = extract::tickets(context, pipeline, base.as_ref(), &aligned)?;
         for ticket in tickets.values() {
             record.tickets.insert(ticket.name.clone(), ticket.summary.clone());
         }
-        let frame = Frame::new(context, pipeline, settings, &aligned, &tickets, &asked, &judges.rules)?;
+        let frame = Frame::new(context, pipeline, settings, (base.as_ref(), &aligned), &tickets, &asked, &judges.rules)?;
         if let (Some(figures), Some(cell)) = (frame.aligned_figures(context)?, record.arms.last_mut().and_then(|arm| arm.cells.last_mut()))
         {
             cell.figures = figures;
         }
         record.probes = frame.told(&judges.rules)?;
+        let bench = Bench { context, pipeline, frame, against: &against, judges: &judges };
+        let mut sources = Sources::new();
         for settings in &settings.arms {
-            let (arm, digests) = arm(context, settings, &frame, pipeline, &against, &judges)?;
+            let (arm, digests) = bench.arm(settings, &mut sources)?;
             record.arms.push(arm);
             record.digests.extend(digests);
         }
@@ -243,67 +254,7 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
 fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<Completion>>) -> Arm {
     let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
     let summary = if name == "base" { "before safety alignment" } else { "the model that the pipeline protects" };
-    Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, cells: vec![cell] }
-}
-
-/// One arm over all seeds: trained, saved, and measured on the saved files, with the digests of its weights.
-fn arm(
-    context: &Context<'_>,
-    settings: &crate::pipeline::settings::Arm,
-    frame: &Frame<'_>,
-    pipeline: &Pipeline,
-    against: &Against<'_>,
-    judges: &Judges<'_>,
-) -> Result<(Arm, BTreeMap<String, String>), Failure> {
-    let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
-    let mut training = None;
-    for &seed in &pipeline.seeds {
-        let Tuned { model, summary, curve, figures } = finetune(context, settings, frame, seed)?;
-        let mut completions = ask(context, &settings.name, &model, &pipeline.evaluate, against.asked, judges)?;
-        against.measure(context, &settings.name, &model, &mut completions)?;
-        let seeded = if seed == 0 { String::new() } else { format!(".seed-{seed}") };
-        digests.insert(format!("model.{}{seeded}", settings.name), format!("sha256:{}", model.digest));
-        let step = summary.steps;
-        for (step, figures) in curve {
-            cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: false, figures, completions: BTreeMap::new() });
-        }
-        cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: true, figures, completions });
-        training.get_or_insert(summary);
-    }
-    let arm = Arm {
-        name: settings.name.clone(),
-        settings: serde_json::to_value(settings).map_err(|error| Failure::new("internal", error.to_string()))?,
-        summary: describe(settings),
-        training,
-        cells,
-    };
-    Ok((arm, digests))
-}
-
-/// One sentence on an arm.
-fn describe(arm: &crate::pipeline::settings::Arm) -> String {
-    use crate::pipeline::settings::ArmTicket;
-    let rate = arm.training.learning_rate;
-    let ticket = match &arm.ticket {
-        Some(ArmTicket::Named(name)) => format!("ticket {name:?}"),
-        Some(ArmTicket::Random { like, draw: 0 }) => format!("a random ticket as dense as {like:?}"),
-        Some(ArmTicket::Random { like, draw }) => format!("a random ticket as dense as {like:?}, draw {}", draw + 1),
-        None => "no ticket".into(),
-    };
-    let what = match (arm.train, arm.density) {
-        (Train::All, _) => "every weight".into(),
-        (Train::Maskable, _) => "every maskable weight".into(),
-        (Train::Complement, Some(density)) => format!("the task's own top {:.0} % of maskable outside {ticket}", density * 100.0),
-        (Train::Complement, None) => format!("every maskable weight outside {ticket}"),
-        (Train::Ticket, _) => format!("only {ticket}"),
-        (Train::Random, density) => format!("a random {:.0} % of maskable", density.unwrap_or(1.0) * 100.0),
-        (Train::None, _) => return "trains nothing".into(),
-    };
-    let replay = arm.replay.as_ref().map(|replay| {
-        let sources: Vec<&str> = replay.data.iter().map(|data| data.source.as_str()).collect();
-        format!(", with {:.1} % of its rows from {}", replay.share * 100.0, sources.join(" and "))
-    });
-    format!("trains {what} at {rate:e}{}", replay.unwrap_or_default())
+    Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, edit: None, cells: vec![cell] }
 }
 
 /// Writes the files of a run that stopped early, and ends it.
@@ -342,54 +293,6 @@ fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut r
     point_latest(&folder)?;
     let exit = record.gate.as_ref().map_or(Exit::Inconclusive, |gate| exit_of(gate.decision));
     Ok(Outcome { record, folder, exit })
-}
-
-/// Writes `report.html`, `summary.md`, `junit.xml` and `report.sarif`.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn write_reports(record: &Record, folder: &Path, samples: Samples) -> Result<(), Failure> {
-    for (name, text) in [
-        ("report.html", report::html::render(record, samples)?),
-        ("summary.md", report::markdown::render(record)),
-        ("junit.xml", report::junit::render(record)?),
-        ("report.sarif", report::sarif::render(record)),
-    ] {
-        write_bytes(&folder.join(name), text.as_bytes()).within(|| format!("writing {name}"))?;
-    }
-    Ok(())
-}
-
-/// Writes `comparison.html` of several runs, and returns where it is.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn write_comparison(records: &[Record], folder: &Path) -> Result<PathBuf, Failure> {
-    let file = folder.join("comparison.html");
-    write_bytes(&file, report::html::render_comparison(records)?.as_bytes()).within(|| "writing comparison.html".into())?;
-    Ok(file)
-}
-
-/// The aligned model where the run made it, the tickets and the arms' models, linked from the store.
-fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<(), Failure> {
-    for timing in context.timings.borrow().iter() {
-        let entry = context.store.root().join(&timing.key);
-        let (kind, name) = timing.stage.split_once(' ').unwrap_or((&timing.stage, ""));
-        let target = match kind {
-            "pretrain" => folder.join("base"),
-            "align" => folder.join("aligned"),
-            "extract" if name == "ticket" => folder.to_path_buf(),
-            "extract" => folder.join("tickets").join(name),
-            "finetune" => folder.join("arms").join(name.replace(' ', "-")),
-            _ => continue,
-        };
-        for file in crate::artifact::store::files_below(&entry)? {
-            if let Some(name) = file.file_name().filter(|name| *name != "manifest.json") {
-                place_file(&file, &target.join(name))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The exit code of a gate's decision.

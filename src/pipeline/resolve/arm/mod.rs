@@ -1,0 +1,128 @@
+//! One arm of `finetune.arms`.
+
+mod combine;
+mod edit;
+mod layers;
+mod lora;
+mod replay;
+mod ticket;
+
+use std::path::Path;
+
+use self::combine::{Given, check_edited, check_trained};
+use self::edit::edit;
+use self::layers::layers;
+use self::lora::lora;
+use self::replay::replay;
+use self::ticket::{drawn, ticket};
+use super::training::{calibration, training};
+use crate::pipeline::node::Node;
+use crate::pipeline::reader::{Findings, Section, text};
+use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Edit, Edited, Ticket, Train, Training};
+
+const TRAIN: [(&str, Train); 7] = [
+    ("all", Train::All),
+    ("maskable", Train::Maskable),
+    ("complement", Train::Complement),
+    ("ticket", Train::Ticket),
+    ("random", Train::Random),
+    ("lora", Train::Lora),
+    ("none", Train::None),
+];
+
+/// What stands around an arm.
+pub(super) struct Around<'a> {
+    /// The arms above it, which it can take after or be made of.
+    pub earlier: &'a [Arm],
+    /// The names of all arms.
+    pub names: &'a [&'a str],
+    /// The section's hyperparameters.
+    pub defaults: &'a Training,
+    /// The pipeline's tickets.
+    pub tickets: &'a [Ticket],
+    /// Whether the pipeline knows the model that the aligned one was made of.
+    pub has_base: bool,
+    /// The pipeline file's folder.
+    pub folder: &'a Path,
+}
+
+impl Around<'_> {
+    /// The arm above that `node`, the value of `key`, names.
+    fn above(&self, node: &Node, name: &str, key: &str, findings: &mut Findings) -> Option<&Arm> {
+        let wanted = text(node).unwrap_or_default();
+        let found = self.earlier.iter().find(|arm| arm.name == wanted);
+        if found.is_none() {
+            let remedy = if wanted == name {
+                "name another arm".to_owned()
+            } else if self.names.contains(&wanted.as_str()) {
+                format!("write {wanted} above {name}")
+            } else {
+                format!("arms are {}", self.names.join(", "))
+            };
+            findings.problem(node.place, key, format!("there is no arm {wanted:?} above {name}"), Some(remedy));
+        }
+        found
+    }
+}
+
+/// One arm, or one for every draw of its random ticket.
+pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, findings: &mut Findings) -> Vec<Arm> {
+    let mut section = Section::new(node, path, findings);
+    let like = section.get("like").and_then(|node| around.above(node, name, &format!("{path}.like"), findings));
+    let from = section.get("from").map(|node| around.above(node, name, &format!("{path}.from"), findings));
+    let said = section.get("edit").map(|node| edit(node, &format!("{path}.edit"), around.tickets, findings));
+    let inherited = like.and_then(|like| like.edit.as_ref());
+    let is_edited = from.is_some() || said.is_some() || (inherited.is_some() && section.get("train").is_none());
+    let mut arm = trained(&mut section, name, like, around, findings);
+    let draws = section.get("draws").map(|node| (node.place, section.whole("draws", 1, findings).unwrap_or(1)));
+    if is_edited {
+        let keys = Given { from: from.is_some(), edit: said.is_some(), like, base: around.has_base };
+        let source = from.flatten().or_else(|| around.earlier.iter().find(|arm| inherited.is_some_and(|edited| edited.from == arm.name)));
+        let (edit, restored) = said.flatten().or_else(|| Some((inherited?.edit, None))).unzip();
+        let restored = restored.flatten();
+        check_edited(&section, &keys, edit, restored.is_some(), findings);
+        let restores = edit == Some(Edit::Restore);
+        arm.ticket = arm.ticket.or(restored).or_else(|| like.and_then(|like| like.ticket.clone())).filter(|_| restores);
+        arm.edit = source.zip(edit).map(|(source, edit)| Edited { from: source.name.clone(), edit });
+        (arm.train, arm.density, arm.replay, arm.lora, arm.layers) = (Train::None, None, None, None, None);
+        if let Some(source) = source {
+            // What its weights were trained with.
+            (arm.training, arm.calibration) = (source.training.clone(), source.calibration);
+        }
+    } else {
+        check_trained(&section, &arm, around.tickets, findings);
+    }
+    section.finish(findings);
+    drawn(arm, draws, path, findings)
+}
+
+/// The keys of an arm that trains.
+fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &Around<'_>, findings: &mut Findings) -> Arm {
+    let path = section.path.clone();
+    let training = training(section, like.map_or(around.defaults, |like| &like.training), findings);
+    let train = section.choice("train", &TRAIN, findings).or(like.map(|like| like.train)).unwrap_or(Train::All);
+    let density = section
+        .number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings)
+        .or(like.and_then(|like| like.density));
+    let around_ticket = matches!(train, Train::Complement | Train::Ticket);
+    let ticket = match section.get("ticket") {
+        Some(node) => ticket(node, &format!("{path}.ticket"), around.tickets, findings),
+        None if around_ticket => {
+            like.and_then(|like| like.ticket.clone()).or_else(|| around.tickets.first().map(|first| ArmTicket::Named(first.name.clone())))
+        }
+        None => None,
+    };
+    let calibration = calibration(section, like.map_or_else(Calibration::default, |like| like.calibration), findings);
+    let replay = match section.get("replay") {
+        Some(node) => replay(node, &format!("{path}.replay"), around.folder, findings),
+        None => like.and_then(|like| like.replay.clone()),
+    };
+    let node = section.get("lora");
+    let factors = lora(node, &format!("{path}.lora"), like.and_then(|like| like.lora.as_ref()), findings);
+    let layers = match section.get("layers") {
+        Some(node) => layers(node, &format!("{path}.layers"), findings),
+        None => like.and_then(|like| like.layers.clone()),
+    };
+    let lora = (train == Train::Lora).then_some(factors);
+    Arm { name: name.into(), train, density, ticket, calibration, training, replay, lora, layers, edit: None }
+}

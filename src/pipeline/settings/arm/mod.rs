@@ -1,0 +1,78 @@
+//! One arm: a way from aligned to tuned.
+
+mod edit;
+mod layers;
+mod lora;
+mod replay;
+
+use serde::Serialize;
+
+pub use self::edit::Edited;
+pub use self::layers::Layers;
+pub use self::lora::Lora;
+pub use self::replay::Replay;
+use super::{Calibration, Training};
+
+/// One way from aligned to tuned, with `like:` carried out and the section's defaults filled in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Arm {
+    /// Its name.
+    pub name: String,
+    /// What it trains.
+    pub train: Train,
+    /// Trained share of maskable, in (0, 1]; with `complement`, the task's own top inside it (LoTTO).
+    pub density: Option<f64>,
+    /// The ticket it stays outside of, trains, or restores.
+    pub ticket: Option<ArmTicket>,
+    /// The short training that finds a LoTTO arm's own ticket.
+    pub calibration: Calibration,
+    /// Hyperparameters.
+    pub training: Training,
+    /// Other rows that are mixed into its batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+    /// What a `lora` arm trains; none for every other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
+    /// The layers to which all of this is limited; none = all of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Layers>,
+    /// What it is made of, in place of training; `train` is then `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edited>,
+}
+
+/// What an arm trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Train {
+    /// Every parameter.
+    All,
+    /// Every weight that a mask may hold.
+    Maskable,
+    /// Maskable minus the ticket.
+    Complement,
+    /// The ticket.
+    Ticket,
+    /// A random share of maskable, of the arm's density.
+    Random,
+    /// Low-rank factors beside the matrices of [`Arm::lora`].
+    Lora,
+    /// Nothing: the aligned model again, or what [`Arm::edit`] makes.
+    None,
+}
+
+/// Which ticket an arm uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArmTicket {
+    /// One of the pipeline's, by name.
+    Named(String),
+    /// A random one of the same density, drawn from the arm's seed.
+    Random {
+        /// The ticket whose density and scope it takes.
+        like: String,
+        /// Which draw, from 0.
+        draw: u32,
+    },
+}

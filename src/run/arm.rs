@@ -1,0 +1,78 @@
+//! One arm, from the aligned model to its cells in the record.
+
+use std::collections::BTreeMap;
+
+use super::describe::describe;
+use crate::error::Failure;
+use crate::pipeline::settings::{self, Pipeline};
+use crate::record::{Arm, Cell};
+use crate::stage::Context;
+use crate::stage::against::Against;
+use crate::stage::edit::edit;
+use crate::stage::evaluate::ask;
+use crate::stage::finetune::{Tuned, finetune};
+use crate::stage::frame::Frame;
+use crate::stage::judges::Judges;
+
+/// The tuned models of the arms so far, by arm and seed: what later arms are made of.
+pub(super) type Sources = BTreeMap<(String, u64), Tuned>;
+
+/// What all arms share.
+pub(super) struct Bench<'a> {
+    pub context: &'a Context<'a>,
+    pub pipeline: &'a Pipeline,
+    pub frame: Frame<'a>,
+    pub against: &'a Against<'a>,
+    pub judges: &'a Judges<'a>,
+}
+
+impl Bench<'_> {
+    /// One arm over all seeds: trained, or made of another one's weights, saved, and measured on the saved files, with the digests of its
+    /// weights.
+    pub(super) fn arm(&self, settings: &settings::Arm, sources: &mut Sources) -> Result<(Arm, BTreeMap<String, String>), Failure> {
+        let Self { context, pipeline, frame, against, judges } = self;
+        let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
+        let (mut training, mut edited) = (None, None);
+        for &seed in &pipeline.seeds {
+            let mut tuned = match &settings.edit {
+                None => finetune(context, settings, frame, seed)?,
+                Some(how) => {
+                    let source = sources.get(&(how.from.clone(), seed)).ok_or_else(|| {
+                        Failure::new("unknown-arm", format!("arm {} is made of {}, which was not trained", settings.name, how.from))
+                            .remedy("write that arm above it")
+                    })?;
+                    edit(context, settings, how, frame, source, seed)?
+                }
+            };
+            let mut completions = ask(context, &settings.name, &tuned.model, &pipeline.evaluate, against.asked, judges)?;
+            against.measure(context, &settings.name, &tuned.model, &mut completions)?;
+            let seeded = if seed == 0 { String::new() } else { format!(".seed-{seed}") };
+            digests.insert(format!("model.{}{seeded}", settings.name), format!("sha256:{}", tuned.model.digest));
+            for (step, figures) in std::mem::take(&mut tuned.curve) {
+                cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: false, figures, completions: BTreeMap::new() });
+            }
+            let figures = std::mem::take(&mut tuned.figures);
+            cells.push(Cell { seed, after_task: Some("finetune".into()), step: tuned.steps, last: true, figures, completions });
+            training = training.or(tuned.training.take());
+            edited = edited.or(tuned.edit.take());
+            if self.is_source(&settings.name) {
+                sources.insert((settings.name.clone(), seed), tuned);
+            }
+        }
+        let arm = Arm {
+            name: settings.name.clone(),
+            settings: serde_json::to_value(settings).map_err(|error| Failure::new("internal", error.to_string()))?,
+            summary: describe(settings),
+            training,
+            edit: edited,
+            cells,
+        };
+        Ok((arm, digests))
+    }
+
+    /// Whether another arm is made of this one.
+    fn is_source(&self, name: &str) -> bool {
+        let arms = self.pipeline.finetune.iter().flat_map(|finetune| &finetune.arms);
+        arms.filter_map(|arm| arm.edit.as_ref()).any(|edited| edited.from == name)
+    }
+}

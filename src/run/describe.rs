@@ -1,0 +1,55 @@
+//! What an arm does, in one sentence.
+
+use crate::pipeline::settings::{Arm, ArmTicket, Edit, Edited, Train};
+
+/// One sentence on an arm: `trains every weight at 5e-4`.
+pub(super) fn describe(arm: &Arm) -> String {
+    if let Some(edited) = &arm.edit {
+        return describe_edit(edited, &ticket(arm));
+    }
+    let rate = arm.training.learning_rate;
+    let ticket = ticket(arm);
+    let what = match (arm.train, arm.density) {
+        (Train::All, _) => "every weight".into(),
+        (Train::Maskable, _) => "every maskable weight".into(),
+        (Train::Complement, Some(density)) => format!("the task's own top {:.0} % of maskable outside {ticket}", density * 100.0),
+        (Train::Complement, None) => format!("every maskable weight outside {ticket}"),
+        (Train::Ticket, _) => format!("only {ticket}"),
+        (Train::Random, density) => format!("a random {:.0} % of maskable", density.unwrap_or(1.0) * 100.0),
+        (Train::Lora, _) => arm.lora.as_ref().map_or_else(String::new, |lora| {
+            let targets = if lora.targets.len() == 7 { "every projection".into() } else { lora.targets.join(", ") };
+            format!("LoRA factors of rank {} (alpha {}) on {targets}", lora.rank, lora.alpha)
+        }),
+        (Train::None, _) => return "trains nothing".into(),
+    };
+    let layers = arm.layers.as_ref().map(|layers| format!(" of {layers}")).unwrap_or_default();
+    let replay = arm.replay.as_ref().map(|replay| {
+        let sources: Vec<&str> = replay.data.iter().map(|data| data.source.as_str()).collect();
+        format!(", with {:.1} % of its rows from {}", replay.share * 100.0, sources.join(" and "))
+    });
+    format!("trains {what}{layers} at {rate:e}{}", replay.unwrap_or_default())
+}
+
+fn ticket(arm: &Arm) -> String {
+    match &arm.ticket {
+        Some(ArmTicket::Named(name)) => format!("ticket {name:?}"),
+        Some(ArmTicket::Random { like, draw: 0 }) => format!("a random ticket as dense as {like:?}"),
+        Some(ArmTicket::Random { like, draw }) => format!("a random ticket as dense as {like:?}, draw {}", draw + 1),
+        None => "no ticket".into(),
+    }
+}
+
+fn describe_edit(edited: &Edited, ticket: &str) -> String {
+    let from = &edited.from;
+    match edited.edit {
+        Edit::Interpolate { weight } => format!("takes {weight} of {from}'s update: interpolation, no training"),
+        Edit::Restore => format!("takes {from}'s weights with those of {ticket} as aligned, no training"),
+        Edit::Resta { scale, drop } => {
+            let dropped = if drop > 0.0 { format!(" with {:.0} % of its update dropped", drop * 100.0) } else { String::new() };
+            format!("takes {from}'s weights{dropped} plus {scale} of the safety vector (RESTA), no training")
+        }
+        Edit::SafeLora { threshold } => {
+            format!("takes {from}'s update projected where its cosine with the alignment is below {threshold} (Safe LoRA), no training")
+        }
+    }
+}

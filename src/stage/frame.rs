@@ -1,0 +1,213 @@
+//! What every arm starts from: the models, the tickets, the rows and the probes.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use crate::artifact::digest::sha256;
+use crate::data::example::encode;
+use crate::error::{Failure, Within};
+use crate::eval::judge::Judge;
+use crate::model::backend::Backend;
+use crate::model::batch::Example;
+use crate::model::decoder::Decoder;
+use crate::model::inventory::{TensorSpec, inventory};
+use crate::pipeline::settings::{self, Arm, ArmTicket, Finetune, Pipeline};
+use crate::record::{Figure, ProbeReference};
+use crate::ticket::mask_set::MaskSet;
+use crate::ticket::select::{count_for, select};
+
+use super::evaluate::Questions;
+use super::extract::{Extracted, random_scores};
+use super::fetch::Model;
+use super::finetune::MEASURE_VERSION;
+use super::probe::{Measure, ProbeInput, Reference, reference};
+use super::rows::{TrainingRows, load_rows, training_rows};
+use super::selection::inside;
+use super::{Context, read_json, write_json};
+
+/// Seeds of random tickets are apart from those of random arms and of the data order.
+const RANDOM_TICKET: u64 = 0x7469_636b;
+
+/// What every arm starts from.
+pub struct Frame<'a> {
+    pub(super) aligned: &'a Model,
+    /// What the aligned model was made of, where the pipeline knows it.
+    pub(super) base: Option<&'a Model>,
+    pub(super) model_settings: &'a settings::Model,
+    tickets: &'a BTreeMap<String, Extracted>,
+    pub(super) rows: TrainingRows,
+    /// What an arm rehearses, by the arm's name.
+    pub(super) replays: BTreeMap<String, TrainingRows>,
+    pub(super) probes: Option<(Reference, String, &'a settings::Probes)>,
+    measure: OnceCell<Measure>,
+}
+
+impl<'a> Frame<'a> {
+    /// Loads the task's rows and makes the probes' reference.
+    ///
+    /// # Errors
+    /// When data cannot be used or the backend fails.
+    pub fn new(
+        context: &Context<'_>,
+        pipeline: &'a Pipeline,
+        finetune: &Finetune,
+        (base, aligned): (Option<&'a Model>, &'a Model),
+        tickets: &'a BTreeMap<String, Extracted>,
+        asked: &[Questions],
+        judges: &[Judge],
+    ) -> Result<Self, Failure> {
+        let longest = finetune.arms.iter().map(|arm| arm.training.max_length).max().unwrap_or(512);
+        let rows = training_rows(context, "finetune", &finetune.data, aligned, longest)?;
+        let mut replays = BTreeMap::new();
+        for (arm, replay) in finetune.arms.iter().filter_map(|arm| Some((arm, arm.replay.as_ref()?))) {
+            let what = format!("replay of {}", arm.name);
+            let rows = training_rows(context, &what, &replay.data, aligned, arm.training.max_length)?;
+            replays.insert(arm.name.clone(), rows);
+        }
+        let probes = match (&pipeline.evaluate.probes, judges.first()) {
+            (Some(settings), Some(judge)) => {
+                let harmful = load_rows(context, "probes.harmful", &settings.harmful)?;
+                let benign = load_rows(context, "probes.benign", &settings.benign)?;
+                let (task, task_digest) = task_rows(context, settings, aligned, asked, longest)?;
+                // The encoded rows: what max_length cuts is another measure.
+                let encoded = serde_json::to_string(&task).map_err(|error| Failure::new("internal", error.to_string()))?;
+                let task_digest = sha256(format!("{task_digest}\n{encoded}").as_bytes());
+                let input = ProbeInput {
+                    harmful: &harmful.rows,
+                    benign: &benign.rows,
+                    task,
+                    tokens: settings.tokens,
+                    batch_size: pipeline.evaluate.batch_size,
+                    digests: vec![harmful.content_digest(), benign.content_digest(), task_digest],
+                };
+                let (made, digest) = reference(context, aligned, &input, judge)?;
+                Some((made, digest, settings))
+            }
+            _ => None,
+        };
+        let frame = Self { aligned, base, model_settings: &pipeline.model, tickets, rows, replays, probes, measure: OnceCell::new() };
+        finetune.arms.iter().try_for_each(|arm| frame.has_room_for(arm))?;
+        Ok(frame)
+    }
+
+    /// The aligned model's own figures: where every curve begins. None without probes.
+    ///
+    /// # Errors
+    /// When the backend fails or the store cannot be written.
+    pub fn aligned_figures(&self, context: &Context<'_>) -> Result<Option<BTreeMap<String, Figure>>, Failure> {
+        let Some((_, reference, settings)) = &self.probes else { return Ok(None) };
+        // The reference's digest stands for the prompts and the task rows.
+        let parts = (&self.aligned.digest, reference, &settings.of, context.compute.numerics());
+        let entry = context.stage("measure aligned", MEASURE_VERSION, &parts, |place| {
+            let mut decoder = context.compute.load(self.aligned)?;
+            let figures = match self.measure(&mut decoder)? {
+                Some((measure, _)) => measure.measure_saved(&mut decoder)?,
+                None => BTreeMap::new(),
+            };
+            write_json(place, "figures.json", &figures)?;
+            Ok(format!("{} figures", figures.len()))
+        })?;
+        Ok(Some(read_json(&entry, "figures.json")?))
+    }
+
+    /// The probes' measure and its interval in steps, made once from a decoder that holds the aligned weights.
+    pub(super) fn measure<B: Backend>(&self, aligned: &mut Decoder<B>) -> Result<Option<(&Measure, u64)>, Failure> {
+        let Some((made, _, settings)) = &self.probes else { return Ok(None) };
+        if self.measure.get().is_none() {
+            // Nobody else can have set it meanwhile: stages run one after another.
+            let _ = self.measure.set(Measure::new(aligned, made.clone(), &settings.of)?);
+        }
+        Ok(self.measure.get().map(|measure| (measure, settings.every)))
+    }
+
+    /// What the record tells of the probes.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary.
+    pub fn told(&self, judges: &[Judge]) -> Result<Option<ProbeReference>, Failure> {
+        match (&self.probes, judges.first()) {
+            (Some((made, _, _)), Some(judge)) => Ok(Some(made.told(self.aligned, judge)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Checks that as many weights as an arm trains are outside its ticket and inside its layers.
+    fn has_room_for(&self, arm: &Arm) -> Result<(), Failure> {
+        let random = matches!(arm.ticket, Some(ArmTicket::Random { .. }));
+        // A random ticket is as dense as its pattern, which the pipeline's check knows.
+        let Some(density) = arm.density.filter(|_| arm.layers.is_some() || !random) else { return Ok(()) };
+        let specs = inventory(&self.aligned.config);
+        let ticket = self.ticket_of(arm, &specs, 0)?;
+        let inside = inside(arm, &specs, ticket.as_ref().map(|(masks, _)| masks));
+        if count_for(density, inside.len())? <= inside.count() {
+            return Ok(());
+        }
+        let message = format!(
+            "arm {} trains {:.1} % of maskable, and only {:.1} % lie where it may train (outside its ticket, inside its layers)",
+            arm.name,
+            density * 100.0,
+            inside.density() * 100.0
+        );
+        Err(Failure::new("density", message).remedy("lower the arm's density or its ticket's, or give it more layers"))
+    }
+
+    /// The probes' figures of saved weights, those that are finite numbers.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub(super) fn figures_of(&self, context: &Context<'_>, model: &Model) -> Result<BTreeMap<String, Figure>, Failure> {
+        if self.probes.is_some() && self.measure.get().is_none() {
+            self.measure(&mut context.compute.load(self.aligned)?)?;
+        }
+        let figures = match self.measure.get() {
+            Some(measure) => measure.measure_saved(&mut context.compute.load(model)?)?,
+            None => BTreeMap::new(),
+        };
+        Ok(finite(figures))
+    }
+    /// The arm's ticket with what identifies it; none for arms that use none.
+    pub(super) fn ticket_of(&self, arm: &Arm, specs: &[TensorSpec], seed: u64) -> Result<Option<(MaskSet, String)>, Failure> {
+        let named =
+            |name: &String| self.tickets.get(name).ok_or_else(|| Failure::new("unknown-ticket", format!("there is no ticket {name:?}")));
+        match &arm.ticket {
+            None => Ok(None),
+            Some(ArmTicket::Named(name)) => {
+                let extracted = named(name)?;
+                Ok(Some((extracted.ticket.masks.clone(), extracted.digest.clone())))
+            }
+            Some(ArmTicket::Random { like, draw }) => {
+                let origin = &named(like)?.ticket.origin;
+                // Draws are apart from seeds.
+                let drawn = RANDOM_TICKET ^ seed ^ (u64::from(*draw) << 48);
+                let masks = select(&random_scores(specs, drawn)?, origin.density, origin.scope, None)?;
+                Ok(Some((masks, format!("random {drawn} {} {:?}", origin.density, origin.scope))))
+            }
+        }
+    }
+}
+
+/// The figures that are numbers: a model that diverged has none rather than NaN ones.
+pub(super) fn finite(figures: BTreeMap<String, Figure>) -> BTreeMap<String, Figure> {
+    figures.into_iter().filter(|(_, figure)| figure.value.is_finite()).collect()
+}
+
+/// Held-out task rows: those that the probes name, else the task suite's.
+fn task_rows(
+    context: &Context<'_>,
+    settings: &settings::Probes,
+    model: &Model,
+    asked: &[Questions],
+    max_length: usize,
+) -> Result<(Vec<Example>, String), Failure> {
+    if let Some(spec) = &settings.task {
+        let rows = training_rows(context, "probes.task", std::slice::from_ref(spec), model, max_length)?;
+        return Ok((rows.sources.into_iter().flatten().collect(), rows.digests.concat()));
+    }
+    match asked.iter().find(|questions| questions.is_task()) {
+        Some(questions) => {
+            let encoded = encode(&model.text, &questions.rows, max_length).within(|| format!("suite {} as probe", questions.suite.name))?;
+            Ok((encoded.examples, questions.info.digest.clone()))
+        }
+        None => Ok((Vec::new(), String::new())),
+    }
+}
