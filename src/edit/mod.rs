@@ -22,21 +22,21 @@ use crate::model::inventory::TensorSpec;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Edit {
-    /// θ_aligned + w · (θ_tuned − θ_aligned), see [`interpolate`](self::interpolate).
+    /// θ_aligned + w · (θ_tuned − θ_aligned), see [`interpolate`].
     Interpolate {
         /// w, in 0..=1: 0 is the aligned model, 1 the tuned one.
         weight: f64,
     },
-    /// The weights of a ticket are the aligned model's again, see [`restore`](self::restore).
+    /// The weights of a ticket are the aligned model's again, see [`restore`].
     Restore,
-    /// θ_tuned + γ · (θ_aligned − θ_base), see [`resta`](self::resta).
+    /// θ_tuned + γ · (θ_aligned − θ_base), see [`resta`].
     Resta {
         /// γ, above 0.
         scale: f64,
         /// The share of the update that is dropped first, in [0, 1); the rest is scaled up (DARE).
         drop: f64,
     },
-    /// Updates that lie badly to the alignment are projected onto it, see [`safe_lora`](self::safe_lora).
+    /// Updates that lie badly to the alignment are projected onto it, see [`safe_lora`].
     SafeLora {
         /// τ, in [-1, 1]: updates whose cosine with their projection is below it are projected.
         threshold: f64,

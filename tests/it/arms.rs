@@ -92,7 +92,7 @@ fn keys_that_mean_nothing_together_are_errors_at_their_place() {
         ("a: {from: a, edit: {restore: ticket}}", "a, edit", &["name another arm"]),
         ("a: {train: all}\n    e: {from: a}", "from", &["does not say how", "interpolate"]),
         ("a: {edit: {restore: ticket}}", "edit", &["does not say whose", "write from:"]),
-        ("a: {train: all}\n    e: {from: a, edit: {}}", "edit: {}", &["names 0 edits, expected one"]),
+        ("a: {train: all}\n    e: {from: a, edit: {}}", "{}}", &["names 0 edits, expected one"]),
         ("a: {train: all}\n    e: {from: a, edit: {interpolate: {weight: 1.5}}}", "1.5", &["from 0 (aligned) to 1 (tuned)"]),
         (
             "a: {train: all}\n    e: {from: a, edit: {restore: tickt}}",
