@@ -1,7 +1,9 @@
 //! The rows of one forward pass, packed without padding.
 
+use super::constraint::Constraint;
+
 /// Rows packed one behind another. Positions restart at 0 in each row and attention never crosses rows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Packed {
     /// Token ids of all rows, (T).
     pub tokens: Vec<u32>,
@@ -9,6 +11,8 @@ pub struct Packed {
     pub row_starts: Vec<usize>,
     /// Supervised predictions, ascending: the hidden state at `Target::position` predicts `Target::token`.
     pub targets: Vec<Target>,
+    /// What the targets' gradients are held back by: one a target, or none at all.
+    pub constraints: Vec<Constraint>,
 }
 
 /// One supervised prediction.

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod batch;
 pub mod config;
+pub mod constraint;
 pub mod decoder;
 pub mod encoder;
 pub mod fresh;

@@ -12,12 +12,14 @@ use crate::model::verify;
 use crate::model::weights::Weights;
 use crate::pipeline::settings::{self, Arm, Train};
 use crate::record::{EditSummary, Figure, TrainingSummary};
-use crate::train::fit::{Fitted, Step, fit, fit_with};
+use crate::train::fit::{Fitted, Step, fit_with};
 use crate::train::lora::{self, Lora};
 use crate::train::may_move;
+use crate::train::optimizer::Optimizer;
 
 use super::fetch::Model;
 use super::frame::{Frame, finite};
+use super::restraint::restraints;
 use super::selection::{Job, frozen, selection};
 use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
@@ -57,6 +59,10 @@ struct Parts<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<(&'a [String], f64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    first_tokens: Option<&'a settings::FirstTokens>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<(&'a [String], f64, usize)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     lora: Option<&'a settings::Lora>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<&'a settings::Layers>,
@@ -91,6 +97,12 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
             .then_some((arm.calibration.steps, arm.calibration.learning_rate)),
         training: &arm.training,
         replay: arm.replay.as_ref().zip(frame.replays.get(&arm.name)).map(|(replay, rows)| (rows.digests.as_slice(), replay.share)),
+        first_tokens: arm.first_tokens.as_ref(),
+        anchor: arm
+            .anchor
+            .as_ref()
+            .zip(frame.anchors.get(&arm.name))
+            .map(|(anchor, rows)| (rows.digests.as_slice(), anchor.weight, anchor.rows)),
         lora: arm.lora.as_ref(),
         layers: arm.layers.as_ref(),
         probes: frame.probes.as_ref().map(|(_, digest, settings)| (digest.as_str(), settings.every, settings.of.as_slice())),
@@ -128,6 +140,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     let start = std::time::Instant::now();
     let mut decoder = context.compute.load(frame.aligned)?;
     let measure = frame.measure(&mut decoder)?;
+    let mut restraints = restraints(job, frame, &mut decoder)?;
     let (trained, impossible) = match selection(job, &mut decoder)? {
         Ok(trained) => (trained, None),
         Err(why) => (Trained::new(), Some(why)),
@@ -160,12 +173,15 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
     };
     let mut count = may_move::count(specs, &trained);
     let Fitted { progress, stopped } = match &arm.lora {
-        None => fit(&mut decoder, &sources, &trained, &plan, Some(&checkpoint), &mut after)?,
+        None => {
+            let mut optimizer = Optimizer::new(&mut decoder, specs, &trained, plan.optimizer)?;
+            fit_with(&mut decoder, &sources, &trained, &plan, &mut restraints, &mut optimizer, Some(&checkpoint), &mut after)?
+        }
         Some(settings) => {
             let shape = lora::Shape { rank: settings.rank, alpha: settings.alpha, seed: job.seed };
             let mut factors = Lora::new(&mut decoder, &trained, shape, plan.optimizer)?;
             count = factors.count();
-            fit_with(&mut decoder, &sources, &trained, &plan, &mut factors, Some(&checkpoint), &mut after)?
+            fit_with(&mut decoder, &sources, &trained, &plan, &mut restraints, &mut factors, Some(&checkpoint), &mut after)?
         }
     };
     let rounding = save(frame.aligned, &decoder, &trained, frame.model_settings.dtype, &place.folder)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::artifact::digest::sha256;
 use crate::data::example::encode;
+use crate::data::spec::DataSpec;
 use crate::error::{Failure, Within};
 use crate::eval::judge::Judge;
 use crate::model::backend::Backend;
@@ -38,6 +39,8 @@ pub struct Frame<'a> {
     pub(super) rows: TrainingRows,
     /// What an arm rehearses, by the arm's name.
     pub(super) replays: BTreeMap<String, TrainingRows>,
+    /// Where an arm is held to the aligned model, by the arm's name.
+    pub(super) anchors: BTreeMap<String, TrainingRows>,
     pub(super) probes: Option<(Reference, String, &'a settings::Probes)>,
     measure: OnceCell<Measure>,
 }
@@ -58,11 +61,17 @@ impl<'a> Frame<'a> {
     ) -> Result<Self, Failure> {
         let longest = finetune.arms.iter().map(|arm| arm.training.max_length).max().unwrap_or(512);
         let rows = training_rows(context, "finetune", &finetune.data, aligned, longest)?;
-        let mut replays = BTreeMap::new();
-        for (arm, replay) in finetune.arms.iter().filter_map(|arm| Some((arm, arm.replay.as_ref()?))) {
-            let what = format!("replay of {}", arm.name);
-            let rows = training_rows(context, &what, &replay.data, aligned, arm.training.max_length)?;
-            replays.insert(arm.name.clone(), rows);
+        let (mut replays, mut anchors) = (BTreeMap::new(), BTreeMap::new());
+        for arm in &finetune.arms {
+            let rows = |what: &str, data: &[DataSpec]| {
+                training_rows(context, &format!("{what} of {}", arm.name), data, aligned, arm.training.max_length)
+            };
+            if let Some(replay) = &arm.replay {
+                replays.insert(arm.name.clone(), rows("replay", &replay.data)?);
+            }
+            if let Some(anchor) = &arm.anchor {
+                anchors.insert(arm.name.clone(), rows("anchor", &anchor.data)?);
+            }
         }
         let probes = match (&pipeline.evaluate.probes, judges.first()) {
             (Some(settings), Some(judge)) => {
@@ -85,7 +94,8 @@ impl<'a> Frame<'a> {
             }
             _ => None,
         };
-        let frame = Self { aligned, base, model_settings: &pipeline.model, tickets, rows, replays, probes, measure: OnceCell::new() };
+        let frame =
+            Self { aligned, base, model_settings: &pipeline.model, tickets, rows, replays, anchors, probes, measure: OnceCell::new() };
         finetune.arms.iter().try_for_each(|arm| frame.has_room_for(arm))?;
         Ok(frame)
     }

@@ -125,11 +125,13 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
         training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));
     }
-    for (name, replay) in
-        pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).filter_map(|arm| Some((&arm.name, arm.replay.as_ref()?)))
-    {
-        for (i, spec) in replay.data.iter().enumerate() {
-            training.push((format!("data.replay.{name}.{i}"), format!("replay data of {name}, {}", spec.source), spec));
+    for arm in pipeline.finetune.iter().flat_map(|finetune| &finetune.arms) {
+        let replay = arm.replay.iter().map(|replay| ("replay", &replay.data));
+        for (kind, data) in replay.chain(arm.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
+            for (i, spec) in data.iter().enumerate() {
+                let name = &arm.name;
+                training.push((format!("data.{kind}.{name}.{i}"), format!("{kind} data of {name}, {}", spec.source), spec));
+            }
         }
     }
     let mut digests = BTreeMap::new();

@@ -6,10 +6,12 @@ use super::TrainError;
 use super::checkpoint::{self, Progress};
 use super::optimizer::{Optimizer, Settings};
 use super::order::Order;
+use super::restraint::Restraints;
 use super::schedule::{Scheduler, factor};
 use super::updater::Updater;
 use crate::model::backend::Backend;
 use crate::model::batch::{Example, Packed};
+use crate::model::constraint::Constraint;
 use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::inventory;
 
@@ -77,18 +79,21 @@ pub fn fit<B: Backend, E: From<TrainError>>(
     after: AfterStep<'_, B, E>,
 ) -> Result<Fitted, E> {
     let mut optimizer = Optimizer::new(decoder, &inventory(decoder.config()), trained, plan.optimizer)?;
-    fit_with(decoder, sources, trained, plan, &mut optimizer, checkpoint_file, after)
+    fit_with(decoder, sources, trained, plan, &mut Restraints::default(), &mut optimizer, checkpoint_file, after)
 }
 
-/// [`fit`], with what makes weights of the gradients.
+/// [`fit`], with what holds the training back and what makes weights of the gradients. Losses are those of the rows that are learnt,
+/// whatever holds them back; gradient norms are of all.
 ///
 /// # Errors
 /// As [`fit`].
+#[allow(clippy::too_many_arguments)]
 pub fn fit_with<B: Backend, E: From<TrainError>>(
     decoder: &mut Decoder<B>,
     sources: &[Vec<Example>],
     trained: &Trained,
     plan: &Plan,
+    restraints: &mut Restraints<B>,
     updater: &mut impl Updater<B>,
     checkpoint_file: Option<&Path>,
     after: AfterStep<'_, B, E>,
@@ -103,7 +108,7 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
     let mut gradients = decoder.new_gradients(trained).map_err(TrainError::from)?;
     while progress.steps < plan.steps {
         let number = progress.steps + 1;
-        let micro_batches = next_step(&mut order, sources, plan)?;
+        let micro_batches = next_step(&mut order, sources, restraints, plan)?;
         let learnt: usize = micro_batches.iter().map(|batch| batch.targets.len()).sum();
         for gradient in gradients.values_mut() {
             decoder.backend_mut().clear(gradient).map_err(TrainError::from)?;
@@ -113,6 +118,10 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
             sum += decoder.gradients(batch, 1.0 / learnt as f32, trained, &mut gradients).map_err(TrainError::from)?;
         }
         let loss = sum / learnt as f64;
+        let mut fed: usize = micro_batches.iter().map(|batch| batch.tokens.len()).sum();
+        if let Some(anchor) = &mut restraints.anchor {
+            fed += anchor.gradients(decoder, number, trained, &mut gradients).map_err(TrainError::from)?.1;
+        }
         let norm = updater.norm(decoder, &gradients)?;
         for (what, value) in [("the loss", loss), ("the gradient norm", norm)] {
             if !value.is_finite() {
@@ -125,7 +134,7 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
         progress.rows = order.position();
         progress.losses.push(loss);
         progress.gradient_norms.push(norm);
-        progress.tokens += micro_batches.iter().map(|batch| batch.tokens.len() as u64).sum::<u64>();
+        progress.tokens += fed as u64;
         progress.supervised_tokens += learnt as u64;
         if let (Some(path), true) = (checkpoint_file, plan.save_every > 0 && number.is_multiple_of(plan.save_every) && number < plan.steps)
         {
@@ -137,15 +146,26 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
 }
 
 /// The micro-batches of one step.
-fn next_step(order: &mut Order, sources: &[Vec<Example>], plan: &Plan) -> Result<Vec<Packed>, TrainError> {
+fn next_step<B: Backend>(
+    order: &mut Order,
+    sources: &[Vec<Example>],
+    restraints: &Restraints<B>,
+    plan: &Plan,
+) -> Result<Vec<Packed>, TrainError> {
     let mut batches = Vec::with_capacity(plan.accumulation);
     for _ in 0..plan.accumulation.max(1) {
-        let mut rows = Vec::with_capacity(plan.batch_rows);
+        let (mut rows, mut constraints) = (Vec::with_capacity(plan.batch_rows), Vec::new());
         for _ in 0..plan.batch_rows.max(1) {
             let (source, row) = order.next_row().ok_or(TrainError::NoRows)?;
-            rows.push(&sources[source][row]);
+            let example = &sources[source][row];
+            if !restraints.constraints.is_empty() {
+                let held = restraints.of(source, row);
+                let free = Constraint { aligned_loss: 0.0, beta: 0.0 };
+                constraints.extend((0..example.supervised_tokens()).map(|i| held.get(i).copied().unwrap_or(free)));
+            }
+            rows.push(example);
         }
-        batches.push(Packed::from_examples(rows));
+        batches.push(Packed { constraints, ..Packed::from_examples(rows) });
     }
     Ok(batches)
 }

@@ -1,11 +1,14 @@
 //! Constrained training: what may move, in which order rows come, how far a step goes, and the loop.
 
+pub mod anchor;
 pub mod checkpoint;
+pub mod first_tokens;
 pub mod fit;
 pub mod lora;
 pub mod may_move;
 pub mod optimizer;
 pub mod order;
+pub mod restraint;
 pub mod schedule;
 pub mod updater;
 

@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 use super::TrainError;
+use super::anchor::Anchor;
 use super::checkpoint::Progress;
+use super::first_tokens::FirstTokens;
 use super::fit::{Plan, fit, fit_with};
 use super::lora::{Lora, Shape};
 use super::may_move;
-use super::optimizer::Settings;
+use super::optimizer::{Optimizer, Settings};
+use super::restraint::Restraints;
 use super::schedule::Scheduler;
+use super::updater::Updater;
 use crate::mask::Mask;
 use crate::model::backend::BackendError;
 use crate::model::backend::cpu::{Cpu, with_threads};
@@ -226,7 +230,8 @@ fn merged_factors_are_the_adapter_beside_the_frozen_matrix() {
     let mut lora = factors(&mut decoder, &trained);
     assert!(bits(&decoder) == before, "B is zero at first");
     let first = decoder.config().clone();
-    fit_with::<_, TrainError>(&mut decoder, &rows(), &trained, &plan(), &mut lora, None, &mut |_, _| Ok(())).unwrap();
+    fit_with::<_, TrainError>(&mut decoder, &rows(), &trained, &plan(), &mut Restraints::default(), &mut lora, None, &mut |_, _| Ok(()))
+        .unwrap();
     let mut trained_numbers = 0;
     for (spec, (name, before)) in inventory(&first).iter().zip(&before) {
         let merged = decoder.values(name).unwrap();
@@ -259,10 +264,19 @@ fn factors_have_the_same_bits_on_all_threads_and_after_a_resume() {
         let mut decoder = decoder();
         let mut lora = factors(&mut decoder, &trained);
         let mut seen = Vec::new();
-        let fitted = fit_with::<_, TrainError>(&mut decoder, &rows(), &trained, &plan, &mut lora, file, &mut |step, _| {
-            seen.push(step.number);
-            if step.number == stop_at { Err(TrainError::NoRows) } else { Ok(()) }
-        });
+        let fitted = fit_with::<_, TrainError>(
+            &mut decoder,
+            &rows(),
+            &trained,
+            &plan,
+            &mut Restraints::default(),
+            &mut lora,
+            file,
+            &mut |step, _| {
+                seen.push(step.number);
+                if step.number == stop_at { Err(TrainError::NoRows) } else { Ok(()) }
+            },
+        );
         (bits(&decoder), seen, fitted.map(|fitted| fitted.progress).ok())
     };
     let whole = train(0, None);
@@ -276,4 +290,55 @@ fn factors_have_the_same_bits_on_all_threads_and_after_a_resume() {
     let mut other = decoder();
     let masked = fit::<_, TrainError>(&mut other, &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(()));
     assert!(matches!(masked, Err(TrainError::Checkpoint { .. })), "a checkpoint of factors is none of weights");
+}
+
+/// The rows' own loss held by its first tokens, and other rows anchored: what is written in a checkpoint is enough to go on.
+#[test]
+fn a_held_training_resumes_with_the_same_bits() {
+    let specs = inventory(&config());
+    let trained = may_move::only(&MaskSet::full(&specs));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint.safetensors");
+    let plan = Plan { save_every: 3, ..plan() };
+    let held = || {
+        let mut aligned = decoder();
+        let rows = rows();
+        let first = FirstTokens { betas: vec![0.5, 2.0], rest: 0.1 };
+        let constraints = rows.iter().map(|rows| first.constraints(&mut aligned, rows).unwrap()).collect();
+        Restraints { constraints, anchor: Some(Anchor::new(&mut aligned, &rows[0][4..], 2.0, 3, 7).unwrap()) }
+    };
+    let run = |decoder: &mut Decoder<Cpu>, restraints: &mut Restraints<Cpu>, file: Option<&std::path::Path>, stop: u64| {
+        let mut optimizer = Optimizer::new(decoder, &specs, &trained, plan.optimizer).unwrap();
+        let mut after = |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == stop { Err(TrainError::NoRows) } else { Ok(()) };
+        fit_with::<_, TrainError>(decoder, &rows(), &trained, &plan, restraints, &mut optimizer, file, &mut after)
+    };
+    let mut whole = decoder();
+    let expected = run(&mut whole, &mut held(), None, 99).unwrap().progress;
+    assert!(run(&mut decoder(), &mut held(), Some(&file), 5).is_err());
+    let mut resumed = decoder();
+    assert_eq!(run(&mut resumed, &mut held(), Some(&file), 99).unwrap().progress, expected);
+    assert!(bits(&resumed) == bits(&whole));
+    let mut free = decoder();
+    train(&mut free, &trained, &plan);
+    assert!(bits(&free) != bits(&whole));
+}
+
+/// Far from the aligned model the anchor alone leads back to it.
+#[test]
+fn an_anchor_lowers_the_divergence() {
+    let specs = inventory(&config());
+    let trained = may_move::all(&specs);
+    let mut anchor = Anchor::new(&mut decoder(), &rows()[0], 1.0, 12, 0).unwrap();
+    let mut away = decoder();
+    train(&mut away, &trained, &plan());
+    let mut optimizer = Optimizer::new(&mut away, &specs, &trained, Settings { weight_decay: 0.0, ..plan().optimizer }).unwrap();
+    let mut divergences = Vec::new();
+    for step in 1..=12 {
+        let mut gradients = away.new_gradients(&trained).unwrap();
+        divergences.push(anchor.gradients(&mut away, step, &trained, &mut gradients).unwrap().0);
+        let norm = optimizer.norm(&mut away, &gradients).unwrap();
+        optimizer.step(&mut away, &trained, &gradients, norm, 2e-3).unwrap();
+    }
+    assert!(divergences[11] < 0.5 * divergences[0], "{divergences:?}");
+    assert!(matches!(Anchor::new(&mut decoder(), &[Example::default()], 1.0, 1, 0), Err(TrainError::NoRows)));
 }

@@ -10,6 +10,7 @@ use steadfast::train::TrainError;
 use steadfast::train::fit::{Plan, fit_with};
 use steadfast::train::lora::{Lora, Shape};
 use steadfast::train::optimizer::Settings;
+use steadfast::train::restraint::Restraints;
 use steadfast::train::schedule::Scheduler;
 
 use crate::reference::{LIMIT, Reference, distance};
@@ -46,7 +47,9 @@ fn agrees_with_pytorch<B: Backend>(backend: B) {
         checkpointing: false,
     };
     let rows = std::slice::from_ref(&model.rows);
-    let fitted = fit_with::<_, TrainError>(&mut decoder, rows, &trained, &plan, &mut lora, None, &mut |_, _| Ok(())).unwrap();
+    let fitted =
+        fit_with::<_, TrainError>(&mut decoder, rows, &trained, &plan, &mut Restraints::default(), &mut lora, None, &mut |_, _| Ok(()))
+            .unwrap();
     for (what, found) in [("losses", &fitted.progress.losses), ("norms", &fitted.progress.gradient_norms)] {
         let theirs: Vec<f64> = serde_json::from_str(&expected.1[what]).unwrap();
         for (step, (found, theirs)) in found.iter().zip(theirs).enumerate() {

@@ -29,6 +29,7 @@ mod pipeline;
 mod record;
 mod reference;
 mod replay;
+mod restraints;
 mod rouge;
 mod smollm2;
 mod stages;

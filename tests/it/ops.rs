@@ -6,6 +6,7 @@ use candle_nn::{loss, ops, rotary_emb};
 use steadfast::model::backend::cpu::Cpu;
 use steadfast::model::backend::tensor::Candle;
 use steadfast::model::backend::{Backend, Heads, RopeTable, Selection};
+use steadfast::model::constraint::{Constraint, Scale};
 
 use crate::reference::distance;
 
@@ -111,7 +112,7 @@ fn cross_entropy<B: Backend>(backend: &mut B) -> Result<()> {
     let targets: Vec<u32> = (0..rows as u32).map(|i| i * 97 % vocabulary as u32).collect();
     let mut dw = backend.zeros(1, vocabulary * hidden)?;
     let gradient = Some((&Selection::Everything, &mut dw));
-    let (losses, dh) = backend.cross_entropy(&h, &w, &targets, Some(scale), gradient)?;
+    let (losses, dh) = backend.cross_entropy(&h, &w, &targets, Some(scale.into()), gradient)?;
     let mean = loss::cross_entropy(&vh.matmul(&vw.t()?)?, &Tensor::new(targets.as_slice(), &Device::Cpu)?)?;
     let found: f64 = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / rows as f64;
     let expected = f64::from(mean.to_scalar::<f32>()?);
@@ -120,6 +121,51 @@ fn cross_entropy<B: Backend>(backend: &mut B) -> Result<()> {
     let store = (mean * (f64::from(scale) * rows as f64))?.backward()?;
     let check = Check { backend, what: "cross_entropy" };
     check.same("dh", &dh.context("no gradient")?, store.get(&vh).context("no gradient")?)?;
+    check.same("dw", &dw, store.get(&vw).context("no gradient")?)
+}
+
+/// −(2/β)·log σ(β·(log π − log π_aligned)) in candle's operations.
+fn constrained<B: Backend>(backend: &mut B) -> Result<()> {
+    let (rows, hidden, vocabulary, factor) = (7, 31, 301, 0.25);
+    let (h, vh) = matrix(backend, 9, rows, hidden)?;
+    let (w, vw) = parameter(backend, 10, vocabulary, hidden)?;
+    let targets: Vec<u32> = (0..rows as u32).map(|i| i * 97 % vocabulary as u32).collect();
+    let constraints: Vec<Constraint> =
+        (0..rows).map(|i| Constraint { aligned_loss: 2.0 + i as f32, beta: [0.5, 2.0, 0.1][i % 3] }).collect();
+    let mut dw = backend.zeros(1, vocabulary * hidden)?;
+    let scale = Scale { factor, constraints: &constraints };
+    let (_, dh) = backend.cross_entropy(&h, &w, &targets, Some(scale), Some((&Selection::Everything, &mut dw)))?;
+    let log_pi = ops::log_softmax(&vh.matmul(&vw.t()?)?, D::Minus1)?.gather(&Tensor::from_vec(targets, (rows, 1), &Device::Cpu)?, 1)?;
+    let column = |values: Vec<f32>| Tensor::from_vec(values, (rows, 1), &Device::Cpu);
+    let (aligned, beta) = (
+        column(constraints.iter().map(|constraint| -constraint.aligned_loss).collect())?,
+        column(constraints.iter().map(|constraint| constraint.beta).collect())?,
+    );
+    let sigmoid = ((log_pi - aligned)?.mul(&beta)?.neg()?.exp()? + 1.0)?.recip()?;
+    let objective = ((sigmoid.log()? * -2.0)?.div(&beta)?.sum_all()? * f64::from(factor))?;
+    let store = objective.backward()?;
+    let check = Check { backend, what: "constrained cross_entropy" };
+    check.same("dh", &dh.context("no gradient")?, store.get(&vh).context("no gradient")?)?;
+    check.same("dw", &dw, store.get(&vw).context("no gradient")?)
+}
+
+fn divergence<B: Backend>(backend: &mut B) -> Result<()> {
+    let (rows, hidden, vocabulary, scale) = (29, 31, 301, 0.25);
+    let (h, vh) = matrix(backend, 9, rows, hidden)?;
+    let (w, vw) = parameter(backend, 10, vocabulary, hidden)?;
+    let (other_h, vother_h) = matrix(backend, 15, rows, hidden)?;
+    let (other_w, vother_w) = parameter(backend, 16, vocabulary, hidden)?;
+    let mut dw = backend.zeros(1, vocabulary * hidden)?;
+    let (found, dh) = backend.divergence(&h, &w, (&other_h, &other_w), scale, Some((&Selection::Everything, &mut dw)))?;
+    let of = |h: &Tensor, w: &Tensor| ops::log_softmax(&h.matmul(&w.t()?)?, D::Minus1);
+    let (wanted, q) = (of(&vother_h, &vother_w)?.detach(), of(&vh, &vw)?);
+    let divergences = (wanted.exp()? * (wanted - q)?)?.sum(1)?;
+    for (found, expected) in found.iter().zip(divergences.to_vec1::<f32>()?) {
+        ensure!((found - expected).abs() < 1e-4 * expected.abs().max(1.0), "divergence: {found}, candle {expected}");
+    }
+    let store = (divergences.sum_all()? * f64::from(scale))?.backward()?;
+    let check = Check { backend, what: "divergence" };
+    check.same("dh", &dh, store.get(&vh).context("no gradient")?)?;
     check.same("dw", &dw, store.get(&vw).context("no gradient")?)
 }
 
@@ -155,6 +201,8 @@ fn every_operation<B: Backend>(mut backend: B) -> Result<()> {
     rope(&mut backend)?;
     swiglu(&mut backend)?;
     cross_entropy(&mut backend)?;
+    constrained(&mut backend)?;
+    divergence(&mut backend)?;
     attention(&mut backend)
 }
 

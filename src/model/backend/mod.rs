@@ -7,6 +7,7 @@
 pub mod cpu;
 pub mod tensor;
 
+use super::constraint::Scale;
 use crate::mask::Mask;
 
 /// Which weights of one tensor are trained, and so have a gradient and optimizer state.
@@ -112,7 +113,7 @@ pub trait Backend {
     /// A matrix or vector of f32, row-major, with its shape.
     type Buffer;
     /// A parameter, (O, I), or (1, C) of a vector: whatever products read fastest.
-    type Weight;
+    type Weight: Clone;
     /// A buffer that waits for the backward pass.
     type Kept;
     /// Keys and values of sequences that grow, of one layer.
@@ -278,7 +279,7 @@ pub trait Backend {
     fn swiglu_backward(&mut self, d_out: &Self::Buffer, gate: &Self::Buffer, up: &Self::Buffer) -> Done<(Self::Buffer, Self::Buffer)>;
 
     /// Negative log-likelihoods of `targets` under softmax(h · wᵀ), h (N, C), w (V, C), in chunks of rows: (each row's loss in nats (N), and,
-    /// when `scale` is given, dh (N, C) of `scale` · Σ loss). Where `gradient` is given too, adds the gradient of w at the selected positions to it.
+    /// when `scale` is given, dh (N, C) of Σ `scale` · loss). Where `gradient` is given too, adds the gradient of w at the selected positions to it.
     ///
     /// # Errors
     /// When shapes do not fit or a target is not below V.
@@ -287,9 +288,22 @@ pub trait Backend {
         h: &Self::Buffer,
         w: &Self::Weight,
         targets: &[u32],
-        scale: Option<f32>,
+        scale: Option<Scale<'_>>,
         gradient: Option<(&Selection, &mut Self::Buffer)>,
     ) -> Done<(Vec<f32>, Option<Self::Buffer>)>;
+    /// KL(p ‖ q) of p = softmax(h' · w'ᵀ), the reference (h' (N, C), w' (V, C)), and q = softmax(h · wᵀ), h (N, C), w (V, C), in chunks of
+    /// rows: (each row's in nats (N), dh (N, C) of `scale` · Σ KL). Adds the gradient of w at the selected positions to `gradient`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    fn divergence(
+        &mut self,
+        h: &Self::Buffer,
+        w: &Self::Weight,
+        reference: (&Self::Buffer, &Self::Weight),
+        scale: f32,
+        gradient: Option<(&Selection, &mut Self::Buffer)>,
+    ) -> Done<(Vec<f32>, Self::Buffer)>;
 
     /// An empty cache for `rows` sequences of at most `capacity` tokens each in one layer.
     ///

@@ -5,6 +5,7 @@ use super::names::{EMBEDDING, LAST_NORM, LayerNames, get, head_name};
 use super::{Decoder, Gradients, Trained};
 use crate::model::backend::{Backend, Done, Selection, WeightGradient};
 use crate::model::batch::Packed;
+use crate::model::constraint::Scale;
 use crate::model::inventory::{Role, inventory};
 
 /// Where gradients go: of the trained weights only.
@@ -49,11 +50,46 @@ impl<B: Backend> Sink<'_, B> {
 }
 
 impl<B: Backend> Decoder<B> {
-    /// Adds the gradient of `scale` · Σ loss to the compact gradients, and returns Σ loss in nats, unscaled.
+    /// Adds the gradient of `scale` · Σ loss to the compact gradients, held back by the batch's constraints where it has some, and returns
+    /// Σ loss in nats, unscaled and whatever the constraints.
     ///
     /// # Errors
     /// When a token is not in the vocabulary, a gradient is missing, or the backend fails.
     pub fn gradients(&mut self, batch: &Packed, scale: f32, trained: &Trained, gradients: &mut Gradients<B>) -> Done<f64> {
+        let scale = Scale { factor: scale, constraints: &batch.constraints };
+        self.passes(batch, trained, gradients, |backend, hidden, head, gradient| {
+            backend.cross_entropy(hidden, head, &batch.target_tokens(), Some(scale), gradient)
+        })
+    }
+
+    /// Adds the gradient of `scale` · Σ KL(other ‖ this) over the targets' positions to the compact gradients, and returns Σ KL in nats,
+    /// unscaled. The other model is given by its normalised final hidden states there (N, C), see [`Self::target_states`], and its head (V, C).
+    ///
+    /// # Errors
+    /// When shapes do not fit, a gradient is missing, or the backend fails.
+    pub fn divergence_gradients(
+        &mut self,
+        batch: &Packed,
+        other: (&B::Buffer, &B::Weight),
+        scale: f32,
+        trained: &Trained,
+        gradients: &mut Gradients<B>,
+    ) -> Done<f64> {
+        self.passes(batch, trained, gradients, |backend, hidden, head, gradient| {
+            let (divergences, d_hidden) = backend.divergence(hidden, head, other, scale, gradient)?;
+            Ok((divergences, Some(d_hidden)))
+        })
+    }
+
+    /// A forward and a backward pass around what the head makes of the targets' normalised hidden states (N, C): a number each, which are
+    /// summed up, and the states' gradient.
+    fn passes(
+        &mut self,
+        batch: &Packed,
+        trained: &Trained,
+        gradients: &mut Gradients<B>,
+        at_head: impl FnOnce(&mut B, &B::Buffer, &B::Weight, Option<(&Selection, &mut B::Buffer)>) -> Done<(Vec<f32>, Option<B::Buffer>)>,
+    ) -> Done<f64> {
         if batch.targets.is_empty() {
             return Ok(0.0);
         }
@@ -74,7 +110,7 @@ impl<B: Backend> Decoder<B> {
         let Self { backend, parameters, config, .. } = self;
         let head_tensor = head_name(config);
         let head = get(parameters, head_tensor)?;
-        let (losses, d_normed) = backend.cross_entropy(&normed, head, &batch.target_tokens(), Some(scale), sink.pair(head_tensor))?;
+        let (losses, d_normed) = at_head(backend, &normed, head, sink.pair(head_tensor))?;
         let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
         let Some(d_normed) = d_normed else { return Ok(total) };
         let d_picked = backend.rms_norm_backward(&d_normed, &picked, get(parameters, LAST_NORM)?, &rms, sink.vector(LAST_NORM))?;

@@ -15,7 +15,7 @@ impl<B: Backend> Decoder<B> {
     /// # Errors
     /// When a token is not in the vocabulary or the backend fails.
     pub fn losses(&mut self, batch: &Packed) -> Done<Vec<f32>> {
-        let hidden = self.target_hidden(batch)?;
+        let hidden = self.target_states(batch)?;
         let Self { backend, parameters, config, .. } = self;
         let head = get(parameters, head_name(config))?;
         Ok(backend.cross_entropy(&hidden, head, &batch.target_tokens(), None, None)?.0)
@@ -41,7 +41,7 @@ impl<B: Backend> Decoder<B> {
     /// # Errors
     /// When a token is not in the vocabulary or the backend fails.
     pub fn logits(&mut self, batch: &Packed) -> Done<Vec<f32>> {
-        let hidden = self.target_hidden(batch)?;
+        let hidden = self.target_states(batch)?;
         self.head(&hidden)
     }
 
@@ -55,6 +55,14 @@ impl<B: Backend> Decoder<B> {
     pub(in crate::model) fn last_norm(&mut self, hidden: &B::Buffer) -> Done<(B::Buffer, B::Buffer)> {
         let Self { backend, parameters, config, .. } = self;
         backend.rms_norm(hidden, get(parameters, LAST_NORM)?, config.rms_norm_eps)
+    }
+
+    /// The output head, (V, C): the embedding where they are tied.
+    ///
+    /// # Errors
+    /// When the model has none.
+    pub fn head_weight(&self) -> Done<&B::Weight> {
+        get(&self.parameters, head_name(&self.config))
     }
 
     /// Logits of normalised final hidden states (N, C), (N, V).
@@ -82,7 +90,10 @@ impl<B: Backend> Decoder<B> {
     }
 
     /// Final hidden states at the targets' positions, normalised, (N, C).
-    fn target_hidden(&mut self, batch: &Packed) -> Done<B::Buffer> {
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary or the backend fails.
+    pub fn target_states(&mut self, batch: &Packed) -> Done<B::Buffer> {
         let x = self.layers_forward(batch, |_, _, _| Ok(()))?;
         let picked = self.backend.gather_rows(&x, &batch.target_positions())?;
         Ok(self.last_norm(&picked)?.0)

@@ -5,12 +5,19 @@ use std::path::Path;
 use super::arm::{Around, arm};
 use super::folder_name;
 use super::training::{trainer, training};
+use crate::data::spec::DataSpec;
 use crate::pipeline::data::sources;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section};
 use crate::pipeline::settings::{Arm, Finetune, Ticket};
 
-pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], has_base: bool, findings: &mut Findings) -> Option<Finetune> {
+pub(super) fn finetune(
+    node: &Node,
+    folder: &Path,
+    tickets: &[Ticket],
+    (aligned_with, has_base): (&[DataSpec], bool),
+    findings: &mut Findings,
+) -> Option<Finetune> {
     let mut section = Section::new(node, "finetune", findings);
     let data = section.get("data").map(|node| sources(node, "finetune.data", folder, findings)).unwrap_or_default();
     let defaults = training(&mut section, &trainer(), findings);
@@ -37,7 +44,7 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], has_base:
                 Some("choose another name".into()),
             );
         }
-        let around = Around { earlier: &arms, names: &names, defaults: &defaults, tickets, has_base, folder };
+        let around = Around { earlier: &arms, names: &names, defaults: &defaults, tickets, aligned_with, has_base, folder };
         let made = arm(node, name, &path, &around, findings);
         arms.extend(made);
     }

@@ -55,8 +55,9 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
             tickets.extend(ticket(node, name, &format!("tickets.{name}"), folder, findings));
         }
     }
+    let aligned_with = align.as_ref().map_or(&[][..], |align| &align.data);
     let has_base = made || model.as_ref().is_some_and(|model: &Model| model.base.is_some());
-    let finetune = top.get("finetune").and_then(|node| finetune(node, folder, &tickets, has_base, findings));
+    let finetune = top.get("finetune").and_then(|node| finetune(node, folder, &tickets, (aligned_with, has_base), findings));
     let evaluate = evaluate(top.get("evaluate").unwrap_or(&nothing), folder, findings);
     let gate = top.get("gate").map(|node| gate(node, finetune.as_ref(), &evaluate, findings)).unwrap_or_default();
     let place = top.place;

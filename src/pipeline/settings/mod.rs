@@ -11,7 +11,7 @@ mod training;
 
 use serde::Serialize;
 
-pub use self::arm::{Arm, ArmTicket, Edited, Layers, Lora, Replay, Train};
+pub use self::arm::{Anchor, Arm, ArmTicket, Edited, FirstTokens, Layers, Lora, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::Finetune;
 pub use self::model::{ComputeDtype, Dtype, Model};

@@ -8,9 +8,10 @@ use super::parameter::{Input, Outer};
 use super::simd::dispatched;
 use super::{Matrix, Parameter, Precision};
 use crate::model::backend::Selection;
+use crate::model::constraint::Scale;
 
 /// Rows whose logits exist at once.
-const ROWS: usize = 256;
+pub(super) const ROWS: usize = 256;
 
 dispatched! {
     fn scaled(row: &mut [f32], scale: f32) {
@@ -23,7 +24,7 @@ pub fn cross_entropy(
     h: &Matrix,
     w: &Parameter,
     targets: &[u32],
-    scale: Option<f32>,
+    scale: Option<Scale<'_>>,
     mut gradient: Option<(&Selection, &mut Matrix)>,
     precision: Precision,
 ) -> (Vec<f32>, Option<Matrix>) {
@@ -38,13 +39,14 @@ pub fn cross_entropy(
         let chunk = &mut logits[..rows * vocabulary];
         let hidden_rows = &h.data[from * hidden..to * hidden];
         forward.wide_product(chunk, &mut Input::new(hidden_rows, hidden), false);
-        chunk.par_chunks_mut(vocabulary).zip(&mut losses[from..to]).zip(&targets[from..to]).for_each(|((row, loss), &target)| {
+        let rows = chunk.par_chunks_mut(vocabulary).zip(&mut losses[from..to]).zip(&targets[from..to]);
+        rows.enumerate().for_each(|(i, ((row, loss), &target))| {
             let target = target as usize;
             let logit = row[target];
             *loss = softmax(row, 1.0) - logit;
             if let Some(scale) = scale {
                 row[target] -= 1.0;
-                scaled(row, scale);
+                scaled(row, scale.of(from + i, *loss));
             }
         });
         let (Some(dh), Some(backward)) = (&mut dh, &backward) else { continue };

@@ -4,6 +4,7 @@ mod adamw;
 pub(in crate::model) mod attention;
 mod bf16;
 mod cache;
+mod divergence;
 mod elementwise;
 mod head;
 mod kept;
@@ -27,6 +28,7 @@ use self::memory::Numbers;
 use self::parameter::{Input, Outer};
 pub use self::parameter::{Parameter, Precision};
 use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
+use crate::model::constraint::Scale;
 
 /// The backend on slices. Its loops run in the rayon pool that they are called in.
 #[derive(Debug, Default)]
@@ -316,7 +318,7 @@ impl Backend for Cpu {
         h: &Matrix,
         w: &Parameter,
         targets: &[u32],
-        scale: Option<f32>,
+        scale: Option<Scale<'_>>,
         gradient: Option<(&Selection, &mut Matrix)>,
     ) -> Done<(Vec<f32>, Option<Matrix>)> {
         let (vocabulary, hidden) = w.shape();
@@ -325,6 +327,20 @@ impl Backend for Cpu {
             return Err(wrong(format!("target {target} in a vocabulary of {vocabulary}")));
         }
         Ok(loss::cross_entropy(h, w, targets, scale, gradient, self.precision))
+    }
+
+    fn divergence(
+        &mut self,
+        h: &Matrix,
+        w: &Parameter,
+        reference: (&Matrix, &Parameter),
+        scale: f32,
+        gradient: Option<(&Selection, &mut Matrix)>,
+    ) -> Done<(Vec<f32>, Matrix)> {
+        let (vocabulary, hidden) = w.shape();
+        expect("hidden states", (h.rows, h.columns), (reference.0.rows, hidden))?;
+        expect("reference", (reference.1.shape().0, reference.0.columns), (vocabulary, reference.1.shape().1))?;
+        Ok(divergence::divergence(h, w, reference, scale, gradient, self.precision))
     }
 
     fn cache(&mut self, rows: usize, capacity: usize, heads: Heads) -> Done<Cache> {

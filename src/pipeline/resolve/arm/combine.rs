@@ -17,7 +17,7 @@ pub(super) fn check_trained(section: &Section<'_>, arm: &Arm, tickets: &[Ticket]
         findings.problem(section.place_of(key), &name, message, Some(remedy.into()));
     };
     let train = TRAINS.iter().find(|(train, _)| *train == arm.train).map_or("", |(_, what)| what);
-    if !gives("train") && !gives("like") {
+    if !gives("train") && !gives("like") && !(gives("protect") && arm.train == Train::Complement) {
         problem(
             "",
             format!("{path} does not say what it trains"),
@@ -69,7 +69,7 @@ pub(super) fn check_trained(section: &Section<'_>, arm: &Arm, tickets: &[Ticket]
         problem("lora", format!("{path} trains {train} and says how LoRA would"), "write train: lora, or remove lora");
     }
     if arm.train == Train::None {
-        for key in ["layers", "replay"].into_iter().filter(|key| gives(key)) {
+        for key in ["layers", "replay", "first_tokens", "anchor", "protect"].into_iter().filter(|key| gives(key)) {
             problem(key, format!("{path} trains nothing, and has {key}"), "remove it, or say what is trained: train: all");
         }
     }

@@ -1,21 +1,28 @@
 //! One arm of `finetune.arms`.
 
+mod anchor;
 mod combine;
 mod edit;
+mod first_tokens;
 mod layers;
 mod lora;
+mod protect;
 mod replay;
 mod ticket;
 
 use std::path::Path;
 
+use self::anchor::anchor;
 use self::combine::{Given, check_edited, check_trained};
 use self::edit::edit;
+use self::first_tokens::first_tokens;
 use self::layers::layers;
 use self::lora::lora;
+use self::protect::protect;
 use self::replay::replay;
 use self::ticket::{drawn, ticket};
 use super::training::{calibration, training};
+use crate::data::spec::DataSpec;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, text};
 use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Edit, Edited, Ticket, Train, Training};
@@ -40,6 +47,8 @@ pub(super) struct Around<'a> {
     pub defaults: &'a Training,
     /// The pipeline's tickets.
     pub tickets: &'a [Ticket],
+    /// What the model is aligned with, where the pipeline aligns it.
+    pub aligned_with: &'a [DataSpec],
     /// Whether the pipeline knows the model that the aligned one was made of.
     pub has_base: bool,
     /// The pipeline file's folder.
@@ -85,6 +94,7 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
         arm.ticket = arm.ticket.or(restored).or_else(|| like.and_then(|like| like.ticket.clone())).filter(|_| restores);
         arm.edit = source.zip(edit).map(|(source, edit)| Edited { from: source.name.clone(), edit });
         (arm.train, arm.density, arm.replay, arm.lora, arm.layers) = (Train::None, None, None, None, None);
+        (arm.first_tokens, arm.anchor) = (None, None);
         if let Some(source) = source {
             // What its weights were trained with.
             (arm.training, arm.calibration) = (source.training.clone(), source.calibration);
@@ -124,5 +134,19 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         None => like.and_then(|like| like.layers.clone()),
     };
     let lora = (train == Train::Lora).then_some(factors);
-    Arm { name: name.into(), train, density, ticket, calibration, training, replay, lora, layers, edit: None }
+    let first_tokens = match section.get("first_tokens") {
+        Some(node) => {
+            let inherited = like.and_then(|like| like.first_tokens.as_ref());
+            Some(first_tokens(node, &format!("{path}.first_tokens"), inherited, findings))
+        }
+        None => like.and_then(|like| like.first_tokens.clone()),
+    };
+    let anchor = match section.get("anchor") {
+        Some(node) => Some(anchor(node, &format!("{path}.anchor"), around.folder, findings)),
+        None => like.and_then(|like| like.anchor.clone()),
+    };
+    let mut arm =
+        Arm { name: name.into(), train, density, ticket, calibration, training, replay, first_tokens, anchor, lora, layers, edit: None };
+    protect(section, &mut arm, around, findings);
+    arm
 }

@@ -8,7 +8,7 @@ use crate::pipeline::reader::{Findings, Section};
 use crate::pipeline::settings::Replay;
 
 /// One row in eight, where nothing is said.
-const SHARE: f64 = 0.125;
+pub(super) const SHARE: f64 = 0.125;
 
 pub(super) fn replay(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -> Option<Replay> {
     let mut section = Section::new(node, path, findings);

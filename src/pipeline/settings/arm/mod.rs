@@ -1,13 +1,17 @@
 //! One arm: a way from aligned to tuned.
 
+mod anchor;
 mod edit;
+mod first_tokens;
 mod layers;
 mod lora;
 mod replay;
 
 use serde::Serialize;
 
+pub use self::anchor::Anchor;
 pub use self::edit::Edited;
+pub use self::first_tokens::FirstTokens;
 pub use self::layers::Layers;
 pub use self::lora::Lora;
 pub use self::replay::Replay;
@@ -31,6 +35,12 @@ pub struct Arm {
     /// Other rows that are mixed into its batches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
+    /// How the first tokens of the task's replies are held to the aligned model's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_tokens: Option<FirstTokens>,
+    /// Rows on which it is held to the aligned model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
     /// What a `lora` arm trains; none for every other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<Lora>,

@@ -1,0 +1,72 @@
+//! `protect`: several protections of an arm by their names, each as its own key would be with its defaults.
+
+use serde_json::json;
+
+use super::Around;
+use crate::data::spec::DataSpec;
+use crate::pipeline::reader::{Findings, Section, choose, list};
+use crate::pipeline::settings::{Anchor, Arm, ArmTicket, FirstTokens, Replay, Train};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Protection {
+    Ticket,
+    Replay,
+    FirstTokens,
+    Anchor,
+}
+
+/// The key that each stands for.
+const PROTECTIONS: [(&str, Protection, &str); 4] = [
+    ("ticket", Protection::Ticket, "train"),
+    ("replay", Protection::Replay, "replay"),
+    ("first-tokens", Protection::FirstTokens, "first_tokens"),
+    ("anchor", Protection::Anchor, "anchor"),
+];
+
+/// Rows of a step on which the aligned model is kept.
+const ANCHOR_ROWS: usize = 4;
+
+/// Gives an arm the protections that `protect` names: `ticket` trains outside the pipeline's first ticket, `replay` rehearses one row in
+/// eight of what the model was aligned with, `anchor` holds it to the aligned model there, `first-tokens` holds the first tokens.
+pub(super) fn protect(section: &mut Section<'_>, arm: &mut Arm, around: &Around<'_>, findings: &mut Findings) {
+    let path = section.join("protect");
+    section.describe("protect", json!({"type": "array", "items": {"enum": PROTECTIONS.map(|(name, _, _)| name)}, "minItems": 1}));
+    let Some(node) = section.get("protect") else { return };
+    let names = PROTECTIONS.map(|(name, protection, _)| (name, protection));
+    let mut chosen: Vec<Protection> = Vec::new();
+    for item in list(node) {
+        chosen.extend(choose(item, &path, &names, findings).filter(|protection| !chosen.contains(protection)));
+    }
+    if list(node).is_empty() {
+        findings.problem(node.place, &path, format!("{path} names no protection"), Some("write protect: [ticket, replay]".into()));
+    }
+    for (name, protection, key) in PROTECTIONS {
+        if !chosen.contains(&protection) {
+            continue;
+        }
+        if section.entries().iter().any(|(given, _, _)| *given == key) {
+            let message = format!("{path} names {name}, and {} says it in full", section.join(key));
+            findings.problem(node.place, &path, message, Some(format!("remove {key}, or {name} from protect")));
+            continue;
+        }
+        match protection {
+            Protection::Ticket => {
+                arm.train = Train::Complement;
+                arm.ticket = arm.ticket.take().or_else(|| around.tickets.first().map(|first| ArmTicket::Named(first.name.clone())));
+                arm.lora = None;
+            }
+            Protection::Replay => arm.replay = Some(Replay { data: safety_data(around), share: super::replay::SHARE }),
+            Protection::FirstTokens => arm.first_tokens = Some(FirstTokens::default()),
+            Protection::Anchor => arm.anchor = Some(Anchor { data: safety_data(around), weight: 1.0, rows: ANCHOR_ROWS }),
+        }
+    }
+}
+
+/// What the model was aligned with, where the pipeline says so; else the program's own refusals, and helpful replies beside them, so that
+/// refusing is not all that is rehearsed.
+fn safety_data(around: &Around<'_>) -> Vec<DataSpec> {
+    match around.aligned_with {
+        [] => ["builtin:refusals", "builtin:helpful"].map(DataSpec::new).into(),
+        data => data.to_vec(),
+    }
+}

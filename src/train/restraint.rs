@@ -1,0 +1,27 @@
+//! What holds a training back, beside what may move: the aligned model's own predictions.
+
+use super::anchor::Anchor;
+use crate::model::backend::Backend;
+use crate::model::constraint::Constraint;
+
+/// Restraints of a training; by default none.
+pub struct Restraints<B: Backend> {
+    /// The constraints of every row of every source, see [`FirstTokens`](super::first_tokens::FirstTokens); empty, or a row's none, where it
+    /// is learnt freely.
+    pub constraints: Vec<Vec<Vec<Constraint>>>,
+    /// Rows on which the aligned model's distributions are kept.
+    pub anchor: Option<Anchor<B>>,
+}
+
+impl<B: Backend> Default for Restraints<B> {
+    fn default() -> Self {
+        Self { constraints: Vec::new(), anchor: None }
+    }
+}
+
+impl<B: Backend> Restraints<B> {
+    /// Those of a row; none where it is learnt freely.
+    pub fn of(&self, source: usize, row: usize) -> &[Constraint] {
+        self.constraints.get(source).and_then(|rows| rows.get(row)).map_or(&[], Vec::as_slice)
+    }
+}
