@@ -19,12 +19,11 @@ use crate::model::weights::Weights;
 use crate::pipeline::settings::{self, Arm, ArmTicket, Finetune, Pipeline, Train};
 use crate::record::{Figure, ProbeReference, TrainingSummary};
 use crate::ticket::mask_set::MaskSet;
-use crate::ticket::select::select;
 use crate::train::fit::{Fitted, fit};
 use crate::train::may_move;
 
 use super::evaluate::Questions;
-use super::extract::{Extracted, random_scores};
+use super::extract::{Extracted, random_masks};
 use super::fetch::Model;
 use super::probe::{Measure, ProbeInput, Reference, reference};
 use super::rows::{TrainingRows, load_rows, training_rows};
@@ -256,8 +255,7 @@ fn ticket_of(arm: &Arm, frame: &Frame<'_>, specs: &[TensorSpec], seed: u64) -> R
             let origin = &named(like)?.ticket.origin;
             // Draws are apart from seeds.
             let drawn = RANDOM_TICKET ^ seed ^ (u64::from(*draw) << 48);
-            let masks = select(&random_scores(specs, drawn)?, origin.density, origin.scope, None)?;
-            Ok(Some((masks, format!("random {drawn} {} {:?}", origin.density, origin.scope))))
+            Ok(Some((random_masks(specs, drawn, origin.budget())?, format!("random {drawn} {}", origin.budget().told()))))
         }
     }
 }

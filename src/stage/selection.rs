@@ -7,14 +7,14 @@ use crate::mask::Mask;
 use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::TensorSpec;
-use crate::pipeline::settings::{Arm, Scope, Train};
+use crate::pipeline::settings::{Arm, Train};
+use crate::ticket::budget::Budget;
 use crate::ticket::mask_set::MaskSet;
-use crate::ticket::select::select;
 use crate::train::may_move;
 
 use super::Context;
 use super::calibrate::{Choice, calibrate};
-use super::extract::random_scores;
+use super::extract::random_masks;
 use super::rows::TrainingRows;
 use super::train::plan;
 
@@ -43,7 +43,7 @@ pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> 
         Train::All => return Ok(Ok(may_move::all(specs))),
         Train::None => return Ok(Ok(Trained::new())),
         Train::Random => {
-            let masks = select(&random_scores(specs, RANDOM_ARM ^ job.seed)?, arm.density.unwrap_or(1.0), Scope::Global, None)?;
+            let masks = random_masks(specs, RANDOM_ARM ^ job.seed, Budget::of(arm.density.unwrap_or(1.0)))?;
             return Ok(Ok(may_move::only(&masks)));
         }
         Train::Maskable => MaskSet::full(specs),
@@ -54,7 +54,7 @@ pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> 
     let mut plan = plan(&arm.training, job.seed ^ 0x63616c);
     (plan.steps, plan.learning_rate, plan.warmup_steps, plan.save_every) = (arm.calibration.steps, arm.calibration.learning_rate, 0, 0);
     let what = format!("calibrate {}", arm.name);
-    Ok(match calibrate(context, &what, decoder, &job.examples.sources, &inside, &plan, (specs, density, Scope::Global))? {
+    Ok(match calibrate(context, &what, decoder, &job.examples.sources, &inside, &plan, (specs, density))? {
         Choice::Chosen(masks) => Ok(may_move::only(&masks)),
         Choice::CannotTell(why) => Err(why),
     })

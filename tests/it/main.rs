@@ -26,6 +26,7 @@ mod record;
 mod reference;
 mod replay;
 mod rouge;
+mod scores;
 mod smollm2;
 mod stages;
 mod tiny;

@@ -77,6 +77,10 @@ tickets:
   largest: {score: magnitude, density: 0.2, scope: layer}
   gradient: {score: gradient, data: {path: safety.jsonl, limit: 6}, density: 0.3}
   moved: {score: calibrate, data: {path: safety.jsonl, limit: 8}, density: 0.1, calibration_steps: 12, calibration_learning_rate: 1e-3}
+  fisher: {score: fisher, data: {path: safety.jsonl, limit: 6}, density: 0.3}
+  wanda: {score: wanda, data: {path: safety.jsonl, limit: 6}, density: 0.3, scope: row}
+  outside: {score: snip, data: {path: safety.jsonl, limit: 6}, density: 0.3, minus: {data: {path: helpful.jsonl, limit: 6}, density: 0.2}}
+  rows: {score: wanda, data: {path: safety.jsonl, limit: 6}, density: 0.3, structure: row}
 finetune:
   data: task.jsonl
   max_steps: 6
