@@ -141,7 +141,7 @@ fn tickets_of_every_kind_are_made_and_told() {
     let pipeline = std::fs::read_to_string(home.path("p.yaml")).unwrap();
     home.write(
         "p.yaml",
-        pipeline.replace("    gentle:", "    whole: {like: control, ticket: rows}\n    drawn: {like: dense, ticket: columns}\n    gentle:"),
+        pipeline.replace("    gentle:", "    whole: {like: control, ticket: rows}\n    twin: {like: dense, ticket: benign}\n    drawn: {like: dense, ticket: columns}\n    gentle:"),
     );
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_ne!(code, 2, "{text}");
@@ -161,6 +161,11 @@ fn tickets_of_every_kind_are_made_and_told() {
     assert_eq!(ticket("benign")["density"], record["tickets"]["ticket"]["density"]);
     assert!(ticket("ticket").get("structure").is_none() && ticket("ticket").get("minus").is_none());
     assert!(record["digests"]["data.tickets.minus.minus"].is_string());
+    // So small a model refuses nothing, so nothing beats anything: the ticket is not called a safety ticket.
+    let html = std::fs::read_to_string(latest.join("report.html")).unwrap();
+    assert!(html.contains("sensitive weights: ticket") && !html.contains("safety ticket: "), "{:?}", record["gate"]);
+    let summary = std::fs::read_to_string(latest.join("summary.md")).unwrap();
+    assert!(summary.contains("sensitive weights") && summary.contains("beside twin around its twin"), "{summary}");
     // What is taken away is not in it.
     let file = |name: &str| steadfast::ticket::file::Ticket::read(&latest.join("tickets").join(name).join("ticket.safetensors")).unwrap();
     let (minus, taken) = (file("minus"), file("taken"));
@@ -243,6 +248,10 @@ fn what_no_ticket_can_be_is_an_error_with_a_remedy() {
         let (text, code) = told(&home.run(&["check", "p.yaml", "--no-forecast"]));
         assert!(code == 2 && text.contains(said) && text.contains(remedy), "{tickets}: {code} {text}");
     }
+    // A twin that nothing is compared around is a warning.
+    with_tickets(&home, "ticket: {score: snip, data: safety.jsonl}\ntickets: {plain: {twin_of: ticket, data: helpful.jsonl}}\n");
+    let (text, code) = told(&home.run(&["check", "p.yaml", "--no-forecast"]));
+    assert!(code == 0 && text.contains("they are not compared; add plain: {like: protected, ticket: plain}"), "{text}");
     // Found when it is scored: the rest has too few scores, or the density rounds to nothing.
     for (tickets, said) in [
         ("ticket: {score: random, scope: tensor, structure: column, density: 0.001}", "density 0.001 selects nothing"),
