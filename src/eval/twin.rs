@@ -55,10 +55,10 @@ pub fn judged(record: &Record, ticket: &str) -> Judged {
                 _ => Standing::Sensitive,
             };
             let data = summary.data.as_deref().unwrap_or("other data");
-            let is = if beats { "carries more than sensitive weights" } else { "is not shown to be a safety ticket: sensitive weights" };
+            let is = if beats { "is called a safety ticket" } else { "is called sensitive weights, not a safety ticket" };
             found
                 .sentences
-                .push(format!("ticket {ticket:?} {is}; beside {} around its twin {twin:?}, scored on {data}, {why}", theirs.name));
+                .push(format!("ticket {ticket:?} {is}: beside {} around its twin {twin:?}, scored on {data}, {why}", theirs.name));
         }
     }
     found

@@ -163,7 +163,7 @@ fn tickets_of_every_kind_are_made_and_told() {
     assert!(record["digests"]["data.tickets.minus.minus"].is_string());
     // So small a model refuses nothing, so nothing beats anything: the ticket is not called a safety ticket.
     let html = std::fs::read_to_string(latest.join("report.html")).unwrap();
-    assert!(html.contains("sensitive weights: ticket") && !html.contains("safety ticket: "), "{:?}", record["gate"]);
+    assert!(html.contains("sensitive weights: ticket") && !html.contains("safety ticket: ticket"), "{:?}", record["gate"]);
     let summary = std::fs::read_to_string(latest.join("summary.md")).unwrap();
     assert!(summary.contains("sensitive weights") && summary.contains("beside twin around its twin"), "{summary}");
     // What is taken away is not in it.
