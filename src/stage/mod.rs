@@ -2,6 +2,7 @@
 
 pub mod against;
 mod answers;
+pub mod audit;
 mod calibrate;
 pub mod choices;
 pub mod classifier;
@@ -130,7 +131,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 14] {
+pub fn versions() -> [(&'static str, u32); 15] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -146,6 +147,7 @@ pub fn versions() -> [(&'static str, u32); 14] {
         ("perplexity", perplexity::VERSION),
         ("path", divergence::PATH_VERSION),
         ("divergence", divergence::VERSION),
+        ("audit", audit::VERSION),
     ]
 }
 
