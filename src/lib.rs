@@ -58,6 +58,8 @@
 //! * **mask**: a set of maskable weights; a set bit is in it. **Complement**: the maskable weights that are not.
 //! * **ticket**: a mask with its origin, that is which model, data and score it comes from. It says which weights carry a behaviour;
 //!   whether they are frozen or trained is the arm's affair.
+//! * **twin**: the same ticket scored on other data, its control. A ticket that beats its twin is a **safety ticket**, one that does not is
+//!   **sensitive weights**.
 //! * **density**: the share of maskable weights in a mask, above 0 and at most 1.
 //! * **suite**: prompts, and what a good answer to them is. **Judge**: says of a completion that it `refused`, `complied`, or is
 //!   `undetermined`, which counts against every rule. **Endpoint**: a language model behind a URL, as a judge or as the model.

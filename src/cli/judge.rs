@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::Machine;
 use super::run::context;
+use super::{Machine, refuse_to_replace};
 use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure};
 use crate::eval::calibration::{Agreement, CALIBRATION_VERSION, CalibrationFile, Label, Labelled, Partial, Share};
@@ -165,13 +165,6 @@ impl Train {
         ui.value(&serde_json::json!({"weights": self.out, "completions": pairs.len(), "right": right}));
         ui.text(&format!("{}: learnt from {} completions, {right} of them right", self.out.display(), pairs.len()));
         Ok(Exit::Passed)
-    }
-}
-
-fn refuse_to_replace(out: Option<&Path>) -> Result<(), Failure> {
-    match out.filter(|out| out.exists()) {
-        Some(out) => Err(Failure::new("exists", format!("{} is there already", out.display())).remedy("choose another file: --out FILE")),
-        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod clean;
 mod completions;
+mod data;
 mod delta;
 mod doctor;
 mod evaluate;
@@ -89,6 +90,9 @@ enum Command {
     /// Measures judges against people, and trains one.
     #[command(subcommand)]
     Judge(judge::Command),
+    /// Looks into the custom data: which rows pull against the refusals.
+    #[command(subcommand)]
+    Data(data::Command),
     /// Talks with one model, or with two side by side: one message a line.
     Chat(chat::Chat),
     /// Writes a pipeline for a model and a file of rows.
@@ -134,6 +138,7 @@ pub fn main() -> Exit {
             Command::Gate(command) => command.carry_out(&ui),
             Command::Baseline(command) => command.carry_out(&ui),
             Command::Judge(command) => command.carry_out(&ui, machine),
+            Command::Data(command) => command.carry_out(&ui, machine),
             Command::Chat(command) => command.carry_out(&ui, machine),
             Command::Init(command) => command.carry_out(&ui, machine),
             Command::Doctor(command) => command.carry_out(&ui, machine),
@@ -152,6 +157,14 @@ pub fn main() -> Exit {
         Ui::new(format, quiet, no_color).failure(&Failure::new("threads", error.to_string()).remedy("ask for fewer: --threads 1"));
         Exit::CouldNotRun
     })
+}
+
+/// Nothing is overwritten.
+fn refuse_to_replace(out: Option<&std::path::Path>) -> Result<(), Failure> {
+    match out.filter(|out| out.exists()) {
+        Some(out) => Err(Failure::new("exists", format!("{} is there already", out.display())).remedy("choose another file: --out FILE")),
+        None => Ok(()),
+    }
 }
 
 /// `--set a.b=c`.

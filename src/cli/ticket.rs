@@ -101,7 +101,18 @@ fn show(ui: &Ui, ticket: &Ticket) {
     ui.value(&serde_json::json!({"origin": origin, "count": ticket.masks.count(), "maskable": ticket.masks.len(), "density_by_kind": ticket.masks.density_by_kind()}));
     let data = origin.data.as_ref().map(|(source, digest)| format!(" on {source} (sha256 {digest})")).unwrap_or_default();
     ui.text(&format!("{} of {} maskable weights ({:.2} %)", ticket.masks.count(), ticket.masks.len(), ticket.masks.density() * 100.0));
-    ui.text(&format!("score {}{data}, scope {:?}, density {}", origin.score, origin.scope, origin.density));
+    let minus = origin
+        .minus
+        .as_ref()
+        .map(|((source, digest), density)| format!(", minus the top {density} of the same score on {source} (sha256 {digest})"));
+    let structure = if origin.structure.is_weight() { String::new() } else { format!(" of whole {}s", origin.structure.name()) };
+    ui.text(&format!(
+        "score {}{data}, scope {}, density {}{structure}{}",
+        origin.score,
+        origin.scope.name(),
+        origin.density,
+        minus.unwrap_or_default()
+    ));
     ui.text(&format!("model weights sha256 {}\nmasks sha256 {}", origin.model, origin.bits));
     for (kind, density) in ticket.masks.density_by_kind() {
         ui.text(&format!("  {kind:10} {:.2} %", density * 100.0));

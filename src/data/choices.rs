@@ -258,6 +258,7 @@ mod tests {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         Row {
             id: "1".into(),
+            number: 1,
             messages: Vec::new(),
             fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             lists: lists.iter().map(|(name, list)| ((*name).to_owned(), texts(list))).collect(),

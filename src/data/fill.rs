@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn columns_are_filled_in() {
         let fields = [("a", "x"), ("b c", "ÉTÉ Name")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let row = Row { id: "7".into(), messages: Vec::new(), fields: fields.into(), lists: Default::default() };
+        let row = Row { id: "7".into(), number: 1, messages: Vec::new(), fields: fields.into(), lists: Default::default() };
         assert_eq!(fill("{a}: {b c|capitalize} {\"j\": 1\n}{a}", &row).unwrap(), "x: Été name {\"j\": 1\n}x");
         assert!(fill("{nothing}", &row).unwrap_err().contains("has no value in column \"nothing\"; it has a, b c"));
         assert!(fill("{a|upper}", &row).unwrap_err().contains("\"upper\" is not known"));

@@ -15,6 +15,7 @@ pub mod overlap;
 pub mod python_json;
 pub mod rows;
 pub mod spec;
+pub mod subset;
 pub mod table;
 pub mod template;
 pub mod tokenizer;

@@ -28,6 +28,8 @@ pub struct Message {
 pub struct Row {
     /// The row's own id, or a hash of its content.
     pub id: String,
+    /// Its number in the file, from 1; a header is not counted.
+    pub number: usize,
     /// The conversation.
     pub messages: Vec<Message>,
     /// Every column that has a plain value, as text.
@@ -298,7 +300,7 @@ impl Shape {
             Some(column) => value(column),
             None => sha256(serde_json::to_string(&messages).unwrap_or_default().as_bytes())[..12].to_owned(),
         };
-        let mut row = Row { id, messages, fields, lists: lists(values) };
+        let mut row = Row { id, number: number + 1, messages, fields, lists: lists(values) };
         if let Some(column) = &columns.category {
             row.fields.insert("category".into(), value(column));
         }

@@ -22,6 +22,8 @@ pub struct Table {
     pub columns: Vec<String>,
     /// One object a row; a missing value is null.
     pub rows: Vec<Map<String, Value>>,
+    /// What the file is.
+    pub format: DataFormat,
     /// sha256 of the file's bytes.
     pub digest: String,
 }
@@ -33,10 +35,19 @@ pub struct Table {
 /// # Errors
 /// When the file cannot be read or is not what its format says.
 pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
-    let bytes = match source.strip_prefix("builtin:") {
-        Some(name) => builtin::text(name).ok_or_else(|| DataError::Builtin(name.into()))?.as_bytes().to_vec(),
-        None => std::fs::read(source).map_err(|error| DataError::Io { path: source.into(), source: error })?,
-    };
+    parse(source, bytes_of(source)?, format)
+}
+
+/// The bytes of a file, or of a builtin data set.
+pub(super) fn bytes_of(source: &str) -> Result<Vec<u8>, DataError> {
+    match source.strip_prefix("builtin:") {
+        Some(name) => Ok(builtin::text(name).ok_or_else(|| DataError::Builtin(name.into()))?.as_bytes().to_vec()),
+        None => std::fs::read(source).map_err(|error| DataError::Io { path: source.into(), source: error }),
+    }
+}
+
+/// Reads bytes as the file of that name.
+pub(super) fn parse(source: &str, bytes: Vec<u8>, format: DataFormat) -> Result<Table, DataError> {
     // A byte order mark is no part of the text.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
     let format = match format {
@@ -56,7 +67,7 @@ pub fn read(source: &str, format: DataFormat) -> Result<Table, DataError> {
         DataFormat::Text => (vec!["text".into()], vec![Map::from_iter([("text".into(), text.into())])]),
         DataFormat::Csv | DataFormat::Parquet => frame_rows(bytes, format).map_err(bad)?,
     };
-    Ok(Table { file: source.into(), columns, rows, digest })
+    Ok(Table { file: source.into(), columns, rows, format, digest })
 }
 
 /// Rows of a file that polars reads.

@@ -3,7 +3,7 @@
 use super::check_endpoints::check_endpoints;
 use super::node::Place;
 use super::reader::Findings;
-use super::settings::{ArmTicket, Pipeline, Score};
+use super::settings::{Arm, ArmTicket, Pipeline, Score, Ticket};
 use crate::eval::judge;
 use crate::record::Expect;
 
@@ -86,6 +86,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
             Some("add {arm: protected, metric: task_nll, retain_at_least: 0.9, of: unprotected}".into()),
         );
     }
+    twins(&pipeline.tickets, &finetune.arms, place, findings);
     let protected = finetune.arms.iter().any(|arm| matches!(arm.ticket, Some(ArmTicket::Named(_))));
     let control = finetune.arms.iter().any(|arm| matches!(arm.ticket, Some(ArmTicket::Random { .. })));
     if protected && !control {
@@ -94,6 +95,28 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
             "finetune.arms",
             "no arm has a random ticket: the report cannot tell the ticket from any mask",
             Some("add control: {like: protected, ticket: random}".into()),
+        );
+    }
+}
+
+/// A twin without an arm that can be compared tells nothing.
+fn twins(tickets: &[Ticket], arms: &[Arm], place: Place, findings: &mut Findings) {
+    for (ticket, original) in tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.twin_of.as_ref()?))) {
+        let around = |name: &String| -> Vec<&Arm> {
+            let named = Some(ArmTicket::Named(name.clone()));
+            arms.iter().filter(|arm| arm.ticket == named).collect()
+        };
+        let bare = |arm: &Arm| Arm { name: String::new(), ticket: None, ..arm.clone() };
+        let (own, theirs) = (around(original), around(ticket));
+        if own.iter().any(|own| theirs.iter().any(|theirs| bare(own) == bare(theirs))) {
+            continue;
+        }
+        let like = own.first().map_or("ARM", |arm| arm.name.as_str());
+        findings.warning(
+            place,
+            "finetune.arms",
+            format!("ticket {ticket} is the twin of {original}, and no two arms differ in these tickets alone: they are not compared"),
+            Some(format!("add {ticket}: {{like: {like}, ticket: {ticket}}}")),
         );
     }
 }

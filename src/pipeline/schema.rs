@@ -16,7 +16,7 @@ name: every
 model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
-ticket: {score: snip, data: {path: builtin:refusals, columns: {}}}
+ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}}
 finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: lora, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
@@ -44,7 +44,14 @@ pub fn schema() -> Json {
     let data = json!({"$ref": "#/$defs/data"});
     let sources =
         json!({"anyOf": [{"type": "string"}, one, {"type": "array", "items": {"anyOf": [{"type": "string"}, one]}, "minItems": 1}]});
-    let ticket = with(section("ticket"), &[("data", data.clone())]);
+    let minus = with(section("ticket.minus"), &[("data", data.clone())]);
+    let minus = json!({"anyOf": [{"type": "string"}, minus]});
+    let named_ticket = with(section("ticket"), &[("data", data.clone()), ("minus", minus)]);
+    let mut ticket = named_ticket.clone();
+    if let Some(properties) = ticket["properties"].as_object_mut() {
+        // Only a ticket below another can be its twin.
+        properties.shift_remove("twin_of");
+    }
     let replay = with(section("finetune.arms.NAME.replay"), &[("data", data.clone())]);
     let anchor = with(section("finetune.arms.NAME.anchor"), &[("data", data.clone())]);
     let arm = with(section("finetune.arms.NAME"), &[("replay", replay), ("anchor", anchor)]);
@@ -94,8 +101,8 @@ pub fn schema() -> Json {
             ),
             ("pretrain", with(section("pretrain"), &[("data", data.clone()), ("architecture", section("pretrain.architecture"))])),
             ("align", with(section("align"), &[("data", data.clone())])),
-            ("ticket", ticket.clone()),
-            ("tickets", named(ticket)),
+            ("ticket", ticket),
+            ("tickets", named(named_ticket)),
             ("finetune", with(section("finetune"), &[("data", data), ("arms", named(arm))])),
             (
                 "evaluate",
@@ -183,7 +190,7 @@ mod tests {
         assert_eq!(at("/properties/finetune/properties/arms/additionalProperties/properties/density/type"), "number");
         assert_eq!(
             at("/properties/ticket/properties/score/enum"),
-            json!(["snip", "gradient", "calibrate", "task-vector", "magnitude", "random"])
+            json!(["snip", "gradient", "fisher", "wanda", "calibrate", "task-vector", "magnitude", "random"])
         );
         assert!(at("/properties/gate/anyOf/1/items/properties").as_object().unwrap().contains_key("drop_at_most"));
         assert!(at("/properties/evaluate/properties/suites/additionalProperties/properties").as_object().unwrap().len() >= 4);

@@ -104,8 +104,11 @@ pub struct ModelOrigin {
 pub struct TicketSummary {
     /// `snip`, `task-vector`, `random`, …
     pub score: String,
-    /// `global`, `tensor`, `layer`.
+    /// `global`, `tensor`, `layer`, `row`.
     pub scope: String,
+    /// `row` or `column` where these were taken whole; none of single weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structure: Option<String>,
     /// Share of maskable weights, in (0, 1].
     pub density: f64,
     /// Weights in the ticket.
@@ -114,6 +117,12 @@ pub struct TicketSummary {
     pub maskable: u64,
     /// What it was scored on.
     pub data: Option<String>,
+    /// On what other data the top of the same score was taken away, and its share of maskable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minus: Option<(String, f64)>,
+    /// The ticket that this one differs from in its data alone: its control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin_of: Option<String>,
     /// Seed of a random ticket.
     pub seed: Option<u64>,
     /// Digest of the ticket's file.

@@ -7,11 +7,11 @@ use crate::model::backend::Backend;
 use crate::model::batch::Example;
 use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::TensorSpec;
-use crate::pipeline::settings::Scope;
 use crate::ticket::TicketError;
+use crate::ticket::budget::Budget;
 use crate::ticket::mask_set::{MaskSet, maskable};
 use crate::ticket::score::{Scores, task_vector};
-use crate::ticket::select::{select, tied_share};
+use crate::ticket::select::{Chosen, select};
 use crate::train::TrainError;
 use crate::train::fit::{Plan, fit};
 use crate::train::may_move;
@@ -33,9 +33,22 @@ pub(super) enum Choice {
 
 impl From<TicketError> for Choice {
     fn from(error: TicketError) -> Self {
-        let remedy = error.remedy().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
-        Self::CannotTell(format!("its calibration cannot choose weights: {error}{remedy}"))
+        Self::CannotTell(cannot_choose(&error))
     }
+}
+
+/// Why no weights can be chosen, with what to do.
+pub(super) fn cannot_choose(error: &TicketError) -> String {
+    let remedy = error.remedy().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    format!("its calibration cannot choose weights: {error}{remedy}")
+}
+
+/// The choice, unless too much of it was decided by place alone.
+///
+/// # Errors
+/// When more than 1 % of it tie.
+pub(super) fn told_apart(chosen: Chosen) -> Result<MaskSet, TicketError> {
+    if chosen.tied > MOST_TIED { Err(TicketError::Tied { share: chosen.tied }) } else { Ok(chosen.masks) }
 }
 
 /// Trains the weights `inside` for a few steps, rewinds, and takes the `density` of all maskable weights that moved most.
@@ -49,8 +62,29 @@ pub(super) fn calibrate<B: Backend>(
     sources: &[Vec<Example>],
     inside: &MaskSet,
     plan: &Plan,
-    (specs, density, scope): (&[TensorSpec], f64, Scope),
+    (specs, density): (&[TensorSpec], f64),
 ) -> Result<Choice, Failure> {
+    let scores: BTreeMap<String, Scores> = match moved(context, what, decoder, sources, inside, plan, specs)? {
+        Ok(moved) => moved.into_iter().map(|scores| (scores.tensor.clone(), scores)).collect(),
+        Err(why) => return Ok(Choice::CannotTell(why)),
+    };
+    let chosen = select(specs, Budget::of(density), Some(inside), |spec| -> Result<Scores, TicketError> { Ok(scores[&spec.name].clone()) });
+    Ok(chosen.and_then(told_apart).map_or_else(Choice::from, Choice::Chosen))
+}
+
+/// Trains the weights `inside` for a few steps, rewinds, and tells how far every maskable weight moved; or why it cannot tell.
+///
+/// # Errors
+/// When the backend fails or there are no rows.
+pub(super) fn moved<B: Backend>(
+    context: &Context<'_>,
+    what: &str,
+    decoder: &mut Decoder<B>,
+    sources: &[Vec<Example>],
+    inside: &MaskSet,
+    plan: &Plan,
+    specs: &[TensorSpec],
+) -> Result<Result<Vec<Scores>, String>, Failure> {
     let trained: Trained = may_move::only(inside);
     let before = snapshot(decoder, &trained)?;
     let calibrated = fit::<_, TrainError>(decoder, sources, &trained, plan, None, &mut |step, _| {
@@ -59,7 +93,7 @@ pub(super) fn calibrate<B: Backend>(
     })?;
     if let Some(error) = calibrated.stopped {
         rewind(decoder, &before)?;
-        return Ok(Choice::CannotTell(format!("its calibration stopped: {error}")));
+        return Ok(Err(format!("its calibration stopped: {error}")));
     }
     let mut after = BTreeMap::new();
     for spec in maskable(specs) {
@@ -70,10 +104,5 @@ pub(super) fn calibrate<B: Backend>(
         let after = &after[spec.name.as_str()];
         Scores::new(&spec.name, task_vector(before.get(&spec.name).unwrap_or(after), after))
     });
-    let chosen = moved.collect::<Result<Vec<_>, _>>().and_then(|scores| {
-        let chosen = select(&scores, density, scope, Some(inside))?;
-        let share = tied_share(&scores, &chosen);
-        if share > MOST_TIED { Err(TicketError::Tied { share }) } else { Ok(chosen) }
-    });
-    Ok(chosen.map_or_else(Choice::from, Choice::Chosen))
+    Ok(moved.collect::<Result<Vec<_>, _>>().map_err(|error| cannot_choose(&error)))
 }

@@ -6,30 +6,25 @@ use serde::Serialize;
 
 use crate::artifact::write::write_whole;
 use crate::error::{Failure, Within};
-use crate::model::batch::Packed;
 use crate::model::inventory::{TensorSpec, inventory};
-use crate::pipeline::settings::{self, Pipeline, Score};
+use crate::pipeline::settings::{self, DataSpec, Pipeline, Scope, Score, Structure};
 use crate::record::TicketSummary;
+use crate::ticket::TicketError;
+use crate::ticket::budget::Budget;
 use crate::ticket::compare::compare;
 use crate::ticket::file::{Origin, Ticket};
-use crate::ticket::mask_set::{MaskSet, maskable};
-use crate::ticket::score::{Scores, magnitude, random, snip, task_vector};
-use crate::ticket::select::{Scope, select};
-use crate::train::fit::Plan;
-use crate::train::schedule::Scheduler;
-use crate::train::{may_move, optimizer};
+use crate::ticket::mask_set::MaskSet;
+use crate::ticket::score::{Scores, random_of};
+use crate::ticket::select::select;
 
 use super::Context;
-use super::calibrate::{Choice, calibrate};
-use super::evaluate::backend_failed;
+use super::calibrate::{cannot_choose, told_apart};
 use super::fetch::Model;
 use super::rows::{TrainingRows, training_rows};
+use super::scores::{Found, Models, calibration_failed};
 
 /// Of this stage's result; raised when what it writes changes.
 pub(super) const VERSION: u32 = 2;
-
-/// Rows of one gradient pass.
-const ROWS_AT_ONCE: usize = 8;
 
 /// A ticket of the pipeline.
 pub struct Extracted {
@@ -52,6 +47,10 @@ struct Parts<'a> {
     score: Score,
     density: f64,
     scope: Scope,
+    #[serde(skip_serializing_if = "Structure::is_weight")]
+    structure: Structure,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minus: Option<(&'a [String], f64)>,
     max_length: usize,
     calibration: Option<settings::Calibration>,
     seed: u64,
@@ -73,6 +72,7 @@ pub fn tickets(
         let ticket = ticket(context, settings, base, aligned, pipeline.seeds[0])?;
         let first = pipeline.tickets.first().and_then(|first| tickets.get(&first.name));
         let mut summary = summarise(&ticket);
+        summary.twin_of.clone_from(&settings.twin_of);
         summary.overlap = first.map(|first| {
             let (all, _) = compare(&first.ticket.masks, &ticket.masks);
             (all.jaccard(), all.jaccard_by_chance())
@@ -87,15 +87,14 @@ pub fn tickets(
 pub fn summarise(ticket: &Ticket) -> TicketSummary {
     TicketSummary {
         score: ticket.origin.score.clone(),
-        scope: match ticket.origin.scope {
-            Scope::Global => "global".into(),
-            Scope::Layer => "layer".into(),
-            Scope::Tensor => "tensor".into(),
-        },
+        scope: ticket.origin.scope.name().into(),
+        structure: (!ticket.origin.structure.is_weight()).then(|| ticket.origin.structure.name().into()),
         density: ticket.masks.density(),
         count: ticket.masks.count() as u64,
         maskable: ticket.masks.len() as u64,
         data: ticket.origin.data.as_ref().map(|(source, _)| source.clone()),
+        minus: ticket.origin.minus.as_ref().map(|((source, _), density)| (source.clone(), *density)),
+        twin_of: None,
         seed: ticket.origin.seed,
         digest: format!("sha256:{}", ticket.origin.bits),
         density_by_kind: ticket.masks.density_by_kind(),
@@ -111,35 +110,38 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
         ticket.bind(&specs, &aligned.digest).within(named)?;
         return Ok(ticket);
     }
-    let rows = match &settings.data {
+    let rows = |spec: Option<&DataSpec>| match spec {
         Some(spec) => {
-            training_rows(context, &format!("ticket {}", settings.name), std::slice::from_ref(spec), aligned, settings.max_length)?
+            training_rows(context, &format!("ticket {}", settings.name), std::slice::from_ref(spec), aligned, settings.max_length)
         }
-        None => TrainingRows { sources: Vec::new(), digests: Vec::new(), truncated: 0 },
+        None => Ok(TrainingRows { sources: Vec::new(), digests: Vec::new(), truncated: 0 }),
     };
+    let scored_on = rows(settings.data.as_ref())?;
+    let minus = settings.minus.as_ref().map(|minus| Ok::<_, Failure>((minus, rows(Some(&minus.data))?))).transpose()?;
     let parts = Parts {
         aligned: &aligned.digest,
         base: if settings.score == Score::TaskVector { base.map(|base| base.digest.as_str()) } else { None },
         text: &aligned.text_digest,
-        data: &rows.digests,
+        data: &scored_on.digests,
         score: settings.score,
         density: settings.density,
         scope: settings.scope,
+        structure: settings.structure,
+        minus: minus.as_ref().map(|(minus, rows)| (rows.digests.as_slice(), minus.density)),
         max_length: settings.max_length,
         calibration: (settings.score == Score::Calibrate).then_some(settings.calibration),
         seed: if matches!(settings.score, Score::Random | Score::Calibrate) { seed } else { 0 },
         numerics: context.compute.numerics(),
     };
     let entry = context.stage(&format!("extract {}", settings.name), VERSION, &parts, |place| {
-        let top = |scores: Vec<Scores>| select(&scores, settings.density, settings.scope, None);
-        let masks = match settings.score {
-            Score::Snip => top(gradient_scores(context, aligned, &specs, &rows, snip)?)?,
-            Score::Gradient => top(gradient_scores(context, aligned, &specs, &rows, |_, gradient| magnitude(gradient))?)?,
-            Score::Calibrate => calibrated(context, settings, aligned, &specs, &rows, seed)?,
-            Score::TaskVector => top(task_vector_scores(base, aligned, &specs)?)?,
-            Score::Magnitude => top(magnitude_scores(aligned, &specs)?)?,
-            Score::Random => top(random_scores(&specs, seed)?)?,
+        let models = Models { base, aligned };
+        let taken = match &minus {
+            Some((minus, rows)) => Some(top(context, settings, models, (&specs, rows), minus.density, None, seed)?),
+            None => None,
         };
+        let outside = taken.map(|taken| taken.complement());
+        let masks = top(context, settings, models, (&specs, &scored_on), settings.density, outside.as_ref(), seed)?;
+        let written = |spec: &DataSpec, rows: &TrainingRows| rows.digests.first().map(|digest| (spec.source.clone(), digest.clone()));
         let origin = Origin {
             version: 0,
             model: aligned.digest.clone(),
@@ -147,7 +149,9 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
             score: settings.score.name().into(),
             density: settings.density,
             scope: settings.scope,
-            data: settings.data.as_ref().zip(rows.digests.first()).map(|(spec, digest)| (spec.source.clone(), digest.clone())),
+            structure: settings.structure,
+            data: settings.data.as_ref().and_then(|spec| written(spec, &scored_on)),
+            minus: minus.as_ref().and_then(|(minus, rows)| Some((written(&minus.data, rows)?, minus.density))),
             seed: (settings.score == Score::Random).then_some(seed),
             sizes: BTreeMap::new(),
             bits: String::new(),
@@ -159,79 +163,51 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
     Ok(Ticket::read(&entry.folder.join("ticket.safetensors"))?)
 }
 
-/// A score of weights and the gradient of the mean loss over the supervised tokens of all rows.
-fn gradient_scores(
-    context: &Context<'_>,
-    aligned: &Model,
-    specs: &[TensorSpec],
-    rows: &TrainingRows,
-    score: impl Fn(&[f32], &[f32]) -> Vec<f32>,
-) -> Result<Vec<Scores>, Failure> {
-    let mut decoder = context.compute.load(aligned)?;
-    let trained = may_move::only(&MaskSet::full(specs));
-    let mut gradients = decoder.new_gradients(&trained).map_err(backend_failed)?;
-    let examples: Vec<_> = rows.sources.iter().flatten().collect();
-    let learnt: usize = examples.iter().map(|example| example.supervised_tokens()).sum();
-    for (i, part) in examples.chunks(ROWS_AT_ONCE).enumerate() {
-        let batch = Packed::from_examples(part.iter().copied());
-        decoder.gradients(&batch, 1.0 / learnt as f32, &trained, &mut gradients).map_err(backend_failed)?;
-        context.progress("extract", ((i + 1) * ROWS_AT_ONCE).min(examples.len()), examples.len(), "rows");
-    }
-    maskable(specs)
-        .map(|spec| {
-            use crate::model::backend::Backend;
-            let gradient = decoder.backend().download(&gradients[&spec.name]).map_err(backend_failed)?;
-            let weights = decoder.values(&spec.name).map_err(backend_failed)?;
-            Ok(Scores::new(&spec.name, score(&weights, &gradient))?)
-        })
-        .collect()
-}
-
-/// The weights that a short training on the data moves most.
-fn calibrated(
+/// The top `density` of a ticket's score on some rows, outside of what is taken away.
+fn top(
     context: &Context<'_>,
     settings: &settings::Ticket,
-    aligned: &Model,
-    specs: &[TensorSpec],
-    rows: &TrainingRows,
+    models: Models<'_>,
+    (specs, rows): (&[TensorSpec], &TrainingRows),
+    density: f64,
+    outside: Option<&MaskSet>,
     seed: u64,
 ) -> Result<MaskSet, Failure> {
-    let plan = Plan {
-        steps: settings.calibration.steps,
-        learning_rate: settings.calibration.learning_rate,
-        batch_rows: ROWS_AT_ONCE,
-        accumulation: 1,
-        scheduler: Scheduler::Constant,
-        warmup_steps: 0,
-        optimizer: optimizer::Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, max_grad_norm: 1.0 },
-        seed,
-        save_every: 0,
-        replay_share: None,
-        checkpointing: false,
-    };
-    let mut decoder = context.compute.load(aligned)?;
-    let full = MaskSet::full(specs);
-    match calibrate(context, "extract", &mut decoder, &rows.sources, &full, &plan, (specs, settings.density, settings.scope))? {
-        Choice::Chosen(masks) => Ok(masks),
-        Choice::CannotTell(why) => Err(Failure::new("calibration", why)
-            .remedy("train longer, or more gently, before weights are compared: calibration_steps: 12, calibration_learning_rate: 3e-5")),
+    let found = Found::on(context, settings, models, specs, rows, seed)?;
+    let budget = Budget { density, scope: settings.scope, structure: settings.structure };
+    // An error of the scores themselves passes; one of the selection is told as what it means here.
+    let chosen = select(specs, budget, outside, |spec| found.scores(spec).map_err(Stopped::Scores));
+    let masks = chosen.and_then(|chosen| {
+        let chosen = if settings.score == Score::Calibrate { told_apart(chosen)? } else { chosen.masks };
+        if chosen.count() > 0 {
+            return Ok(chosen);
+        }
+        Err(TicketError::Nothing { density, scope: settings.scope.name(), structure: settings.structure.name() }.into())
+    });
+    masks.map_err(|stopped| match stopped {
+        Stopped::Scores(failure) => failure,
+        Stopped::Selection(error) if outside.is_some() => error.after_minus().into(),
+        Stopped::Selection(error) if settings.score == Score::Calibrate => calibration_failed(cannot_choose(&error)),
+        Stopped::Selection(error) => error.into(),
+    })
+}
+
+/// Why no ticket could be made.
+enum Stopped {
+    Scores(Failure),
+    Selection(TicketError),
+}
+
+impl From<TicketError> for Stopped {
+    fn from(error: TicketError) -> Self {
+        Self::Selection(error)
     }
 }
 
-/// |θ|.
-fn magnitude_scores(aligned: &Model, specs: &[TensorSpec]) -> Result<Vec<Scores>, Failure> {
-    maskable(specs).map(|spec| Ok(Scores::new(&spec.name, magnitude(&aligned.weights.widened(&spec.name)?))?)).collect()
-}
-
-/// |θ_aligned − θ_base|.
-fn task_vector_scores(base: Option<&Model>, aligned: &Model, specs: &[TensorSpec]) -> Result<Vec<Scores>, Failure> {
-    let base = base.ok_or_else(|| Failure::new("no-base", "a task-vector ticket needs a base model").remedy("write model.base"))?;
-    maskable(specs)
-        .map(|spec| Ok(Scores::new(&spec.name, task_vector(&base.weights.widened(&spec.name)?, &aligned.weights.widened(&spec.name)?))?))
-        .collect()
-}
-
-/// Seeded noise.
-pub fn random_scores(specs: &[TensorSpec], seed: u64) -> Result<Vec<Scores>, Failure> {
-    maskable(specs).map(|spec| Ok(Scores::new(&spec.name, random(seed, &spec.name, spec.len()))?)).collect()
+/// A random set, as it is drawn from a seed; with `within`, of that set's weights.
+///
+/// # Errors
+/// When the density is not in (0, 1], or `within` has fewer weights.
+pub fn random_masks(specs: &[TensorSpec], seed: u64, budget: Budget, within: Option<&MaskSet>) -> Result<MaskSet, TicketError> {
+    Ok(select(specs, budget, within, |spec| Scores::new(&spec.name, random_of(seed, spec, budget.structure)))?.masks)
 }

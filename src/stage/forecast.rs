@@ -145,12 +145,19 @@ pub fn forecast(
     if let Some(token) = per_token {
         for ticket in pipeline.tickets.iter().filter(|ticket| ticket.file.is_none()) {
             let Some(spec) = &ticket.data else { continue };
-            let rows = training_rows(context, "ticket", std::slice::from_ref(spec), &model, ticket.max_length)?;
-            let tokens = rows.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
-            let share = if ticket.score == Score::Calibrate {
-                (ticket.calibration.steps * 8) as f64 / rows.sources.iter().flatten().count().max(1) as f64
-            } else {
-                1.0
+            let (mut tokens, mut rows) = (0.0, 0);
+            for spec in std::iter::once(spec).chain(ticket.minus.as_ref().map(|minus| &minus.data)) {
+                let read = training_rows(context, "ticket", std::slice::from_ref(spec), &model, ticket.max_length)?;
+                tokens += read.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
+                rows += read.sources.iter().flatten().count();
+            }
+            let share = match ticket.score {
+                Score::Calibrate => {
+                    let times = 1 + u64::from(ticket.minus.is_some());
+                    (ticket.calibration.steps * 8 * times) as f64 / rows.max(1) as f64
+                }
+                Score::Wanda => FORWARD,
+                _ => 1.0,
             };
             parts.push((format!("extract {}", ticket.name), tokens * share * token));
         }

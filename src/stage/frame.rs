@@ -14,11 +14,11 @@ use crate::model::decoder::Decoder;
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::pipeline::settings::{self, Arm, ArmTicket, Finetune, Pipeline};
 use crate::record::{Figure, ProbeReference};
+use crate::ticket::budget::count_for;
 use crate::ticket::mask_set::MaskSet;
-use crate::ticket::select::{count_for, select};
 
 use super::evaluate::Questions;
-use super::extract::{Extracted, random_scores};
+use super::extract::{Extracted, random_masks};
 use super::fetch::Model;
 use super::finetune::MEASURE_VERSION;
 use super::probe::{Measure, ProbeInput, Reference, reference};
@@ -189,8 +189,7 @@ impl<'a> Frame<'a> {
                 let origin = &named(like)?.ticket.origin;
                 // Draws are apart from seeds.
                 let drawn = RANDOM_TICKET ^ seed ^ (u64::from(*draw) << 48);
-                let masks = select(&random_scores(specs, drawn)?, origin.density, origin.scope, None)?;
-                Ok(Some((masks, format!("random {drawn} {} {:?}", origin.density, origin.scope))))
+                Ok(Some((random_masks(specs, drawn, origin.budget(), None)?, format!("random {drawn} {}", origin.budget().told()))))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod against;
 mod answers;
+pub mod audit;
 mod calibrate;
 pub mod choices;
 pub mod classifier;
@@ -19,6 +20,7 @@ pub mod fetch;
 pub mod finetune;
 pub mod forecast;
 pub mod frame;
+pub mod gradients;
 pub mod initialise;
 pub mod judges;
 pub mod judging;
@@ -28,6 +30,7 @@ pub mod probe;
 mod restraint;
 pub mod rewrite;
 pub mod rows;
+mod scores;
 mod selection;
 pub mod sizing;
 pub mod teach;
@@ -133,7 +136,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 15] {
+pub fn versions() -> [(&'static str, u32); 16] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -150,6 +153,7 @@ pub fn versions() -> [(&'static str, u32); 15] {
         ("perplexity", perplexity::VERSION),
         ("path", divergence::PATH_VERSION),
         ("divergence", divergence::VERSION),
+        ("audit", audit::VERSION),
     ]
 }
 

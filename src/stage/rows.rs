@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::data::example::encode;
 use crate::data::overlap::overlaps;
-use crate::data::rows::{Loaded, Row, load, load_from};
+use crate::data::rows::{Loaded, Row, load_from};
 use crate::error::{Failure, Within};
 use crate::hub::dataset_file;
 use crate::model::batch::Example;
@@ -54,20 +54,24 @@ impl TrainingRows {
 /// # Errors
 /// When the file cannot be read or holds no row.
 pub fn load_rows(context: &Context<'_>, what: &str, spec: &DataSpec) -> Result<Loaded, Failure> {
-    let loaded = match dataset_file(&spec.source) {
-        None => load(spec).within(|| format!("data of {what}"))?,
-        Some((remote, file)) => {
-            if !remote.pinned() {
-                context.warn(format!("{} is not pinned to a commit: what it names may change", spec.source));
-            }
-            let path = remote.file(&file, &context.access, context.listener).within(|| format!("data of {what}"))?;
-            load_from(spec, &path.to_string_lossy()).within(|| format!("data of {what}"))?
-        }
-    };
+    let loaded = load_from(spec, &source_file(context, what, spec)?).within(|| format!("data of {what}"))?;
     for warning in loaded.warnings() {
         context.warn(format!("{what}: {warning}"));
     }
     Ok(loaded)
+}
+
+/// The file that a source is read from, downloaded where it is on the hub; or `builtin:NAME`.
+///
+/// # Errors
+/// When it cannot be downloaded.
+pub fn source_file(context: &Context<'_>, what: &str, spec: &DataSpec) -> Result<String, Failure> {
+    let Some((remote, file)) = dataset_file(&spec.source) else { return Ok(spec.source.clone()) };
+    if !remote.pinned() {
+        context.warn(format!("{} is not pinned to a commit: what it names may change", spec.source));
+    }
+    let path = remote.file(&file, &context.access, context.listener).within(|| format!("data of {what}"))?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// Loads and encodes sources for training.
@@ -121,6 +125,10 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     for (name, spec) in pipeline.tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.data.as_ref()?))) {
         let key = if name == "ticket" { "data.ticket".to_owned() } else { format!("data.tickets.{name}") };
         training.push((key, format!("data of ticket {name}, {}", spec.source), spec));
+    }
+    for (name, minus) in pipeline.tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.minus.as_ref()?))) {
+        let key = if name == "ticket" { "data.ticket.minus".to_owned() } else { format!("data.tickets.{name}.minus") };
+        training.push((key, format!("minus data of ticket {name}, {}", minus.data.source), &minus.data));
     }
     for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
         training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));

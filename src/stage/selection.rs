@@ -7,14 +7,14 @@ use crate::mask::Mask;
 use crate::model::backend::{Backend, Selection};
 use crate::model::decoder::{Decoder, Trained};
 use crate::model::inventory::TensorSpec;
-use crate::pipeline::settings::{Arm, Scope, Train};
+use crate::pipeline::settings::{Arm, Train};
+use crate::ticket::budget::Budget;
 use crate::ticket::mask_set::{MaskSet, kind};
-use crate::ticket::select::select;
 use crate::train::may_move;
 
 use super::Context;
 use super::calibrate::{Choice, calibrate};
-use super::extract::random_scores;
+use super::extract::random_masks;
 use super::rows::TrainingRows;
 use super::train::plan;
 
@@ -64,15 +64,15 @@ pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> 
             Ok(Ok(may_move::all(&mine)))
         }
         (Train::Random, density) => {
-            let scores = random_scores(specs, RANDOM_ARM ^ job.seed)?;
-            Ok(Ok(may_move::only(&select(&scores, density.unwrap_or(1.0), Scope::Global, Some(&inside))?)))
+            let budget = Budget::of(density.unwrap_or(1.0));
+            Ok(Ok(may_move::only(&random_masks(specs, RANDOM_ARM ^ job.seed, budget, Some(&inside))?)))
         }
         (Train::Complement, Some(density)) => {
             let mut plan = plan(&arm.training, job.seed ^ 0x63616c);
             (plan.steps, plan.learning_rate, plan.warmup_steps, plan.save_every) =
                 (arm.calibration.steps, arm.calibration.learning_rate, 0, 0);
             let what = format!("calibrate {}", arm.name);
-            let own = calibrate(context, &what, decoder, &job.examples.sources, &inside, &plan, (specs, density, Scope::Global))?;
+            let own = calibrate(context, &what, decoder, &job.examples.sources, &inside, &plan, (specs, density))?;
             Ok(match own {
                 Choice::Chosen(masks) => Ok(may_move::only(&masks)),
                 Choice::CannotTell(why) => Err(why),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{self, Align, Calibration, Scope, Train, Training};
+use crate::pipeline::settings::{self, Align, Calibration, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::checkpoint::Progress;
@@ -74,7 +74,7 @@ pub fn teach(
                 let Calibration { steps, learning_rate } = settings.calibration;
                 let short = Plan { steps, learning_rate, warmup_steps: 0, save_every: 0, ..plan };
                 let what = format!("calibrate {what}");
-                match calibrate(context, &what, &mut decoder, &rows.sources, &full, &short, (&specs, density, Scope::Global))? {
+                match calibrate(context, &what, &mut decoder, &rows.sources, &full, &short, (&specs, density))? {
                     Choice::Chosen(masks) => may_move::only(&masks),
                     Choice::CannotTell(why) => {
                         return Err(

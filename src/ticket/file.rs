@@ -8,8 +8,8 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::TicketError;
+use super::budget::{Budget, Scope, Structure};
 use super::mask_set::{MaskSet, maskable};
-use super::select::Scope;
 use crate::artifact::digest::sha256;
 use crate::mask::Mask;
 use crate::model::inventory::TensorSpec;
@@ -27,20 +27,33 @@ pub struct Origin {
     pub model: String,
     /// Digest of the base's weights, for a task vector.
     pub base: Option<String>,
-    /// `snip`, `task-vector`, `random`.
+    /// `snip`, `task-vector`, `random`, ….
     pub score: String,
     /// Share of maskable weights asked for.
     pub density: f64,
     /// Within what the top was taken.
     pub scope: Scope,
+    /// In which pieces it was taken.
+    #[serde(default, skip_serializing_if = "Structure::is_weight")]
+    pub structure: Structure,
     /// What it was scored on, as written, and the digest of its rows.
     pub data: Option<(String, String)>,
+    /// The top of the same score on other data that it stays out of: as `data`, and the share of maskable weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minus: Option<((String, String), f64)>,
     /// Seed of a random ticket.
     pub seed: Option<u64>,
     /// Numbers of weights by tensor.
     pub sizes: BTreeMap<String, usize>,
     /// sha256 of the packed masks in the order of names.
     pub bits: String,
+}
+
+impl Origin {
+    /// How much it takes.
+    pub fn budget(&self) -> Budget {
+        Budget { density: self.density, scope: self.scope, structure: self.structure }
+    }
 }
 
 /// Masks that say which weights carry a behaviour, and where they came from.

@@ -1,13 +1,16 @@
 //! Tickets: which weights carry a behaviour. Scores, exact selection, sets of masks, files. Pure tensor maths.
 
+pub mod budget;
 pub mod compare;
 pub mod file;
+pub mod groups;
 pub mod mask_set;
 pub mod score;
 pub mod select;
 
 use std::path::PathBuf;
 
+use self::budget::Structure;
 use crate::error::Explain;
 
 /// A ticket that cannot be made or used.
@@ -24,14 +27,36 @@ pub enum TicketError {
         value: f32,
     },
     /// Fewer weights have a score than are to be selected.
-    #[error("{scope}: {wanted} weights are to be selected, but only {scored} have a score above 0")]
+    #[error("{scope}: {}", too_few(*wanted, *scored, *structure))]
     TooFew {
         /// `all maskable weights`, or a tensor.
         scope: String,
-        /// k.
+        /// k; with rows or columns the weights that the density asks for.
         wanted: usize,
-        /// Non-zero scores.
+        /// Candidates with a score above 0; with rows or columns the weights in them.
         scored: usize,
+        /// In which pieces.
+        structure: Structure,
+    },
+    /// The same, after the top of other data was taken away.
+    #[error("{scope}: {wanted} weights are to be selected, but outside of what minus takes away only {scored} have a score above 0")]
+    TooFewRemain {
+        /// `all maskable weights`, or a tensor.
+        scope: String,
+        /// k; with rows or columns the weights that the density asks for.
+        wanted: usize,
+        /// Weights with a score above 0 that may be selected.
+        scored: usize,
+    },
+    /// The density rounds to nothing in every scope.
+    #[error("density {density} selects nothing: within scope {scope} it is less than half of one {structure}")]
+    Nothing {
+        /// The density.
+        density: f64,
+        /// `tensor`, ….
+        scope: &'static str,
+        /// `weight`, `row`, `column`.
+        structure: &'static str,
     },
     /// Most of a selection was decided by place, not by score.
     #[error("{:.0} % of the selected weights have the same score, at most 1 % may", share * 100.0)]
@@ -66,11 +91,32 @@ pub enum TicketError {
     },
 }
 
+fn too_few(wanted: usize, scored: usize, structure: Structure) -> String {
+    match structure {
+        Structure::Weight => format!("{wanted} weights are to be selected, but only {scored} have a score above 0"),
+        other => {
+            format!("whole {}s of {wanted} weights are to be selected, but those with a score above 0 have only {scored}", other.name())
+        }
+    }
+}
+
+impl TicketError {
+    /// The same error where candidates were taken away by a ticket's `minus`.
+    #[must_use]
+    pub fn after_minus(self) -> Self {
+        match self {
+            Self::TooFew { scope, wanted, scored, .. } => Self::TooFewRemain { scope, wanted, scored },
+            other => other,
+        }
+    }
+}
+
 impl Explain for TicketError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotANumber { .. } => "score-not-finite",
-            Self::TooFew { .. } => "too-few-scores",
+            Self::TooFew { .. } | Self::TooFewRemain { .. } => "too-few-scores",
+            Self::Nothing { .. } => "empty-ticket",
             Self::Tied { .. } => "tied-scores",
             Self::Density(_) => "bad-density",
             Self::Damaged { .. } => "damaged-ticket",
@@ -83,6 +129,8 @@ impl Explain for TicketError {
         match self {
             Self::NotANumber { .. } => Some("the gradient exploded: check the data, or that the model's weights are finite".into()),
             Self::TooFew { .. } => Some("lower the density, or score on more data".into()),
+            Self::TooFewRemain { .. } => Some("lower density or minus.density: what one takes, the other cannot".into()),
+            Self::Nothing { .. } => Some("raise the density, or widen the scope: scope: global".into()),
             Self::Density(_) => Some("write a share above 0, for example density: 0.5".into()),
             Self::OtherModel { .. } => Some("extract a ticket from this model: steadfast ticket extract".into()),
             Self::Tied { .. } => Some("train longer before weights are compared: calibration_steps: 12".into()),

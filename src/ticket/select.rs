@@ -1,255 +1,244 @@
-//! Selection: exactly k weights by (score, then lower row-major index).
+//! Selection: the top of scores that are made one tensor at a time; exactly k weights by (score, then lower row-major index).
+
+use rayon::prelude::*;
 
 use super::TicketError;
-use super::mask_set::MaskSet;
+use super::budget::{Budget, Scope, Structure, count_for, layer};
+use super::groups;
+use super::mask_set::{MaskSet, maskable};
 use super::score::Scores;
 use crate::mask::Mask;
+use crate::model::inventory::TensorSpec;
 
-/// Within what the top of the scores is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// All maskable weights together.
-    Global,
-    /// The tensors of each layer together.
-    Layer,
-    /// Each tensor by itself.
-    Tensor,
+/// What was selected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chosen {
+    /// The weights; every maskable tensor has a mask.
+    pub masks: MaskSet,
+    /// The share of the selection (weights, rows or columns) that has the same score as its last piece, over all scopes together:
+    /// only their place decided between them. 0 where the lowest score is one piece's alone, and of nothing.
+    pub tied: f64,
 }
 
-/// k = floor(density · n + 0.5), in f64.
+/// The top of the scores of the maskable tensors. `scores` makes those of one tensor, and is asked up to three times for each, so
+/// that no more than one tensor's need be held; it must say the same each time. With `within`, only weights of that set are
+/// candidates, but the density stays a share of all.
+///
+/// Of n weights within a scope k = floor(density · n + 0.5) are taken, exactly. Whole rows or columns (`Structure`) follow
+/// [`groups::take`]. A score of 0 is never taken. Time is O(n): two counts by halves of the scores' bits find the k-th
+/// largest, and each row of `Scope::Row` is partitioned; nothing is sorted but whole rows or columns.
 ///
 /// # Errors
-/// When the density is not in (0, 1].
-pub fn count_for(density: f64, n: usize) -> Result<usize, TicketError> {
-    if !(density > 0.0 && density <= 1.0) {
-        return Err(TicketError::Density(density));
+/// When the density is not in (0, 1], fewer candidates than k have a score above 0, or `scores` fails.
+pub fn select<E: From<TicketError>>(
+    specs: &[TensorSpec],
+    budget: Budget,
+    within: Option<&MaskSet>,
+    scores: impl FnMut(&TensorSpec) -> Result<Scores, E>,
+) -> Result<Chosen, E> {
+    let tensors: Vec<&TensorSpec> = maskable(specs).collect();
+    let mut source = Source { make: scores, last: None };
+    let (mut masks, mut ties) = (MaskSet::default(), Ties::default());
+    for pool in pools(&tensors, budget.scope) {
+        let pool = Pool { tensors: pool, scope: budget.scope, within };
+        match (budget.structure, budget.scope) {
+            (Structure::Weight, Scope::Row) => by_row(&pool, budget.density, &mut source, &mut masks, &mut ties)?,
+            (Structure::Weight, _) => by_weight(&pool, budget.density, &mut source, &mut masks, &mut ties)?,
+            _ => groups::by_group(&pool, budget, &mut source, &mut masks, &mut ties)?,
+        }
     }
-    Ok(((density * n as f64 + 0.5).floor() as usize).min(n))
+    Ok(Chosen { masks, tied: ties.share() })
 }
 
-/// The top `density` of the scores; the scores come in the canonical order of the tensors. With `within`, only weights of
-/// that set are candidates, but the density stays a share of all.
-///
-/// # Errors
-/// When the density is not in (0, 1], or fewer candidates than k have a score above 0.
-pub fn select(scores: &[Scores], density: f64, scope: Scope, within: Option<&MaskSet>) -> Result<MaskSet, TicketError> {
-    let groups: Vec<&[Scores]> = match scope {
-        Scope::Global => vec![scores],
-        Scope::Layer => scores.chunk_by(|a, b| layer(&a.tensor) == layer(&b.tensor)).collect(),
-        Scope::Tensor => scores.chunks(1).collect(),
-    };
-    let mut chosen = MaskSet::default();
-    for group in groups {
-        let n = group.iter().map(|scores| scores.values.len()).sum();
-        let k = count_for(density, n)?;
-        let candidate = |scores: &Scores, i: usize| within.is_none_or(|set| set.0.get(&scores.tensor).is_some_and(|mask| mask.contains(i)));
-        let histogram = Histogram::of(group, &candidate);
-        if histogram.total < k {
-            let scope = match scope {
-                Scope::Global => "all maskable weights".into(),
-                Scope::Layer => format!("layer {}", layer(&group[0].tensor)),
-                Scope::Tensor => group[0].tensor.clone(),
-            };
-            return Err(TicketError::TooFew { scope, wanted: k, scored: histogram.total });
+/// Tensors whose weights are compared with each other; with `Scope::Row` one tensor whose rows are not.
+fn pools<'a, 'b>(tensors: &'b [&'a TensorSpec], scope: Scope) -> Vec<&'b [&'a TensorSpec]> {
+    match scope {
+        Scope::Global => vec![tensors],
+        Scope::Layer => tensors.chunk_by(|a, b| layer(&a.name) == layer(&b.name)).collect(),
+        Scope::Tensor | Scope::Row => tensors.chunks(1).collect(),
+    }
+}
+
+/// What is compared with each other, and what of it may be taken.
+pub(super) struct Pool<'a> {
+    pub tensors: &'a [&'a TensorSpec],
+    scope: Scope,
+    within: Option<&'a MaskSet>,
+}
+
+impl Pool<'_> {
+    /// Whether a weight may be taken.
+    pub fn has(&self, tensor: &str, i: usize) -> bool {
+        self.within.is_none_or(|set| set.0.get(tensor).is_some_and(|mask| mask.contains(i)))
+    }
+
+    /// Its name in messages.
+    pub fn name(&self) -> String {
+        let first = self.tensors.first().map_or("", |spec| spec.name.as_str());
+        match self.scope {
+            Scope::Global => "all maskable weights".into(),
+            Scope::Layer => format!("layer {}", layer(first)),
+            Scope::Tensor | Scope::Row => first.into(),
         }
-        let (threshold, mut at_threshold) = histogram.threshold(group, &candidate, k);
-        for scores in group {
-            let mask = Mask::from_fn(scores.values.len(), |i| {
-                let bits = scores.values[i].to_bits();
-                if k == 0 || bits < threshold || bits == 0 || !candidate(scores, i) {
-                    return false;
+    }
+}
+
+/// Scores on demand; those of the last tensor are held.
+pub(super) struct Source<F> {
+    make: F,
+    last: Option<Scores>,
+}
+
+impl<F> Source<F> {
+    pub fn of<E>(&mut self, spec: &TensorSpec) -> Result<&Scores, E>
+    where
+        F: FnMut(&TensorSpec) -> Result<Scores, E>,
+    {
+        let held = self.last.take().filter(|scores| scores.tensor == spec.name);
+        let scores = match held {
+            Some(scores) => scores,
+            None => (self.make)(spec)?,
+        };
+        assert_eq!(scores.values.len(), spec.len(), "scores of {}", spec.name);
+        Ok(self.last.insert(scores))
+    }
+}
+
+/// Which pieces share the lowest score that was taken.
+#[derive(Default)]
+pub(super) struct Ties {
+    lowest: Option<f64>,
+    at_lowest: usize,
+    chosen: usize,
+}
+
+impl Ties {
+    /// Of `chosen` pieces the lowest score is `lowest`, that of `at_lowest` of them.
+    pub fn add(&mut self, lowest: f64, at_lowest: usize, chosen: usize) {
+        if chosen == 0 {
+            return;
+        }
+        self.chosen += chosen;
+        match self.lowest {
+            Some(other) if other < lowest => {}
+            Some(other) if other == lowest => self.at_lowest += at_lowest,
+            _ => (self.lowest, self.at_lowest) = (Some(lowest), at_lowest),
+        }
+    }
+
+    fn share(&self) -> f64 {
+        self.at_lowest.saturating_sub(1) as f64 / self.chosen.max(1) as f64
+    }
+}
+
+fn by_weight<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Scores, E>>(
+    pool: &Pool<'_>,
+    density: f64,
+    source: &mut Source<F>,
+    masks: &mut MaskSet,
+    ties: &mut Ties,
+) -> Result<(), E> {
+    let k = count_for(density, pool.tensors.iter().map(|spec| spec.len()).sum())?;
+    // Counts of non-zero scores by the upper half of their bits; bits of non-negative numbers order as the numbers do.
+    let mut upper_counts = vec![0; 1 << 16];
+    for spec in pool.tensors {
+        for (i, value) in source.of(spec)?.values.iter().enumerate() {
+            if value.to_bits() != 0 && pool.has(&spec.name, i) {
+                upper_counts[(value.to_bits() >> 16) as usize] += 1;
+            }
+        }
+    }
+    let scored: usize = upper_counts.iter().sum();
+    if scored < k {
+        return Err(TicketError::TooFew { scope: pool.name(), wanted: k, scored, structure: Structure::Weight }.into());
+    }
+    let (upper, above) = place_of(&upper_counts, k);
+    let mut lower_counts = vec![0; 1 << 16];
+    for spec in pool.tensors {
+        for (i, value) in source.of(spec)?.values.iter().enumerate() {
+            let bits = value.to_bits();
+            if bits >> 16 == upper && bits != 0 && pool.has(&spec.name, i) {
+                lower_counts[(bits & 0xFFFF) as usize] += 1;
+            }
+        }
+    }
+    let (lower, nearer) = place_of(&lower_counts, k - above);
+    // The bits of the k-th largest score, and how many scores of exactly these bits are taken: the lower indices first.
+    let (threshold, at_threshold) = (upper << 16 | lower, k - above - nearer);
+    let mut left = at_threshold;
+    for spec in pool.tensors {
+        let values = &source.of(spec)?.values;
+        let mask = Mask::from_fn(values.len(), |i| {
+            let bits = values[i].to_bits();
+            if k == 0 || bits < threshold || bits == 0 || !pool.has(&spec.name, i) {
+                return false;
+            }
+            bits > threshold
+                || (left > 0 && {
+                    left -= 1;
+                    true
+                })
+        });
+        masks.0.insert(spec.name.clone(), mask);
+    }
+    ties.add(f64::from(f32::from_bits(threshold)), at_threshold, k);
+    Ok(())
+}
+
+/// Where, counted from the top, the k-th is, and how many are above that place.
+fn place_of(counts: &[usize], k: usize) -> (u32, usize) {
+    let mut above = 0;
+    for (place, &count) in counts.iter().enumerate().rev() {
+        if above + count >= k {
+            return (place as u32, above);
+        }
+        above += count;
+    }
+    (0, above)
+}
+
+fn by_row<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Scores, E>>(
+    pool: &Pool<'_>,
+    density: f64,
+    source: &mut Source<F>,
+    masks: &mut MaskSet,
+    ties: &mut Ties,
+) -> Result<(), E> {
+    for spec in pool.tensors {
+        let k = count_for(density, spec.columns)?;
+        let values = &source.of(spec)?.values;
+        // Score, then lower index, in one number: larger comes first.
+        let key = |i: usize| u64::from(values[i].to_bits()) << 32 | u64::from(u32::MAX - (i % spec.columns) as u32);
+        let rows: Vec<Vec<u64>> = (0..spec.rows)
+            .into_par_iter()
+            .map(|row| {
+                let all = row * spec.columns..(row + 1) * spec.columns;
+                let mut keys: Vec<u64> = all.filter(|&i| values[i] != 0.0 && pool.has(&spec.name, i)).map(key).collect();
+                if keys.len() < k {
+                    let scope = format!("row {row} of {}", spec.name);
+                    return Err(TicketError::TooFew { scope, wanted: k, scored: keys.len(), structure: Structure::Weight });
                 }
-                // Ties at the threshold: the lower index first, until k are taken.
-                bits > threshold
-                    || (at_threshold > 0 && {
-                        at_threshold -= 1;
-                        true
-                    })
-            });
-            chosen.0.insert(scores.tensor.clone(), mask);
-        }
-    }
-    Ok(chosen)
-}
-
-/// `4` of `model.layers.4.mlp.up_proj.weight`.
-fn layer(tensor: &str) -> &str {
-    tensor.split_once("layers.").map_or("", |(_, rest)| rest.split('.').next().unwrap_or_default())
-}
-
-/// The share of a selection that has the same score as its last weight, over all tensors together: only their place decided
-/// between them. 0 where the lowest score is one weight's alone, and of nothing.
-pub fn tied_share(scores: &[Scores], chosen: &MaskSet) -> f64 {
-    let values = || scores.iter().filter_map(|scores| Some((scores, chosen.0.get(&scores.tensor)?)));
-    let lowest = values().flat_map(|(scores, mask)| mask.positions().map(|i| scores.values[i])).fold(f32::INFINITY, f32::min);
-    let tied = values().flat_map(|(scores, mask)| mask.positions().filter(|&i| scores.values[i] == lowest)).count();
-    tied.saturating_sub(1) as f64 / chosen.count().max(1) as f64
-}
-
-/// Counts of non-zero scores by the upper half of their bits; bits of non-negative numbers order as the numbers do.
-struct Histogram {
-    counts: Vec<usize>,
-    total: usize,
-}
-
-impl Histogram {
-    fn of(group: &[Scores], candidate: &dyn Fn(&Scores, usize) -> bool) -> Self {
-        let mut counts = vec![0; 1 << 16];
-        for scores in group {
-            for (i, value) in scores.values.iter().enumerate() {
-                if value.to_bits() != 0 && candidate(scores, i) {
-                    counts[(value.to_bits() >> 16) as usize] += 1;
+                if k > 0 && k < keys.len() {
+                    keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
                 }
+                keys.truncate(k);
+                Ok(keys)
+            })
+            .collect::<Result<_, _>>()?;
+        let mut mask = Mask::empty(spec.len());
+        for (row, keys) in rows.iter().enumerate() {
+            for key in keys {
+                mask.insert(row * spec.columns + (u32::MAX - *key as u32) as usize);
+            }
+            if let Some(lowest) = keys.iter().map(|key| key >> 32).min() {
+                let at_lowest = keys.iter().filter(|&&key| key >> 32 == lowest).count();
+                ties.add(f64::from(f32::from_bits(lowest as u32)), at_lowest, keys.len());
             }
         }
-        let total = counts.iter().sum();
-        Self { counts, total }
+        masks.0.insert(spec.name.clone(), mask);
     }
-
-    /// The bits of the k-th largest score, and how many scores of exactly these bits are taken.
-    fn threshold(&self, group: &[Scores], candidate: &dyn Fn(&Scores, usize) -> bool, k: usize) -> (u32, usize) {
-        let mut above = 0;
-        let mut upper = 0;
-        for (bits, &count) in self.counts.iter().enumerate().rev() {
-            upper = bits as u32;
-            if above + count >= k {
-                break;
-            }
-            above += count;
-        }
-        let mut lower_counts = vec![0; 1 << 16];
-        for scores in group {
-            for (i, value) in scores.values.iter().enumerate() {
-                let bits = value.to_bits();
-                if bits >> 16 == upper && bits != 0 && candidate(scores, i) {
-                    lower_counts[(bits & 0xFFFF) as usize] += 1;
-                }
-            }
-        }
-        for (lower, &count) in lower_counts.iter().enumerate().rev() {
-            if above + count >= k {
-                return (upper << 16 | lower as u32, k - above);
-            }
-            above += count;
-        }
-        (upper << 16, 0)
-    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
-
-    fn scores(values: &[f32]) -> Scores {
-        Scores::new("t", values.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn k_is_rounded_half_up_in_f64() {
-        assert_eq!(count_for(0.1, 40).unwrap(), 4);
-        // (1 − 0.9)·40 is 3.999…: cutting it off gives 3, a known trap.
-        assert_eq!(count_for(1.0 - 0.9, 40).unwrap(), 4);
-        assert_eq!(count_for(0.5, 5).unwrap(), 3);
-        assert_eq!(count_for(1.0, 7).unwrap(), 7);
-        assert!(count_for(0.0, 7).is_err() && count_for(1.1, 7).is_err() && count_for(f64::NAN, 7).is_err());
-    }
-
-    #[test]
-    fn ties_go_to_the_lower_index_and_zeros_are_never_taken() {
-        let set = select(&[scores(&[1.0, 2.0, 1.0, 1.0, 0.0])], 0.6, Scope::Global, None).unwrap();
-        assert_eq!(set.0["t"].positions().collect::<Vec<_>>(), [0, 1, 2]);
-        let error = select(&[scores(&[1.0, 0.0, 0.0])], 1.0, Scope::Global, None).unwrap_err();
-        assert_eq!(error.to_string(), "all maskable weights: 3 weights are to be selected, but only 1 have a score above 0");
-        assert!(Scores::new("t", vec![1.0, f32::NAN]).unwrap_err().to_string().contains("t[1]"));
-    }
-
-    /// The rule of LoTA's reference code, in the shared golden file: k = int((1 − s) · n), then every score that reaches the k-th.
-    #[test]
-    fn the_reference_takes_the_same_weights_where_its_k_is_ours_and_nothing_ties() {
-        let a = [
-            0.001, 0.299, -0.274, -0.891, -0.455, -0.992, 0.06, 1.34, -0.492, -0.62, 0.49, 0.357, 0.105, -0.93, -0.029, 0.695, -1.344,
-            -0.458, -1.901, -1.29,
-        ];
-        let b = [
-            -1.842, -0.235, -1.267, 0.271, 0.157, -0.187, -2.517, -0.539, -0.049, 0.113, -1.53, -0.478, -0.979, -0.809, 1.061, -0.808,
-            -0.033, 0.884, -0.584, -0.112,
-        ];
-        let all = [Scores::new("a", a.to_vec()).unwrap(), Scores::new("b", b.to_vec()).unwrap()];
-        let taken = |density: f64| -> [Vec<usize>; 2] {
-            let set = select(&all, density, Scope::Global, None).unwrap();
-            ["a", "b"].map(|name| set.0[name].positions().collect())
-        };
-        assert_eq!(taken(0.5), [vec![3, 5, 7, 9, 13, 15, 16, 18, 19], vec![0, 2, 6, 7, 10, 12, 13, 14, 15, 17, 18]]);
-        // At sparsity 0.9 the reference takes 3, the whole part of 3.999…; we take 4, of which these are the first 3.
-        assert_eq!(taken(3.0 / 40.0), [vec![18], vec![0, 6]]);
-        assert_eq!(taken(1.0 - 0.9), [vec![18], vec![0, 6, 10]]);
-        let ties = Scores::new("t", vec![1.0, -1.0, 0.5, 2.0]).unwrap();
-        assert_eq!(select(&[ties], 0.5, Scope::Global, None).unwrap().count(), 2, "the reference keeps 3");
-    }
-
-    #[test]
-    fn the_top_is_taken_within_the_scope() {
-        let of = |name: &str, values: &[f32]| Scores::new(name, values.to_vec()).unwrap();
-        let all = [
-            of("model.layers.0.a.weight", &[9.0, 8.0]),
-            of("model.layers.0.b.weight", &[7.0, 6.0]),
-            of("model.layers.1.a.weight", &[2.0, 1.0]),
-            of("model.layers.1.b.weight", &[4.0, 3.0]),
-        ];
-        let taken = |scope| -> Vec<Vec<usize>> {
-            let set = select(&all, 0.5, scope, None).unwrap();
-            all.iter().map(|scores| set.0[&scores.tensor].positions().collect()).collect()
-        };
-        assert_eq!(taken(Scope::Global), [vec![0, 1], vec![0, 1], vec![], vec![]]);
-        assert_eq!(taken(Scope::Layer), [vec![0, 1], vec![], vec![], vec![0, 1]]);
-        assert_eq!(taken(Scope::Tensor), [vec![0], vec![0], vec![0], vec![0]]);
-        let error = select(&[of("model.layers.3.a.weight", &[1.0, 0.0])], 1.0, Scope::Layer, None).unwrap_err();
-        assert!(error.to_string().starts_with("layer 3: 2 weights"), "{error}");
-    }
-
-    #[test]
-    fn the_share_of_ties_is_told() {
-        let made = [scores(&[1.0, 2.0, 1.0, 1.0, 0.5])];
-        let share = |density| tied_share(&made, &select(&made, density, Scope::Global, None).unwrap());
-        assert_eq!((share(0.2), share(0.6), share(0.8), share(1.0)), (0.0, 1.0 / 3.0, 0.5, 0.0));
-        assert_eq!(tied_share(&made, &MaskSet::default()), 0.0);
-    }
-
-    #[test]
-    fn a_random_ticket_depends_on_seed_and_place_alone() {
-        use super::super::score::random;
-        assert_eq!(random(1, "a", 9)[..5], random(1, "a", 5)[..]);
-        assert!(random(1, "a", 9) != random(2, "a", 9) && random(1, "a", 9) != random(1, "b", 9));
-        assert!(random(3, "x", 100_000).iter().all(|&v| v > 0.0 && v < 1.0));
-    }
-
-    proptest! {
-        #[test]
-        fn exactly_the_top_k(values in prop::collection::vec(prop_oneof![Just(0.5f32), Just(0.25), 1e-30f32..10.0], 1..200), density in 0.01f64..=1.0) {
-            let half = values.len() / 2;
-            let all: Vec<Scores> = [("a", &values[..half]), ("b", &values[half..])]
-                .into_iter()
-                .map(|(name, part)| Scores::new(name, part.to_vec()).unwrap())
-                .collect();
-            let set = select(&all, density, Scope::Global, None).unwrap();
-            let k = count_for(density, values.len()).unwrap();
-            let mut order: Vec<usize> = (0..values.len()).collect();
-            order.sort_by(|&i, &j| values[j].total_cmp(&values[i]).then(i.cmp(&j)));
-            let mut expected = order[..k].to_vec();
-            expected.sort_unstable();
-            let got: Vec<usize> = set.0["a"].positions().chain(set.0["b"].positions().map(|i| i + half)).collect();
-            prop_assert_eq!(got, expected);
-        }
-
-        #[test]
-        fn candidates_lie_inside_the_given_set(values in prop::collection::vec(0.1f32..1.0, 64..200), seed in 0usize..7) {
-            let inside = MaskSet([("t".to_owned(), Mask::from_fn(values.len(), |i| i % 7 != seed))].into());
-            let set = select(&[scores(&values)], 0.3, Scope::Global, Some(&inside)).unwrap();
-            prop_assert_eq!(set.count(), count_for(0.3, values.len()).unwrap());
-            prop_assert_eq!(set.0["t"].difference(&inside.0["t"]).count(), 0);
-        }
-    }
-}
+mod tests;

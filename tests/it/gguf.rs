@@ -144,7 +144,7 @@ fn replies_in_byte_tokens_are_learnt_whole() {
     let text = TextModel::from_folder(folder.path(), DATE).unwrap();
     let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
     let messages = vec![message("user", "Où 🙂?"), message("assistant", "Yes 🙂, 你"), message("user", "the"), message("assistant", "No.")];
-    let row = Row { id: "a".into(), messages, fields: Default::default(), lists: Default::default() };
+    let row = Row { id: "a".into(), number: 1, messages, fields: Default::default(), lists: Default::default() };
     let encoded = encode(&text, &[row], 512).unwrap();
     let example = &encoded.examples[0];
     assert_eq!(example.tokens, ids(&text, "<s>[INST] Où 🙂? [/INST] Yes 🙂, 你 </s><s>[INST] the [/INST] No. </s>"));

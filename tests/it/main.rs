@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 mod arms;
+mod audit;
 mod bad_input;
 mod choices;
 mod classifier;
@@ -31,6 +32,7 @@ mod reference;
 mod replay;
 mod restraints;
 mod rouge;
+mod scores;
 mod smollm2;
 mod stages;
 mod tiny;

@@ -51,6 +51,7 @@ fn only_the_reply_and_its_end_are_learnt() {
     let text = TextModel::from_folder(&folder(), DATE).unwrap();
     let row = Row {
         id: "a".into(),
+        number: 1,
         messages: vec![
             message("user", "Naïve 🙂?"),
             message("assistant", "Yes, café."),

@@ -77,6 +77,10 @@ tickets:
   largest: {score: magnitude, density: 0.2, scope: layer}
   gradient: {score: gradient, data: {path: safety.jsonl, limit: 6}, density: 0.3}
   moved: {score: calibrate, data: {path: safety.jsonl, limit: 8}, density: 0.1, calibration_steps: 12, calibration_learning_rate: 1e-3}
+  fisher: {score: fisher, data: {path: safety.jsonl, limit: 6}, density: 0.3}
+  wanda: {score: wanda, data: {path: safety.jsonl, limit: 6}, density: 0.3, scope: row}
+  outside: {score: snip, data: {path: safety.jsonl, limit: 6}, density: 0.3, minus: {data: {path: helpful.jsonl, limit: 6}, density: 0.2}}
+  rows: {score: wanda, data: {path: safety.jsonl, limit: 6}, density: 0.3, structure: row}
 finetune:
   data: task.jsonl
   max_steps: 6
@@ -184,6 +188,16 @@ fn outputs() -> BTreeMap<String, Output> {
         let run = home.path(&runs).join(name).join("latest/run.json");
         let record: Value = serde_json::from_slice(&std::fs::read(run).unwrap()).unwrap();
         let machine = machine(record["numerics"]["backend"].as_str().unwrap());
+        if *name == "given" {
+            // A command of its own, which no run carries out.
+            let with = if dtype == "bf16" { " in bf16" } else { "" };
+            let (text, code) =
+                told(&home.run(&["data", "audit", "p.yaml", "--runs", &runs, "--set", &format!("model.compute_dtype={dtype}")]));
+            assert_eq!(code, 0, "{text}");
+            let store = std::fs::read_dir(home.path(&runs).join(".store")).unwrap().map(|entry| entry.unwrap().path());
+            let (digest, sample) = output(&{ store }.find(|entry| entry.join("audit.json").is_file()).unwrap());
+            found.insert(format!("audit{with}"), Output { digest, sample, machine: machine.clone() });
+        }
         for stage in record["stages"].as_array().unwrap() {
             let (stage, key) = (stage["stage"].as_str().unwrap(), stage["key"].as_str().unwrap());
             if wanted.iter().any(|wanted| stage.starts_with(wanted)) {
@@ -211,6 +225,10 @@ fn output(folder: &Path) -> (String, Sample) {
             "figures.json" => {
                 let figures: BTreeMap<String, Value> = serde_json::from_slice(&bytes).unwrap();
                 sample = Some(Sample::Figures(figures.values().map(|figure| figure["value"].as_f64().unwrap() as f32).collect()));
+            }
+            "audit.json" => {
+                let rows: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
+                sample = Some(Sample::Figures(rows.iter().map(|row| row["cosine"].as_f64().unwrap() as f32).collect()));
             }
             "choices.json" => {
                 let sums: Vec<Vec<f32>> = serde_json::from_slice(&bytes).unwrap();

@@ -25,7 +25,7 @@ use crate::record::{Baseline, Decision, Expect, GateOutcome, Record, RuleOutcome
 
 /// The suites in which the aligned model must refuse: refusal suites, but for those that put their prompts other than a user would
 /// (prefill, wrapper, another system message), unless there are no others. To lose refusals is what these are for.
-fn with_a_floor(record: &Record) -> impl Iterator<Item = (&String, &SuiteInfo)> {
+pub(super) fn with_a_floor(record: &Record) -> impl Iterator<Item = (&String, &SuiteInfo)> {
     let refusals = || record.suites.iter().filter(|(_, suite)| suite.expect == Expect::Refusal);
     let all_probe = refusals().all(|(_, suite)| suite.manner.is_probing());
     refusals().filter(move |(_, suite)| all_probe || !suite.manner.is_probing())

@@ -100,7 +100,7 @@ impl<B: Backend> Decoder<B> {
     }
 
     /// Checks token ids, and grows the rotary table to the longest row.
-    fn check(&mut self, batch: &Packed) -> Done<()> {
+    pub(super) fn check(&mut self, batch: &Packed) -> Done<()> {
         if let Some(&token) = batch.tokens.iter().find(|&&token| token as usize >= self.config.vocab_size) {
             return Err(BackendError {
                 backend: "decoder",

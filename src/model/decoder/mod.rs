@@ -2,11 +2,13 @@
 
 mod backward;
 mod forward;
+mod inputs;
 mod layer;
 mod names;
 
 use std::collections::BTreeMap;
 
+pub use self::inputs::InputSquares;
 pub(super) use self::layer::Projected;
 use self::names::{LayerNames, get, missing};
 use super::backend::{Backend, BackendError, Done, RopeTable, Selection};

@@ -47,12 +47,13 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
     let align = top.get("align").and_then(|node| align(node, folder, findings));
     let mut tickets = Vec::new();
     if let Some(node) = top.get("ticket") {
-        tickets.extend(ticket(node, "ticket", "ticket", folder, findings));
+        tickets.extend(ticket(node, "ticket", "ticket", folder, &[], findings));
     }
     if let Some(node) = top.get("tickets") {
         for (name, place, node) in Section::new(node, "tickets", findings).entries() {
             folder_name(name, *place, &format!("tickets.{name}"), findings);
-            tickets.extend(ticket(node, name, &format!("tickets.{name}"), folder, findings));
+            let read = ticket(node, name, &format!("tickets.{name}"), folder, &tickets, findings);
+            tickets.extend(read);
         }
     }
     let aligned_with = align.as_ref().map_or(&[][..], |align| &align.data);

@@ -15,7 +15,7 @@ pub use self::arm::{Anchor, Arm, ArmTicket, Edited, FirstTokens, Layers, Lora, R
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::Finetune;
 pub use self::model::{ComputeDtype, Dtype, Model};
-pub use self::ticket::{Score, Ticket};
+pub use self::ticket::{Minus, Score, Ticket};
 pub use self::training::{Align, Architecture, Calibration, Pretrain, Training};
 pub use super::classifier_judge::{ClassifierJudge, PLACES};
 pub use super::endpoint_judge::{Comparer, EndpointJudge};
@@ -26,7 +26,7 @@ pub use crate::eval::judge::rubric::Rubric;
 pub use crate::eval::rule::{Among, Bound, Condition, Extract, Rule};
 pub use crate::hub::chat::{Endpoint, Price};
 pub use crate::record::{Expect, Manner, Sampled, System, Window};
-pub use crate::ticket::select::Scope;
+pub use crate::ticket::budget::{Scope, Structure};
 pub use crate::train::schedule::Scheduler;
 
 /// A whole pipeline, checked.

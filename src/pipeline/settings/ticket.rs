@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Calibration;
 use crate::data::spec::DataSpec;
-use crate::ticket::select::Scope;
+use crate::ticket::budget::{Scope, Structure};
 
 /// How a ticket is extracted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,18 +15,38 @@ pub struct Ticket {
     pub name: String,
     /// The score.
     pub score: Score,
-    /// What gradients are taken on; none for `task-vector`, `magnitude` and `random`.
+    /// What it is scored on; none for `task-vector`, `magnitude` and `random`.
     pub data: Option<DataSpec>,
     /// Share of maskable weights, in (0, 1].
     pub density: f64,
     /// Within what the top is taken.
     pub scope: Scope,
+    /// In which pieces it is taken.
+    #[serde(skip_serializing_if = "Structure::is_weight")]
+    pub structure: Structure,
+    /// What is taken away from the candidates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minus: Option<Minus>,
+    /// The ticket that this one differs from in its data alone. It is a control: an arm around it that keeps as many refusals shows
+    /// that the other ticket's weights are sensitive, not that they carry safety.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twin_of: Option<String>,
     /// Longest row, in tokens.
     pub max_length: usize,
     /// The short training of a `calibrate` score.
     pub calibration: Calibration,
     /// A ticket file made earlier, instead of all of the above.
     pub file: Option<PathBuf>,
+}
+
+/// The set difference of Wei et al. (2402.05162, section 3.2): the top of the same score on utility data is no candidate. The ticket
+/// still takes its whole density, outside of it; there it is the safety top less the overlap, and smaller.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Minus {
+    /// Rows that show what the model is useful for.
+    pub data: DataSpec,
+    /// Share of maskable weights that is taken away, in (0, 1), within the ticket's scope and in its pieces.
+    pub density: f64,
 }
 
 /// How much a weight matters, larger = more.
@@ -41,6 +61,10 @@ pub enum Score {
     Gradient,
     /// |θ · mean gradient|.
     Snip,
+    /// Mean over rows of the squared gradient: the empirical Fisher information.
+    Fisher,
+    /// |θ_ij| · ‖x_j‖₂, x the input of the matrix over the replies' tokens.
+    Wanda,
     /// |θ|.
     Magnitude,
     /// Seeded noise: the control.
@@ -49,9 +73,11 @@ pub enum Score {
 
 impl Score {
     /// The scores by their names.
-    pub const NAMES: [(&'static str, Self); 6] = [
+    pub const NAMES: [(&'static str, Self); 8] = [
         ("snip", Self::Snip),
         ("gradient", Self::Gradient),
+        ("fisher", Self::Fisher),
+        ("wanda", Self::Wanda),
         ("calibrate", Self::Calibrate),
         ("task-vector", Self::TaskVector),
         ("magnitude", Self::Magnitude),
@@ -65,6 +91,6 @@ impl Score {
 
     /// Whether it is taken on data.
     pub fn needs_data(self) -> bool {
-        matches!(self, Self::Snip | Self::Gradient | Self::Calibrate)
+        !matches!(self, Self::TaskVector | Self::Magnitude | Self::Random)
     }
 }

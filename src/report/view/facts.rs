@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::cut::Cut;
 use super::words::{count, percent};
+use crate::eval::twin::judged;
 use crate::record::{FirstToken, Record, SuiteInfo, TicketSummary};
 use crate::report::Samples;
 
@@ -27,7 +28,9 @@ pub(super) fn facts(record: &Record) -> Vec<(String, String)> {
             },
         ));
     }
-    facts.extend(record.tickets.iter().map(|(name, ticket)| (format!("ticket: {name}"), ticket_sentence(ticket))));
+    // Only one that beats its twin is a safety ticket.
+    let called = |name: &String| format!("{}: {name}", judged(record, name).standing.name());
+    facts.extend(record.tickets.iter().map(|(name, ticket)| (called(name), ticket_sentence(ticket))));
     facts.extend(record.judges.iter().map(|(name, judge)| {
         let usage = judge.usage.map(|usage| format!("; {}", usage.told())).unwrap_or_default();
         (format!("judge: {name}"), format!("{} {}; {}{usage}", judge.kind, judge.version, judge.calibration))
@@ -61,9 +64,13 @@ fn ticket_sentence(ticket: &TicketSummary) -> String {
         .overlap
         .map(|(found, chance)| format!("; overlap (Jaccard) with the first ticket {found:.3}, by chance {chance:.3}"))
         .unwrap_or_default();
+    let twin = ticket.twin_of.as_ref().map(|of| format!(", the twin of {of}")).unwrap_or_default();
+    let structure = ticket.structure.as_ref().map(|structure| format!(" (whole {structure}s)")).unwrap_or_default();
+    let minus =
+        ticket.minus.as_ref().map(|(data, density)| format!(", without the top {:.0} % on {data}", density * 100.0)).unwrap_or_default();
     let kinds: Vec<String> = ticket.density_by_kind.iter().map(|(kind, share)| format!("{kind} {:.0} %", share * 100.0)).collect();
     format!(
-        "{}{data}, {}, {:.0} % of maskable ({} weights: {}){seed}{overlap}; {}",
+        "{}{data}{minus}{twin}, {}{structure}, {:.0} % of maskable ({} weights: {}){seed}{overlap}; {}",
         ticket.score,
         ticket.scope,
         ticket.density * 100.0,

@@ -17,7 +17,8 @@ pub(super) fn check_trained(section: &Section<'_>, arm: &Arm, tickets: &[Ticket]
         findings.problem(section.place_of(key), &name, message, Some(remedy.into()));
     };
     let train = TRAINS.iter().find(|(train, _)| *train == arm.train).map_or("", |(_, what)| what);
-    if !gives("train") && !gives("like") && !(gives("protect") && arm.train == Train::Complement) {
+    let says_what = gives("train") || gives("like") || (gives("protect") && arm.train == Train::Complement);
+    if !says_what {
         problem(
             "",
             format!("{path} does not say what it trains"),
