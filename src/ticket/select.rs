@@ -142,11 +142,8 @@ fn by_weight<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Scores, E>>(
     // Counts of non-zero scores by the upper half of their bits; bits of non-negative numbers order as the numbers do.
     let mut upper_counts = vec![0; 1 << 16];
     for spec in pool.tensors {
-        for (i, value) in source.of(spec)?.values.iter().enumerate() {
-            if value.to_bits() != 0 && pool.has(&spec.name, i) {
-                upper_counts[(value.to_bits() >> 16) as usize] += 1;
-            }
-        }
+        let place = |i: usize, bits: u32| (bits != 0 && pool.has(&spec.name, i)).then_some(bits >> 16);
+        count(&mut upper_counts, &source.of(spec)?.values, place);
     }
     let scored: usize = upper_counts.iter().sum();
     if scored < k {
@@ -155,12 +152,8 @@ fn by_weight<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Scores, E>>(
     let (upper, above) = place_of(&upper_counts, k);
     let mut lower_counts = vec![0; 1 << 16];
     for spec in pool.tensors {
-        for (i, value) in source.of(spec)?.values.iter().enumerate() {
-            let bits = value.to_bits();
-            if bits >> 16 == upper && bits != 0 && pool.has(&spec.name, i) {
-                lower_counts[(bits & 0xFFFF) as usize] += 1;
-            }
-        }
+        let place = |i: usize, bits: u32| (bits >> 16 == upper && bits != 0 && pool.has(&spec.name, i)).then_some(bits & 0xFFFF);
+        count(&mut lower_counts, &source.of(spec)?.values, place);
     }
     let (lower, nearer) = place_of(&lower_counts, k - above);
     // The bits of the k-th largest score, and how many scores of exactly these bits are taken: the lower indices first.
@@ -183,6 +176,26 @@ fn by_weight<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Scores, E>>(
     }
     ties.add(f64::from(f32::from_bits(threshold)), at_threshold, k);
     Ok(())
+}
+
+/// Weights that one thread counts at a time.
+const COUNTED: usize = 1 << 20;
+
+/// Adds up how many scores, given by place and bits, belong to each place of the counts.
+fn count(counts: &mut [usize], values: &[f32], place: impl Fn(usize, u32) -> Option<u32> + Sync) {
+    let of_part = |(part, values): (usize, &[f32])| {
+        let mut counts = vec![0_u32; 1 << 16];
+        for (i, value) in values.iter().enumerate() {
+            if let Some(place) = place(part * COUNTED + i, value.to_bits()) {
+                counts[place as usize] += 1;
+            }
+        }
+        counts
+    };
+    let parts: Vec<Vec<u32>> = values.par_chunks(COUNTED).enumerate().map(of_part).collect();
+    for part in parts {
+        counts.iter_mut().zip(part).for_each(|(sum, count)| *sum += count as usize);
+    }
 }
 
 /// Where, counted from the top, the k-th is, and how many are above that place.

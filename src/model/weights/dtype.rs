@@ -50,13 +50,12 @@ impl Dtype {
 
     /// Stored bytes as f32, exactly.
     pub fn widen(self, bits: &[u8]) -> Vec<f32> {
-        let mut values = vec![0.0; bits.len() / self.bytes()];
-        values.par_chunks_mut(CHUNK).zip(bits.par_chunks(CHUNK * self.bytes())).for_each(|(values, bits)| {
-            for (value, bits) in values.iter_mut().zip(bits.chunks_exact(self.bytes())) {
-                *value = self.widen_one(bits);
-            }
-        });
-        values
+        match self {
+            Self::F32 => each(bits, f32::from_le_bytes),
+            Self::F16 => each(bits, |bits| f16::from_le_bytes(bits).to_f32()),
+            // The same bits, and zeros behind them.
+            Self::Bf16 => each(bits, |bits| f32::from_bits(u32::from(u16::from_le_bytes(bits)) << 16)),
+        }
     }
 
     /// One stored number, [`Dtype::bytes`] long, as f32, exactly.
@@ -76,6 +75,18 @@ impl Dtype {
             Self::Bf16 => pair(bf16::from_f32(value).to_le_bytes()),
         }
     }
+}
+
+/// Every N bytes as a number.
+fn each<const N: usize>(bits: &[u8], number: impl Fn([u8; N]) -> f32 + Sync) -> Vec<f32> {
+    let (places, _) = bits.as_chunks::<N>();
+    let mut values = vec![0.0; places.len()];
+    values.par_chunks_mut(CHUNK).zip(places.par_chunks(CHUNK)).for_each(|(values, places)| {
+        for (value, &bits) in values.iter_mut().zip(places) {
+            *value = number(bits);
+        }
+    });
+    values
 }
 
 impl Dtype {
