@@ -6,6 +6,7 @@
 mod kernel;
 mod pack;
 pub mod sampled;
+mod square;
 mod weight;
 
 use std::ops::Range;

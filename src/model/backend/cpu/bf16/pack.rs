@@ -4,8 +4,9 @@ use rayon::prelude::*;
 
 use super::super::memory::Numbers;
 use super::super::out::Out;
-use super::super::simd::dispatched;
+use super::super::simd::{LANES, dispatched};
 use super::kernel::Strides;
+use super::square::transpose;
 use super::{COLUMNS, Pair, ROWS, round};
 
 /// Pairs of rows that are interleaved by one thread.
@@ -97,7 +98,7 @@ impl Right {
             if x.len() < COLUMNS * k {
                 panel.fill(0);
             }
-            x.chunks(k).enumerate().for_each(|(lane, row)| pair_up_lane(panel, lane, row));
+            pair_up_lanes(panel, x, k);
         }
         Self { panels, depth: k, pairs, columns: rows }
     }
@@ -176,9 +177,40 @@ dispatched! {
     }
 }
 
+/// Rows of `k` become the lanes of a panel, from the first on: of each, neighbours become pairs.
+pub(super) fn pair_up_lanes(panel: &mut [Pair], x: &[f32], k: usize) {
+    for (group, rows) in x.chunks((LANES * k).max(1)).enumerate() {
+        let turned = if rows.len() == LANES * k { pair_up_squares(panel, group * LANES, rows, k) } else { 0 };
+        for (i, row) in rows.chunks(k).enumerate() {
+            pair_up_lane(&mut panel[turned / 2 * COLUMNS..], group * LANES + i, &row[turned..]);
+        }
+    }
+}
+
+dispatched! {
+    /// As many numbers of sixteen rows as make whole squares, into the lanes from `lane` on; returns how many of each row.
+    fn pair_up_squares(panel: &mut [Pair], lane: usize, rows: &[f32], k: usize) -> usize {
+        let whole = k - k % (2 * LANES);
+        for from in (0..whole).step_by(2 * LANES) {
+            let mut square = [[0; LANES]; LANES];
+            for (i, pairs) in square.iter_mut().enumerate() {
+                let numbers = &rows[i * k + from..][..2 * LANES];
+                for (pair, two) in pairs.iter_mut().zip(numbers.chunks_exact(2)) {
+                    *pair = round(two[0]) | (round(two[1]) << 16);
+                }
+            }
+            transpose(&mut square);
+            for (i, lanes) in square.iter().enumerate() {
+                panel[(from / 2 + i) * COLUMNS + lane..][..LANES].copy_from_slice(lanes);
+            }
+        }
+        whole
+    }
+}
+
 dispatched! {
     /// Neighbours in a row become pairs in a lane of a panel.
-    pub(super) fn pair_up_lane(panel: &mut [Pair], lane: usize, row: &[f32]) {
+    fn pair_up_lane(panel: &mut [Pair], lane: usize, row: &[f32]) {
         for (two, to) in row.chunks(2).zip(panel.iter_mut().skip(lane).step_by(COLUMNS)) {
             *to = round(two[0]) | (round(two.get(1).copied().unwrap_or(0.0)) << 16);
         }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::super::adamw;
 use super::super::memory::Numbers;
 use super::super::simd::dispatched;
-use super::pack::{Right, pair_up_lane};
+use super::pack::{Right, pair_up_lanes};
 use super::{COLUMNS, Pair, round, widen};
 use crate::mask::Mask;
 use crate::model::backend::{AdamW, Selection};
@@ -182,8 +182,7 @@ fn half(column: usize) -> usize {
 fn fill(factor: &mut Right, values: &[f32]) {
     let (rows, columns, pairs) = (factor.columns, factor.depth, factor.pairs);
     factor.panels.par_chunks_mut((COLUMNS * pairs).max(1)).enumerate().for_each(|(panel, to)| {
-        for lane in 0..COLUMNS.min(rows - panel * COLUMNS) {
-            pair_up_lane(to, lane, &values[(panel * COLUMNS + lane) * columns..][..columns]);
-        }
+        let last = ((panel + 1) * COLUMNS).min(rows);
+        pair_up_lanes(to, &values[panel * COLUMNS * columns..last * columns], columns);
     });
 }
