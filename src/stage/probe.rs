@@ -263,7 +263,7 @@ pub fn task_nll<B: Backend>(decoder: &mut Decoder<B>, rows: &[Example]) -> Resul
         }
     }
     let spread = mean(&per_row).and_then(|figure| figure.standard_error);
-    Ok((tokens > 0).then(|| Figure { value: sum / tokens as f64, standard_error: spread, count: tokens }))
+    Ok((tokens > 0).then(|| Figure { value: sum / tokens as f64, standard_error: spread, count: tokens, verdicts: None }))
 }
 
 /// Each prompt's summed probability of the tokens as the first of the reply.
@@ -306,5 +306,6 @@ fn mean(values: &[f64]) -> Option<Figure> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    Some(Figure { value: mean, standard_error: (values.len() > 1).then(|| (variance / n).sqrt()), count: values.len() as u64 })
+    let standard_error = (values.len() > 1).then(|| (variance / n).sqrt());
+    Some(Figure { value: mean, standard_error, count: values.len() as u64, verdicts: None })
 }
