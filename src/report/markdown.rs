@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::record::Record;
 
-use super::{equal, shown};
 use super::view::{ScoreCell, view};
+use super::{equal, shown};
 
 /// The summary; the same record gives the same bytes.
 pub fn render(record: &Record) -> String {

@@ -27,7 +27,9 @@ pub(super) fn describe(arm: &Arm) -> String {
         let sources: Vec<&str> = replay.data.iter().map(|data| data.source.as_str()).collect();
         format!(", with {:.1} % of its rows from {}", replay.share * 100.0, sources.join(" and "))
     });
-    format!("trains {what}{layers} at {rate:e}{}", replay.unwrap_or_default())
+    let is_swept = arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty());
+    let steps = if is_swept { format!(", {} steps", arm.training.max_steps) } else { String::new() };
+    format!("trains {what}{layers} at {rate:e}{steps}{}", replay.unwrap_or_default())
 }
 
 fn ticket(arm: &Arm) -> String {

@@ -25,6 +25,7 @@ pub mod judging;
 pub mod manner;
 pub mod perplexity;
 pub mod probe;
+pub mod retention;
 pub mod rewrite;
 pub mod rows;
 mod selection;

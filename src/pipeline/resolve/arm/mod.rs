@@ -9,12 +9,14 @@ mod ticket;
 
 use std::path::Path;
 
+pub(super) use self::combine::room_outside;
 use self::combine::{Given, check_edited, check_trained};
 use self::edit::edit;
 use self::layers::layers;
 use self::lora::lora;
 use self::replay::replay;
 use self::ticket::{drawn, ticket};
+use super::sweep::grid;
 use super::training::{calibration, training};
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, text};
@@ -74,6 +76,10 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
     let inherited = like.and_then(|like| like.edit.as_ref());
     let is_edited = from.is_some() || said.is_some() || (inherited.is_some() && section.get("train").is_none());
     let mut arm = trained(&mut section, name, like, around, findings);
+    arm.sweep = match section.get("sweep") {
+        Some(node) => Some(grid(node, &format!("{path}.sweep"), findings)),
+        None => like.and_then(|like| like.sweep.clone()).filter(|_| !is_edited),
+    };
     let draws = section.get("draws").map(|node| (node.place, section.whole("draws", 1, findings).unwrap_or(1)));
     if is_edited {
         let keys = Given { from: from.is_some(), edit: said.is_some(), like, base: around.has_base };
@@ -124,5 +130,5 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         None => like.and_then(|like| like.layers.clone()),
     };
     let lora = (train == Train::Lora).then_some(factors);
-    Arm { name: name.into(), train, density, ticket, calibration, training, replay, lora, layers, edit: None }
+    Arm { name: name.into(), family: None, sweep: None, train, density, ticket, calibration, training, replay, lora, layers, edit: None }
 }
