@@ -48,7 +48,11 @@ impl Check {
         ui.text(&serde_saphyr::to_string(&loaded.pipeline).map_err(|error| Failure::new("yaml", error.to_string()))?);
         if loaded.pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).any(|arm| arm.family.is_some()) {
             let (runs, seeds) = (check_sweep::runs(&loaded.pipeline), loaded.pipeline.seeds.len());
-            ui.text(&format!("# sweep: {runs} runs, {} arms with {seeds} seeds each\n", runs / seeds.max(1)));
+            ui.text(&format!(
+                "# sweep: {runs} runs, {} arms, each with {seeds} seed{}\n",
+                runs / seeds.max(1),
+                if seeds == 1 { "" } else { "s" }
+            ));
         }
         match forecast {
             Some(forecast) => ui.text(&told(&forecast)),

@@ -32,6 +32,7 @@ mod replay;
 mod rouge;
 mod smollm2;
 mod stages;
+mod sweep;
 mod tiny;
 mod world;
 

@@ -4,11 +4,13 @@ use super::points::{Point, Safety};
 
 /// The safety where a curve first reaches a level of utility: between the last point below it and the first that is not, in the
 /// order of the points, linearly. The first of several crossings is the least training that reaches the level, and what a user who stops
-/// there gets. None where no point reaches the level: nothing is extrapolated. A level at or below the first point's is that point.
+/// there gets. None where no point reaches the level, or the first is beyond it: nothing is extrapolated.
 pub fn at(curve: &[Point], level: f64) -> Option<Safety> {
     let place = curve.iter().position(|point| point.utility >= level)?;
     let to = &curve[place];
-    let Some(from) = place.checked_sub(1).map(|before| &curve[before]) else { return Some(to.safety.clone()) };
+    let Some(from) = place.checked_sub(1).map(|before| &curve[before]) else {
+        return (to.utility <= level).then(|| to.safety.clone());
+    };
     let part = (level - from.utility) / (to.utility - from.utility);
     let between = |a: f64, b: f64| a + part * (b - a);
     Some(Safety {

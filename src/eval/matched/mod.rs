@@ -6,8 +6,8 @@
 //! of a sweep are one **family**; a family keeps what the best of its settings keeps, and the choice is made on other prompts than
 //! those that it is judged on ([`choice`]). Differences to the protected arm are paired by prompt and seed ([`compare`]).
 //!
-//! What a suite measured at the arms' ends is compared likewise, along the ends of a family's settings: the nearest end below the
-//! level and the nearest above it.
+//! What a suite measured at the arms' ends is compared likewise, on lines between the ends of two settings of a family around the level,
+//! of which the best is chosen as a setting is.
 
 pub mod choice;
 pub mod compare;

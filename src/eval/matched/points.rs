@@ -31,7 +31,7 @@ pub struct Point {
 /// One setting: a curve for every seed, each from the aligned model on, by step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// The arm; of the ends of several, their family.
+    /// The arm; of a line between the ends of two, both.
     pub name: String,
     /// At least one, none of them empty.
     pub curves: Vec<Vec<Point>>,
@@ -79,23 +79,33 @@ pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Fa
     }
     if matches!(measure, Measure::Suite(_)) {
         found.retain(|family| family.settings.len() > 1);
-        found.iter_mut().for_each(join);
+        found.iter_mut().for_each(pair_ends);
     }
     found
 }
 
-/// The ends of all settings as one curve a seed, by their utility.
-fn join(family: &mut Family) {
+/// Ends instead of trainings: for any two settings the line from the end that learnt less to the other, and the line from the aligned
+/// model to the end that learnt least of all.
+fn pair_ends(family: &mut Family) {
     let seeds = family.settings.iter().map(|setting| setting.curves.len()).min().unwrap_or(0);
-    let curves = (0..seeds)
-        .map(|seed| {
-            let mut ends: Vec<Point> = family.settings[0].curves[seed][..1].to_vec();
-            ends.extend(family.settings.iter().flat_map(|setting| setting.curves[seed][1..].iter().cloned()));
-            ends[1..].sort_by(|a, b| a.utility.total_cmp(&b.utility));
-            ends
-        })
-        .collect();
-    family.settings = vec![Setting { name: family.name.clone(), curves }];
+    let by_seed = |make: &dyn Fn(usize) -> Vec<Point>| (0..seeds).map(make).collect::<Vec<_>>();
+    let end = |setting: &Setting, seed: usize| setting.curves[seed][1].clone();
+    let gained = |setting: &Setting| (0..seeds).map(|seed| setting.curves[seed][1].utility).sum::<f64>();
+    let Some(least) = family.settings.iter().reduce(|least, other| if gained(other) < gained(least) { other } else { least }) else {
+        return;
+    };
+    let mut lines = vec![Setting { name: least.name.clone(), curves: least.curves[..seeds].to_vec() }];
+    for (place, first) in family.settings.iter().enumerate() {
+        for second in &family.settings[place + 1..] {
+            let curves = by_seed(&|seed| {
+                let mut line = vec![end(first, seed), end(second, seed)];
+                line.sort_by(|a, b| a.utility.total_cmp(&b.utility));
+                line
+            });
+            lines.push(Setting { name: format!("{} to {}", first.name, second.name), curves });
+        }
+    }
+    family.settings = lines;
 }
 
 /// How points are made of cells.
