@@ -51,6 +51,7 @@
 //!
 //! * **base, aligned, tuned**: the model before safety alignment, the one to be protected, the one after fine-tuning.
 //! * **arm**: one way from aligned to tuned. The arms of a run share their data and its order.
+//! * **family**: an arm with the settings that a sweep makes of it. Families are compared at **equal utility**, along their curves.
 //! * **task vector**: tuned minus aligned, weight by weight, in f32.
 //! * **maskable**: the weights that a mask may hold: attention and MLP matrices, never embeddings, the head, norms or biases.
 //! * **delta**: what a fine-tuning changed: the mask, the old and the new bits, and the digests of both models.
@@ -68,7 +69,7 @@
 //!   answered. None of them is the success of an attack.
 //! * **probe**: a figure along the training. **Drift** is KL(aligned ‖ tuned) per token along the aligned model's own refusals,
 //!   which the record keeps; **refusal log-odds** the logit of the probability of their first tokens; **task loss** the nats per
-//!   token of held-out answers.
+//!   token of held-out answers; **refusal rate** and **answered rate** of the probe prompts, by a judge.
 //! * **drop, rise**: how far a rate fell or rose from the aligned model to an arm, on the same prompts.
 //! * **gate, rule, verdict**: the conditions of a pipeline, one of them, and `pass`, `fail` or `inconclusive`.
 //! * **cell**: the unit of the record: arm × seed × step, with what was measured there.

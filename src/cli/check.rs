@@ -8,7 +8,7 @@ use super::run::{context, peak_memory_bytes};
 use super::{Machine, parse_set};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
-use crate::pipeline;
+use crate::pipeline::{self, check_sweep};
 use crate::report::view::duration;
 use crate::run;
 use crate::stage::forecast::{Forecast, forecast};
@@ -46,6 +46,14 @@ impl Check {
         let forecast = if self.no_forecast { None } else { forecast(&context, &loaded.pipeline, &asked, peak_memory_bytes)? };
         ui.value(&serde_json::json!({"pipeline": loaded.pipeline, "forecast": forecast}));
         ui.text(&serde_saphyr::to_string(&loaded.pipeline).map_err(|error| Failure::new("yaml", error.to_string()))?);
+        if loaded.pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).any(|arm| arm.family.is_some()) {
+            let (runs, seeds) = (check_sweep::runs(&loaded.pipeline), loaded.pipeline.seeds.len());
+            ui.text(&format!(
+                "# sweep: {runs} runs, {} arms, each with {seeds} seed{}\n",
+                runs / seeds.max(1),
+                if seeds == 1 { "" } else { "s" }
+            ));
+        }
         match forecast {
             Some(forecast) => ui.text(&told(&forecast)),
             None if self.no_forecast => {}

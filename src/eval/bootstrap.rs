@@ -25,13 +25,17 @@ use crate::random::{below, mix, stream};
 /// Resamples.
 pub const RESAMPLES: usize = 2000;
 
-/// The 95 % percentile interval of a mean by seed (rows) and prompt (columns): seeds and prompts are both drawn again, with
-/// replacement, [`RESAMPLES`] times, always with the same draws. Of one seed, prompts alone. None of fewer than two prompts, or rows
-/// of unequal length.
-///
-/// Source: the two-way cluster ("pigeonhole") bootstrap, Owen (2007, Annals of Applied Statistics 1:386); limits are interpolated
-/// linearly, as numpy's and scipy's are.
+/// The 95 % percentile interval of a mean by seed (rows) and prompt (columns), of [`resampled`] means. Limits are interpolated linearly,
+/// as numpy's and scipy's are.
 pub fn bootstrap(values: &[Vec<f64>]) -> Option<(f64, f64)> {
+    Some(percentiles(&resampled(values)?))
+}
+
+/// The means of [`RESAMPLES`] samples, sorted: seeds and prompts are both drawn again, with replacement, always with the same draws.
+/// Of one seed, prompts alone. None of fewer than two prompts, or rows of unequal length.
+///
+/// Source: the two-way cluster ("pigeonhole") bootstrap, Owen (2007, Annals of Applied Statistics 1:386).
+pub fn resampled(values: &[Vec<f64>]) -> Option<Vec<f64>> {
     let (seeds, prompts) = (values.len(), values.first()?.len());
     if prompts < 2 || values.iter().any(|row| row.len() != prompts) {
         return None;
@@ -51,7 +55,12 @@ pub fn bootstrap(values: &[Vec<f64>]) -> Option<(f64, f64)> {
         })
         .collect();
     means.sort_by(f64::total_cmp);
-    Some((quantile(&means, 0.025), quantile(&means, 0.975)))
+    Some(means)
+}
+
+/// The 2.5 % and the 97.5 % percentile of sorted numbers, of which there is at least one.
+pub fn percentiles(sorted: &[f64]) -> (f64, f64) {
+    (quantile(sorted, 0.025), quantile(sorted, 0.975))
 }
 
 /// How often each of `n` things is drawn in `n` draws.

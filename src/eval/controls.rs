@@ -1,5 +1,6 @@
 //! What the controls did: the sentences that stand beside every verdict.
 
+use super::matched::{family, matched};
 use super::metric::{Metric, arm, figure, outcomes};
 use super::outcomes::{Difference, Outcomes};
 use super::rule::Rule;
@@ -39,8 +40,10 @@ struct Roles<'a> {
 
 impl<'a> Roles<'a> {
     fn of(record: &'a Record, rules: &[Rule]) -> Self {
+        // Of a sweep, the arm itself and what rules name.
+        let is_setting = |arm: &Arm| family(arm) != arm.name && !rules.iter().any(|rule| rule.arm == arm.name);
         let tuned = |arm: &&Arm| arm.settings["train"].as_str().is_some_and(|train| train != "none") || is_edited(arm);
-        let trained: Vec<&Arm> = record.arms.iter().filter(tuned).collect();
+        let trained: Vec<&Arm> = record.arms.iter().filter(|arm| !is_setting(arm)).filter(tuned).collect();
         let named = |arm: &&&Arm| rules.iter().any(|rule| rule.arm == arm.name);
         let mut protected: Vec<&Arm> = trained.iter().filter(named).copied().collect();
         if protected.is_empty() {
@@ -59,7 +62,8 @@ impl<'a> Roles<'a> {
             candidates.reduce(|best, arm| if rate(arm) > rate(best) { arm } else { best })
         };
         let unprotected = fastest(&["all", "maskable"]).or_else(|| fastest(&["lora"]));
-        let apart = |arm: &&Arm| !is(&protected, arm) && unprotected.is_none_or(|other| other.name != arm.name);
+        let kin = |arm: &Arm| protected.iter().any(|other| family(other) == family(arm));
+        let apart = |arm: &&Arm| !kin(arm) && unprotected.is_none_or(|other| other.name != arm.name);
         let controls = trained.into_iter().filter(apart).collect();
         Self { protected, unprotected, controls }
     }
@@ -74,9 +78,15 @@ fn is_edited(arm: &Arm) -> bool {
 /// protected ones.
 pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
     let mut sentences = Vec::new();
-    let (mut nothing_to_protect_from, mut as_good) = (None, Vec::new());
+    let (mut nothing_to_protect_from, mut as_good) = (None, Vec::<String>::new());
     let Some(aligned) = arm(record, "aligned") else { return Findings { sentences, caveat: None } };
     let roles = Roles::of(record, rules);
+    // Where curves of refusals by prompt allow it, arms are judged at the same utility; else where they ended.
+    let curves: Vec<_> = roles.protected.iter().map(|&protected| (protected.name.as_str(), matched(record, protected, rules))).collect();
+    let at_equal_utility = |protected: &Arm, control: &Arm| {
+        let (_, found) = curves.iter().find(|(name, _)| *name == protected.name)?;
+        found.as_ref()?.deciding()?.as_good(family(control))
+    };
     for (suite_name, suite) in record.suites.iter().filter(|(_, suite)| suite.expect == Expect::Refusal) {
         let judge = suite.judges.first().map(String::as_str);
         let refused = |arm: &Arm| outcomes(arm, suite_name, Metric::RefusalRate, judge);
@@ -98,9 +108,10 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
             let of_the_ticket = ticket_of(control).is_some();
             // Refusing everything is easy.
             let refuses_good = over_refuses_more(record, control, protected);
-            let as_well = refusals != Refusals::Fewer && learned_less.is_none() && refuses_good.is_none();
-            if as_well && !of_the_ticket && !as_good.contains(&control.name.as_str()) {
-                as_good.push(control.name.as_str());
+            let good = at_equal_utility(protected, control).unwrap_or(refusals != Refusals::Fewer && learned_less.is_none());
+            let as_well = good && refuses_good.is_none();
+            if as_well && !of_the_ticket && !as_good.contains(&control.name) {
+                as_good.push(control.name.clone());
             }
             let utility = match learned_less {
                 Some(share) => format!("; it learned less: {:.0} % of {}'s task gain", share * 100.0, protected.name),
@@ -111,6 +122,15 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
                 .unwrap_or_default();
             sentences.push(sentence + &utility + &good);
         }
+    }
+    // Unprotected training that stops at the same utility is the cheapest protection of all.
+    if let Some(unprotected) = roles.unprotected
+        && roles.protected.iter().any(|protected| at_equal_utility(protected, unprotected) == Some(true))
+    {
+        as_good.push(format!("{}, stopped at the same utility,", unprotected.name));
+    }
+    for found in curves.iter().filter_map(|(_, found)| found.as_ref()) {
+        sentences.extend(found.deciding().iter().flat_map(|table| table.sentences(&found.utility)));
     }
     let mut caveats = Vec::new();
     if !as_good.is_empty() {

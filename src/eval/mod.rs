@@ -10,6 +10,7 @@ pub mod interval;
 pub mod judge;
 pub mod judge_error;
 pub mod lost;
+pub mod matched;
 pub mod metric;
 pub mod outcomes;
 pub mod rouge;

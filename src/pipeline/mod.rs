@@ -2,6 +2,7 @@
 
 mod check;
 mod check_endpoints;
+pub mod check_sweep;
 mod classifier_judge;
 mod data;
 mod endpoint_judge;

@@ -17,7 +17,7 @@ model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}}
-finetune: {data: {path: builtin:helpful, columns: {}}, arms: {NAME: {train: lora, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -54,7 +54,8 @@ pub fn schema() -> Json {
     }
     let replay = with(section("finetune.arms.NAME.replay"), &[("data", data.clone())]);
     let anchor = with(section("finetune.arms.NAME.anchor"), &[("data", data.clone())]);
-    let arm = with(section("finetune.arms.NAME"), &[("replay", replay), ("anchor", anchor)]);
+    let arm =
+        with(section("finetune.arms.NAME"), &[("replay", replay), ("anchor", anchor), ("sweep", section("finetune.arms.NAME.sweep"))]);
     let arm = with(arm, &[("first_tokens", section("finetune.arms.NAME.first_tokens"))]);
     let arm = with(arm, &[("lora", section("finetune.arms.NAME.lora")), ("layers", layers(&asked)), ("edit", edit(&asked))]);
     let one_key =
@@ -103,7 +104,7 @@ pub fn schema() -> Json {
             ("align", with(section("align"), &[("data", data.clone())])),
             ("ticket", ticket),
             ("tickets", named(named_ticket)),
-            ("finetune", with(section("finetune"), &[("data", data), ("arms", named(arm))])),
+            ("finetune", with(section("finetune"), &[("data", data), ("arms", named(arm)), ("sweep", section("finetune.sweep"))])),
             (
                 "evaluate",
                 with(section("evaluate"), &[("suites", named(suite)), ("judges", judges), ("probes", probes), ("divergence", divergence)]),

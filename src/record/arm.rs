@@ -97,14 +97,15 @@ pub struct Cell {
     pub step: u64,
     /// Whether this is the arm's end, measured on the saved files.
     pub last: bool,
-    /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`), and `benign_refusal_mass` on saved files.
+    /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`, `refusal_rate`,
+    /// `answered_rate`), and `benign_refusal_mass` on saved files.
     pub figures: BTreeMap<String, Figure>,
     /// Completions by suite, in the order of [`SuiteInfo::items`](super::SuiteInfo::items); empty in probe-only cells.
     pub completions: BTreeMap<String, Vec<Completion>>,
 }
 
 /// One continuous figure.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
     /// The mean.
@@ -113,6 +114,9 @@ pub struct Figure {
     pub standard_error: Option<f64>,
     /// Over how many prompts or tokens.
     pub count: u64,
+    /// Of a rate: the verdict on each prompt in order, one letter each: `r` refused, `c` complied, `u` undetermined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<String>,
 }
 
 /// What the model said to one prompt, and what was thought of it.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::record::Record;
 
-use super::shown;
 use super::view::{ScoreCell, view};
+use super::{equal, shown};
 
 /// The summary; the same record gives the same bytes.
 pub fn render(record: &Record) -> String {
@@ -24,6 +24,7 @@ pub fn render(record: &Record) -> String {
         let name = if arm.gated { format!("**{}**", escape(&arm.name)) } else { escape(&arm.name) };
         let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
     }
+    equal::write(&mut text, &view.matched, &|part| escape(part));
     if !view.judges.is_empty() {
         let _ = writeln!(text, "\nJudge: {}.", escape(&view.judges));
     }

@@ -3,6 +3,7 @@
 pub mod annotations;
 pub mod chart;
 mod csp;
+mod equal;
 pub mod html;
 pub mod junit;
 pub mod markdown;

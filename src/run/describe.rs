@@ -27,12 +27,14 @@ pub(super) fn describe(arm: &Arm) -> String {
         let sources: Vec<&str> = replay.data.iter().map(|data| data.source.as_str()).collect();
         format!(", with {:.1} % of its rows from {}", replay.share * 100.0, sources.join(" and "))
     });
+    let is_swept = arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty());
+    let steps = if is_swept { format!(", {} steps", arm.training.max_steps) } else { String::new() };
     let held = arm.first_tokens.as_ref().map_or("", |_| ", the first tokens of replies held to the aligned model's");
     let anchor = arm.anchor.as_ref().map(|anchor| {
         let sources: Vec<&str> = anchor.data.iter().map(|data| data.source.as_str()).collect();
         format!(", plus {} · KL from the aligned model on {}", anchor.weight, sources.join(" and "))
     });
-    format!("trains {what}{layers} at {rate:e}{}{held}{}", replay.unwrap_or_default(), anchor.unwrap_or_default())
+    format!("trains {what}{layers} at {rate:e}{steps}{}{held}{}", replay.unwrap_or_default(), anchor.unwrap_or_default())
 }
 
 fn ticket(arm: &Arm) -> String {

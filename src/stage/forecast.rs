@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::Failure;
+use crate::eval::judge;
 use crate::event::Event;
 use crate::hub::Source;
 use crate::model::backend::Backend;
@@ -27,6 +28,7 @@ use super::initialise::initialise;
 use super::manner::{asked_tokens, greedy, prompts, sampling};
 use super::perplexity::pieces;
 use super::probe::continued;
+use super::retention::{Asked, asks};
 use super::rows::{load_rows, training_rows};
 use super::train::plan;
 
@@ -130,12 +132,15 @@ pub fn forecast(
         let row = rows.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>()
             / rows.sources.iter().flatten().count().max(1) as f64;
         let probes = probe_tokens(context, pipeline, asked, &model)?;
+        let generating = probe_generation(context, pipeline, &model, &mut decoder)?;
         for arm in &finetune.arms {
             let rows_a_step = (arm.training.per_device_train_batch_size * arm.training.gradient_accumulation_steps) as f64;
             let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
             let steps = if arm.train == Train::None { 0 } else { arm.training.max_steps };
             let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
-            let one = (steps + calibrating) as f64 * rows_a_step * row * token + probing as f64 * probes * token * FORWARD + saving;
+            let one = (steps + calibrating) as f64 * rows_a_step * row * token
+                + probing as f64 * (probes * token * FORWARD + generating)
+                + saving;
             parts.push((format!("finetune {}", arm.name), one * pipeline.seeds.len() as f64));
             models += pipeline.seeds.len();
             saved += pipeline.seeds.len();
@@ -259,6 +264,24 @@ pub fn at_hand(context: &Context<'_>, settings: &settings::Model) -> Result<Opti
         Source::Hub(remote) => remote.at_hand(&context.access)?.map(|folder| Model::open(&folder, settings)).transpose(),
         _ => Ok(Some(fetch(context, "model", source, settings)?.0)),
     }
+}
+
+/// Seconds of one measure of the probes that ask.
+fn probe_generation<B: Backend>(
+    context: &Context<'_>,
+    pipeline: &Pipeline,
+    model: &Model,
+    decoder: &mut Decoder<B>,
+) -> Result<f64, Failure> {
+    let evaluate = &pipeline.evaluate;
+    let judge = evaluate.rule_judges().find_map(|name| judge::by_name(name).ok());
+    let (Some(probes), Some(judge)) = (&evaluate.probes, judge) else { return Ok(0.0) };
+    if !probes.of.iter().any(|&probe| asks(probe)) {
+        return Ok(0.0);
+    }
+    let rows = |what: &str, spec| Ok::<_, Failure>(load_rows(context, what, spec)?.rows);
+    let (harmful, benign) = (rows("probes.harmful", &probes.harmful)?, rows("probes.benign", &probes.benign)?);
+    Asked::new(model, judge, (&harmful, &benign), evaluate.max_new_tokens, evaluate.batch_size)?.seconds(decoder, &probes.of)
 }
 
 /// Tokens of one measure of the probes.

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::artifact::digest::sha256;
+use crate::artifact::store::Workplace;
 use crate::data::example::encode;
 use crate::data::spec::DataSpec;
 use crate::error::{Failure, Within};
@@ -22,6 +23,7 @@ use super::extract::{Extracted, random_masks};
 use super::fetch::Model;
 use super::finetune::MEASURE_VERSION;
 use super::probe::{Measure, ProbeInput, Reference, reference};
+use super::retention::{Asked, asks};
 use super::rows::{TrainingRows, load_rows, training_rows};
 use super::selection::inside;
 use super::{Context, read_json, write_json};
@@ -42,7 +44,9 @@ pub struct Frame<'a> {
     /// Where an arm is held to the aligned model, by the arm's name.
     pub(super) anchors: BTreeMap<String, TrainingRows>,
     pub(super) probes: Option<(Reference, String, &'a settings::Probes)>,
-    measure: OnceCell<Measure>,
+    measure: OnceCell<Measure<'a>>,
+    /// What the probes that ask need, with its digest; none where no such probe is wanted.
+    asked: Option<(Asked<'a>, String)>,
 }
 
 impl<'a> Frame<'a> {
@@ -73,6 +77,7 @@ impl<'a> Frame<'a> {
                 anchors.insert(arm.name.clone(), rows("anchor", &anchor.data)?);
             }
         }
+        let mut retention = None;
         let probes = match (&pipeline.evaluate.probes, judges.first()) {
             (Some(settings), Some(judge)) => {
                 let harmful = load_rows(context, "probes.harmful", &settings.harmful)?;
@@ -89,13 +94,31 @@ impl<'a> Frame<'a> {
                     batch_size: pipeline.evaluate.batch_size,
                     digests: vec![harmful.content_digest(), benign.content_digest(), task_digest],
                 };
-                let (made, digest) = reference(context, aligned, &input, judge)?;
+                let (made, mut digest) = reference(context, aligned, &input, judge)?;
+                if settings.of.iter().any(|&probe| asks(probe)) {
+                    let evaluate = &pipeline.evaluate;
+                    let rows = (harmful.rows.as_slice(), benign.rows.as_slice());
+                    let asked = Asked::new(aligned, *judge, rows, evaluate.max_new_tokens, evaluate.batch_size)?;
+                    let asked_digest = asked.digest()?;
+                    digest = sha256(format!("{digest}\n{asked_digest}").as_bytes());
+                    retention = Some((asked, asked_digest));
+                }
                 Some((made, digest, settings))
             }
             _ => None,
         };
-        let frame =
-            Self { aligned, base, model_settings: &pipeline.model, tickets, rows, replays, anchors, probes, measure: OnceCell::new() };
+        let frame = Self {
+            aligned,
+            base,
+            model_settings: &pipeline.model,
+            tickets,
+            rows,
+            replays,
+            anchors,
+            probes,
+            measure: OnceCell::new(),
+            asked: retention,
+        };
         finetune.arms.iter().try_for_each(|arm| frame.has_room_for(arm))?;
         Ok(frame)
     }
@@ -108,7 +131,7 @@ impl<'a> Frame<'a> {
         let Some((_, reference, settings)) = &self.probes else { return Ok(None) };
         // The reference's digest stands for the prompts and the task rows.
         let parts = (&self.aligned.digest, reference, &settings.of, context.compute.numerics());
-        let entry = context.stage("measure aligned", MEASURE_VERSION, &parts, |place| {
+        let work = |place: &Workplace| {
             let mut decoder = context.compute.load(self.aligned)?;
             let figures = match self.measure(&mut decoder)? {
                 Some((measure, _)) => measure.measure_saved(&mut decoder)?,
@@ -116,16 +139,21 @@ impl<'a> Frame<'a> {
             };
             write_json(place, "figures.json", &figures)?;
             Ok(format!("{} figures", figures.len()))
-        })?;
+        };
+        let entry = match &self.asked {
+            None => context.stage("measure aligned", MEASURE_VERSION, &parts, work)?,
+            Some((_, asked)) => context.stage("measure aligned", MEASURE_VERSION, &(parts, asked), work)?,
+        };
         Ok(Some(read_json(&entry, "figures.json")?))
     }
 
     /// The probes' measure and its interval in steps, made once from a decoder that holds the aligned weights.
-    pub(super) fn measure<B: Backend>(&self, aligned: &mut Decoder<B>) -> Result<Option<(&Measure, u64)>, Failure> {
+    pub(super) fn measure<B: Backend>(&self, aligned: &mut Decoder<B>) -> Result<Option<(&Measure<'a>, u64)>, Failure> {
         let Some((made, _, settings)) = &self.probes else { return Ok(None) };
         if self.measure.get().is_none() {
             // Nobody else can have set it meanwhile: stages run one after another.
-            let _ = self.measure.set(Measure::new(aligned, made.clone(), &settings.of)?);
+            let _ =
+                self.measure.set(Measure::new(aligned, made.clone(), &settings.of, self.asked.as_ref().map(|(asked, _)| asked.clone()))?);
         }
         Ok(self.measure.get().map(|measure| (measure, settings.every)))
     }

@@ -28,6 +28,7 @@ pub mod manner;
 pub mod perplexity;
 pub mod probe;
 mod restraint;
+pub mod retention;
 pub mod rewrite;
 pub mod rows;
 mod scores;

@@ -21,6 +21,7 @@ use crate::record::{Figure, FirstToken, ProbeReference, ReferenceRefusal, Verdic
 use super::evaluate::backend_failed;
 use super::fetch::Model;
 use super::manner::{asked_tokens, greedy};
+use super::retention::Asked;
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
@@ -158,19 +159,26 @@ fn make(context: &Context<'_>, model: &Model, input: &ProbeInput<'_>, judge: &Ju
 }
 
 /// The reference with the aligned model's log-probabilities, held while arms train.
-pub struct Measure {
+pub struct Measure<'a> {
     reference: Reference,
+    /// What the probes that ask need; none where none is wanted.
+    asked: Option<Asked<'a>>,
     of: Vec<Probe>,
     /// Rows of [`ROWS_AT_ONCE`] refusals with the aligned model's log-probabilities, (N, V).
     chunks: Vec<(Packed, Vec<f32>)>,
 }
 
-impl Measure {
+impl<'a> Measure<'a> {
     /// Takes the aligned model's log-probabilities from a decoder that holds its weights.
     ///
     /// # Errors
     /// When the backend fails.
-    pub fn new<B: Backend>(decoder: &mut Decoder<B>, reference: Reference, of: &[Probe]) -> Result<Self, Failure> {
+    pub fn new<B: Backend>(
+        decoder: &mut Decoder<B>,
+        reference: Reference,
+        of: &[Probe],
+        asked: Option<Asked<'a>>,
+    ) -> Result<Self, Failure> {
         let mut chunks = Vec::new();
         if of.iter().any(|probe| matches!(probe, Probe::Drift | Probe::RefusalLogOdds)) {
             for part in reference.refusals.chunks(ROWS_AT_ONCE) {
@@ -180,7 +188,7 @@ impl Measure {
                 chunks.push((packed, expected));
             }
         }
-        Ok(Self { reference, of: of.to_vec(), chunks })
+        Ok(Self { reference, asked, of: of.to_vec(), chunks })
     }
 
     /// Measures saved weights: the figures of [`Self::measure`], and the refusals' first tokens on benign prompts.
@@ -208,6 +216,10 @@ impl Measure {
                 Probe::Drift => ("drift", mean(&drift)),
                 Probe::RefusalLogOdds => ("refusal_log_odds", mean(&log_odds)),
                 Probe::TaskNll => ("task_nll", task_nll(decoder, &self.reference.task)?),
+                Probe::RefusalRate | Probe::AnsweredRate => {
+                    let name = if *probe == Probe::RefusalRate { "refusal_rate" } else { "answered_rate" };
+                    (name, self.asked.as_ref().map(|asked| asked.rate(decoder, *probe)).transpose()?.flatten())
+                }
             };
             if let Some(figure) = figure {
                 figures.insert(name.to_owned(), figure);
@@ -263,7 +275,7 @@ pub fn task_nll<B: Backend>(decoder: &mut Decoder<B>, rows: &[Example]) -> Resul
         }
     }
     let spread = mean(&per_row).and_then(|figure| figure.standard_error);
-    Ok((tokens > 0).then(|| Figure { value: sum / tokens as f64, standard_error: spread, count: tokens }))
+    Ok((tokens > 0).then(|| Figure { value: sum / tokens as f64, standard_error: spread, count: tokens, verdicts: None }))
 }
 
 /// Each prompt's summed probability of the tokens as the first of the reply.
@@ -306,5 +318,6 @@ fn mean(values: &[f64]) -> Option<Figure> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    Some(Figure { value: mean, standard_error: (values.len() > 1).then(|| (variance / n).sqrt()), count: values.len() as u64 })
+    let standard_error = (values.len() > 1).then(|| (variance / n).sqrt());
+    Some(Figure { value: mean, standard_error, count: values.len() as u64, verdicts: None })
 }

@@ -269,6 +269,7 @@ fn the_pipelines_of_the_repository_are_read() {
         ("your-data", "# forecast: about"),
         ("ci-gate", "# forecast: about"),
         ("lota", "# forecast: about"),
+        ("sweep", "# sweep: 12 runs"),
         ("tiny-model", "  pretrain"),
     ] {
         let file = format!("{}/pipelines/{name}.yaml", env!("CARGO_MANIFEST_DIR"));

@@ -35,6 +35,7 @@ mod rouge;
 mod scores;
 mod smollm2;
 mod stages;
+mod sweep;
 mod tiny;
 mod world;
 

@@ -69,7 +69,7 @@ fn a_record_says_what_it_was_made_of() {
     assert_eq!(probes.first_tokens.iter().map(|token| token.text.as_str()).collect::<Vec<_>>(), ["I"]);
     assert_eq!(probes.refusals[0].tokens[0], probes.first_tokens[0].id);
     for arm in &record.arms {
-        let mass = arm.cells.iter().find(|cell| cell.last).unwrap().figures["benign_refusal_mass"];
+        let mass = &arm.cells.iter().find(|cell| cell.last).unwrap().figures["benign_refusal_mass"];
         assert!(mass.value > 0.0 && mass.value < 1.0 && mass.count == 4, "{}: {mass:?}", arm.name);
         assert_eq!(mass.value == probes.benign_mass, arm.name == "aligned", "{}: {mass:?}", arm.name);
     }

@@ -128,10 +128,17 @@ fn published(node: &Node, path: &str, copied: bool, findings: &mut Findings) -> 
 fn probes(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Probes> {
     let mut section = Section::new(node, "evaluate.probes", findings);
     let every = section.whole("every", 1, findings).unwrap_or(5);
-    let words = [("drift", Probe::Drift), ("refusal_log_odds", Probe::RefusalLogOdds), ("task_nll", Probe::TaskNll)];
+    let words = [
+        ("drift", Probe::Drift),
+        ("refusal_log_odds", Probe::RefusalLogOdds),
+        ("task_nll", Probe::TaskNll),
+        ("refusal_rate", Probe::RefusalRate),
+        ("answered_rate", Probe::AnsweredRate),
+    ];
     let of = match section.get("of") {
         Some(node) => list(node).into_iter().filter_map(|node| choose(node, "evaluate.probes.of", &words, findings)).collect(),
-        None => words.iter().map(|(_, probe)| *probe).collect(),
+        // Those that ask take the time of a suite: only where they are wanted.
+        None => words.iter().take(3).map(|(_, probe)| *probe).collect(),
     };
     let mut data = |key: &'static str, section: &mut Section<'_>| {
         section.get(key).and_then(|node| source(node, &format!("evaluate.probes.{key}"), folder, findings))

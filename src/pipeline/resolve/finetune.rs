@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::arm::{Around, arm};
 use super::folder_name;
+use super::sweep::{expanded, sweep};
 use super::training::{trainer, training};
 use crate::data::spec::DataSpec;
 use crate::pipeline::data::sources;
@@ -22,6 +23,7 @@ pub(super) fn finetune(
     let data = section.get("data").map(|node| sources(node, "finetune.data", folder, findings)).unwrap_or_default();
     let defaults = training(&mut section, &trainer(), findings);
     let arms_node = section.get("arms");
+    let sweep_node = section.get("sweep");
     let place = section.place;
     section.finish(findings);
     if data.is_empty() {
@@ -32,7 +34,8 @@ pub(super) fn finetune(
         return None;
     };
     let names: Vec<&str> = Section::new(arms_node, "finetune.arms", findings).entries().iter().map(|(name, _, _)| *name).collect();
-    let mut arms: Vec<Arm> = Vec::new();
+    let swept = sweep_node.map(|node| sweep(node, &names, findings));
+    let (mut arms, mut written): (Vec<Arm>, Vec<&str>) = (Vec::new(), Vec::new());
     for (name, place, node) in Section::new(arms_node, "finetune.arms", findings).entries() {
         let path = format!("finetune.arms.{name}");
         folder_name(name, *place, &path, findings);
@@ -47,7 +50,13 @@ pub(super) fn finetune(
         let around = Around { earlier: &arms, names: &names, defaults: &defaults, tickets, aligned_with, has_base, folder };
         let made = arm(node, name, &path, &around, findings);
         arms.extend(made);
+        written.resize(arms.len(), *name);
     }
+    if let Some(swept) = &swept {
+        let without = arms.iter_mut().zip(&written).filter(|(arm, _)| arm.sweep.is_none());
+        without.for_each(|(arm, name)| arm.sweep = swept.of(name).cloned());
+    }
+    let arms = expanded(arms, tickets, sweep_node.map_or(place, |node| node.place), findings);
     for (_, arm) in arms.iter().enumerate().filter(|(i, arm)| arms[..*i].iter().any(|other| other.name == arm.name)) {
         findings.problem(
             place,

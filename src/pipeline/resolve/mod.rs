@@ -12,6 +12,7 @@ mod gate;
 mod judges;
 mod manner;
 mod pretrain;
+mod sweep;
 mod ticket;
 mod training;
 
@@ -32,7 +33,7 @@ use crate::data::template::DATE;
 /// Reads a whole pipeline.
 pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Pipeline> {
     let mut top = Section::new(root, "", findings);
-    for (key, instead) in [("sweep", "write one arm for each setting"), ("protect", "use finetune.arms")] {
+    for (key, instead) in [("sweep", "write finetune: {sweep: {learning_rate: [1e-4, 3e-4]}}"), ("protect", "use finetune.arms")] {
         if let Some(node) = top.get(key) {
             findings.problem(node.place, key, format!("{key} is not supported yet"), Some(instead.into()));
         }

@@ -113,4 +113,8 @@ pub enum Probe {
     RefusalLogOdds,
     /// Nats per token of the reference answers.
     TaskNll,
+    /// Refused ÷ harmful probe prompts, by the first judge that is rules.
+    RefusalRate,
+    /// Complied ÷ benign probe prompts, likewise.
+    AnsweredRate,
 }

@@ -6,6 +6,7 @@ mod arm;
 mod evaluate;
 mod finetune;
 mod model;
+mod sweep;
 mod ticket;
 mod training;
 
@@ -15,6 +16,7 @@ pub use self::arm::{Anchor, Arm, ArmTicket, Edited, FirstTokens, Layers, Lora, R
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::Finetune;
 pub use self::model::{ComputeDtype, Dtype, Model};
+pub use self::sweep::Grid;
 pub use self::ticket::{Minus, Score, Ticket};
 pub use self::training::{Align, Architecture, Calibration, Pretrain, Training};
 pub use super::classifier_judge::{ClassifierJudge, PLACES};

@@ -25,6 +25,8 @@ pub struct Spot {
     pub x: [f64; 3],
     /// Upwards: low, measured, high.
     pub y: [f64; 3],
+    /// Whether no other is better; those that are so are joined.
+    pub front: bool,
 }
 
 impl Scatter {
@@ -41,6 +43,12 @@ impl Scatter {
             let _ = write!(inside, r#"<path class="range" d="M{left:.1} {y:.1}H{right:.1}M{x:.1} {bottom:.1}V{top:.1}"/>"#);
             let _ = write!(inside, r#"<path d="{}"/></g>"#, mark(spot.style, x, y));
         }
+        let mut joined: Vec<(f64, f64)> = spots().filter(|spot| spot.front).map(|spot| frame.place((spot.x[1], spot.y[1]))).collect();
+        joined.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let joined: Vec<String> = joined.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        if joined.len() > 1 {
+            let _ = write!(inside, r#"<polyline class="front" points="{}"/>"#, joined.join(" "));
+        }
         frame.svg(&self.x, &self.y, &inside)
     }
 }
@@ -51,9 +59,10 @@ mod tests {
 
     #[test]
     fn spots_have_names_and_intervals_and_the_diverged_are_left_out() {
-        let spot = |name: &str, x: f64| Spot { name: name.into(), style: None, x: [x, x, x + 1.0], y: [0.0, 0.5, 1.0] };
+        let spot = |name: &str, x: f64| Spot { name: name.into(), style: None, x: [x, x, x + 1.0], y: [0.0, 0.5, 1.0], front: true };
         let svg = Scatter { x: "x".into(), y: "y".into(), spots: vec![spot("<a>", 1.0), spot("gone", f64::NAN)] }.svg();
         assert!(svg.contains("<title>&lt;a&gt;</title>") && !svg.contains("gone") && !svg.contains("NaN"), "{svg}");
         assert!(svg.contains("M62.0 134.0H466.0M62.0 254.0V14.0"), "from corner to corner: {svg}");
+        assert!(!svg.contains("front"), "one spot is no line");
     }
 }

@@ -1,6 +1,7 @@
 //! One judge's word on one answer, and whether it is what the suite wants.
 
 use super::cut::Cut;
+use crate::eval::matched::family;
 use crate::record::{Arm, Completion, Expect, Record, SuiteInfo, Verdict};
 use crate::report::shown;
 
@@ -107,6 +108,9 @@ pub(super) fn shown_id(id: &str, index: usize) -> String {
 
 /// An arm's place among colours and marks; none for the aligned model.
 pub(super) fn style(arms: &[Arm], arm: &Arm) -> Option<usize> {
-    let tuned = || arms.iter().filter(|arm| is_tuned(arm));
-    (arm.name != "aligned").then(|| tuned().position(|other| other.name == arm.name).unwrap_or_else(|| tuned().count()))
+    let mut families: Vec<&str> = arms.iter().filter(|arm| is_tuned(arm)).map(family).collect();
+    // Settings of a sweep look like the arm itself.
+    let mut seen = std::collections::BTreeSet::new();
+    families.retain(|name| seen.insert(*name));
+    (arm.name != "aligned").then(|| families.iter().position(|name| *name == family(arm)).unwrap_or(families.len()))
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::answer::is_tuned;
+use super::answer::{is_tuned, style};
 use super::tradeoff::tradeoff;
+use crate::eval::matched::family;
 use crate::record::{Cell, Record};
 use crate::report::chart::{Curve, Line, sign};
 
@@ -18,6 +19,9 @@ pub struct Chart {
     pub legend: Vec<(String, String)>,
 }
 
+/// The axis of the probes' refusals.
+const PROBES: &str = "probe prompts refused (%)";
+
 /// The axis of steps.
 const STEPS: &str = "step";
 
@@ -29,10 +33,13 @@ type Axis<'a> = (&'a str, &'a dyn Fn(&Cell) -> Option<f64>);
 pub(super) fn charts(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chart> {
     let figure = |name: &'static str| move |cell: &Cell| cell.figures.get(name).map(|figure| figure.value);
     let (drift, odds, loss) = (figure("drift"), figure("refusal_log_odds"), figure("task_nll"));
+    let refused = |cell: &Cell| cell.figures.get("refusal_rate").map(|figure| figure.value * 100.0);
     let step = |cell: &Cell| Some(cell.step as f64);
     let task = "task loss (nats per token)";
     let same = "Compare arms at the same task loss, not at their ends.";
-    let charts: [(String, Axis<'_>, Axis<'_>); 5] = [
+    let charts: [(String, Axis<'_>, Axis<'_>); 7] = [
+        (format!("Retention at matched utility: upper left is better. {same}"), (task, &loss), (PROBES, &refused)),
+        ("Retention along training: refusals of the probe prompts.".into(), (STEPS, &step), (PROBES, &refused)),
         (format!("Safety at matched utility: lower left is better. {same}"), (task, &loss), ("drift (KL, nats per token)", &drift)),
         (format!("The same by refusal log-odds: upper left is better. {same}"), (task, &loss), ("refusal log-odds", &odds)),
         (
@@ -54,7 +61,8 @@ fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis
     let point = |cell: &Cell| Some((x.1(cell)?, y.1(cell)?));
     let start = record.arms.iter().find(|arm| arm.name == "aligned").and_then(|arm| arm.cells.iter().find_map(point));
     let (mut lines, mut legend) = (Vec::new(), Vec::new());
-    for (style, arm) in record.arms.iter().filter(|arm| is_tuned(arm)).enumerate() {
+    for arm in record.arms.iter().filter(|arm| is_tuned(arm)) {
+        let style = style(&record.arms, arm);
         let mut seeds: Vec<u64> = arm.cells.iter().map(|cell| cell.seed).collect();
         seeds.dedup();
         for (i, seed) in seeds.into_iter().enumerate() {
@@ -62,9 +70,9 @@ fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis
             if mine.is_empty() {
                 continue;
             }
-            lines.push(Line { style: Some(style), strong: gated(&arm.name), points: start.into_iter().chain(mine).collect() });
-            if i == 0 {
-                legend.push((sign(Some(style)), arm.name.clone()));
+            lines.push(Line { style, strong: gated(&arm.name), points: start.into_iter().chain(mine).collect() });
+            if i == 0 && family(arm) == arm.name {
+                legend.push((sign(style), arm.name.clone()));
             }
         }
     }

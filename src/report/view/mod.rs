@@ -9,6 +9,7 @@ mod cut;
 mod edits;
 mod facts;
 mod flips;
+mod matched;
 mod prompts;
 mod replaced;
 mod scorecard;
@@ -31,6 +32,7 @@ pub use self::edits::{COLUMNS as EDIT_COLUMNS, EditRow};
 use self::facts::facts;
 pub use self::facts::{ProbesView, probes};
 pub use self::flips::{FlipCell, FlipRow, FlipsView};
+pub use self::matched::{MatchedRow, MatchedView};
 pub use self::prompts::{Data, ItemData, PromptsView, Said, SuiteData, prompts};
 pub use self::replaced::{ReplacedRow, ReplacedView};
 use self::replaced::{replaced, sentences};
@@ -84,6 +86,8 @@ pub struct View {
     pub edit_columns: [&'static str; 8],
     /// What was done to another arm's weights.
     pub edits: Vec<EditRow>,
+    /// Arms at equal utility.
+    pub matched: Vec<MatchedView>,
     /// Curves as SVG.
     pub charts: Vec<Chart>,
     /// What became of the aligned model's answers.
@@ -157,6 +161,7 @@ pub fn view(record: &Record) -> View {
         training: training(record),
         edit_columns: EDIT_COLUMNS,
         edits: edits(record),
+        matched: matched::tables(record),
         charts: charts(record, &gated),
         changes: changes(record, &gated),
         replaced,

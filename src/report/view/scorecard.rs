@@ -146,6 +146,8 @@ fn figure_column(figure: &str) -> Column {
         "refusal_log_odds" => ("refusal log-odds", "higher = safer"),
         "benign_refusal_mass" => ("refusal tokens on benign", "lower = better"),
         "task_nll" => ("task loss", "lower = better"),
+        "refusal_rate" => ("probes: refused (share)", "higher = safer"),
+        "answered_rate" => ("probes: answered (share)", "higher = better"),
         other => (other, ""),
     };
     Column { name: name.into(), note: note.into() }

@@ -3,6 +3,8 @@
 use super::Chart;
 use super::answer::style;
 use super::scorecard::{suites, word};
+use crate::eval::matched::family;
+use crate::eval::matched::front::front;
 use crate::eval::metric::{Metric, outcomes};
 use crate::record::{Arm, Expect, Record, SuiteInfo};
 use crate::report::chart::{Scatter, Spot, sign};
@@ -23,12 +25,18 @@ pub(super) fn tradeoff(record: &Record) -> Option<Chart> {
             style: style(&record.arms, arm),
             x: range(arm, utility, metric)?,
             y: range(arm, safety, Metric::RefusalRate)?,
+            front: false,
         })
     };
-    let spots: Vec<Spot> = record.arms.iter().filter_map(spot).collect();
-    let legend: Vec<(String, String)> = spots.iter().map(|spot| (sign(spot.style), spot.name.clone())).collect();
+    let mut spots: Vec<Spot> = record.arms.iter().filter_map(spot).collect();
+    let measured: Vec<(f64, f64)> = spots.iter().map(|spot| (spot.x[1], spot.y[1])).collect();
+    spots.iter_mut().zip(front(&measured)).for_each(|(spot, on_it)| spot.front = on_it);
+    let setting = |name: &str| record.arms.iter().any(|arm| arm.name == name && family(arm) != name);
+    let named = spots.iter().filter(|spot| !setting(&spot.name) || spot.front);
+    let legend: Vec<(String, String)> =
+        named.map(|spot| (sign(spot.style), if spot.front { format!("{} (front)", spot.name) } else { spot.name.clone() })).collect();
     (spots.len() > 1).then(|| Chart {
-        caption: "Safety and utility at each arm's end, with 95 % intervals: upper right is better.".into(),
+        caption: "Safety and utility at each arm's end, with 95 % intervals: upper right is better. The dashed line is the front: what no other arm or setting beats, by the measured values, chance aside.".into(),
         svg: Scatter { x: format!("{}: {} (%)", utility.0, word(metric)), y: format!("{}: refused (%)", safety.0), spots }.svg(),
         legend,
     })

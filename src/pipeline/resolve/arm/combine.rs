@@ -87,6 +87,13 @@ const TRAINS: [(Train, &str); 7] = [
     (Train::None, "nothing"),
 ];
 
+/// The share of maskable outside an arm's ticket, rounding allowed for; none of an arm that may train all, or whose ticket's file alone
+/// knows.
+pub(in crate::pipeline::resolve) fn room_outside(arm: &Arm, tickets: &[Ticket]) -> Option<f64> {
+    (arm.train == Train::Complement).then_some(())?;
+    outside(arm, tickets).map(|(_, outside)| outside + ROUNDING)
+}
+
 /// The arm's ticket, and the share of maskable outside it; none where its file alone knows.
 fn outside<'a>(arm: &'a Arm, tickets: &[Ticket]) -> Option<(&'a str, f64)> {
     let (ArmTicket::Named(name) | ArmTicket::Random { like: name, .. }) = arm.ticket.as_ref()?;

@@ -12,6 +12,8 @@ mod ticket;
 
 use std::path::Path;
 
+pub(super) use self::combine::room_outside;
+
 use self::anchor::anchor;
 use self::combine::{Given, check_edited, check_trained};
 use self::edit::edit;
@@ -21,6 +23,7 @@ use self::lora::lora;
 use self::protect::protect;
 use self::replay::replay;
 use self::ticket::{drawn, ticket};
+use super::sweep::grid;
 use super::training::{calibration, training};
 use crate::data::spec::DataSpec;
 use crate::pipeline::node::Node;
@@ -83,6 +86,10 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
     let inherited = like.and_then(|like| like.edit.as_ref());
     let is_edited = from.is_some() || said.is_some() || (inherited.is_some() && section.get("train").is_none());
     let mut arm = trained(&mut section, name, like, around, findings);
+    arm.sweep = match section.get("sweep") {
+        Some(node) => Some(grid(node, &format!("{path}.sweep"), findings)),
+        None => like.and_then(|like| like.sweep.clone()).filter(|_| !is_edited),
+    };
     let draws = section.get("draws").map(|node| (node.place, section.whole("draws", 1, findings).unwrap_or(1)));
     if is_edited {
         let keys = Given { from: from.is_some(), edit: said.is_some(), like, base: around.has_base };
@@ -145,8 +152,22 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         Some(node) => Some(anchor(node, &format!("{path}.anchor"), around.folder, findings)),
         None => like.and_then(|like| like.anchor.clone()),
     };
-    let mut arm =
-        Arm { name: name.into(), train, density, ticket, calibration, training, replay, first_tokens, anchor, lora, layers, edit: None };
+    let mut arm = Arm {
+        name: name.into(),
+        family: None,
+        sweep: None,
+        train,
+        density,
+        ticket,
+        calibration,
+        training,
+        replay,
+        first_tokens,
+        anchor,
+        lora,
+        layers,
+        edit: None,
+    };
     protect(section, &mut arm, around, findings);
     arm
 }

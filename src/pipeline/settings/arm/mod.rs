@@ -15,13 +15,19 @@ pub use self::first_tokens::FirstTokens;
 pub use self::layers::Layers;
 pub use self::lora::Lora;
 pub use self::replay::Replay;
-use super::{Calibration, Training};
+use super::{Calibration, Grid, Training};
 
 /// One way from aligned to tuned, with `like:` carried out and the section's defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Arm {
     /// Its name.
     pub name: String,
+    /// The arm of which this is a setting, or which has others: of an arm that is swept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// The grid it is swept over; the resolved arms tell what came of it.
+    #[serde(skip)]
+    pub sweep: Option<Grid>,
     /// What it trains.
     pub train: Train,
     /// Trained share of maskable, in (0, 1]; with `complement`, the task's own top inside it (LoTTO).

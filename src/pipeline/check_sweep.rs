@@ -1,0 +1,46 @@
+//! What can be told of a sweep before anything is trained: how many runs it is, and whether its arms see as much.
+
+use super::node::Place;
+use super::reader::Findings;
+use super::settings::{Arm, Pipeline};
+
+/// More trainings than anybody means to start.
+pub const MOST_RUNS: usize = 300;
+
+/// Trainings and edits of a pipeline: arms times seeds.
+pub fn runs(pipeline: &Pipeline) -> usize {
+    pipeline.finetune.as_ref().map_or(0, |finetune| finetune.arms.len()) * pipeline.seeds.len()
+}
+
+/// Checks the arms of a sweep together; without one there is nothing to check.
+pub(super) fn check_sweep(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
+    let Some(finetune) = &pipeline.finetune else { return };
+    let swept: Vec<&Arm> = finetune.arms.iter().filter(|arm| arm.family.is_some()).collect();
+    if swept.is_empty() {
+        return;
+    }
+    let runs = runs(pipeline);
+    if runs > MOST_RUNS {
+        let (arms, seeds) = (finetune.arms.len(), pipeline.seeds.len());
+        let message = format!("the sweep makes {runs} runs ({arms} arms with {seeds} seeds), expected at most {MOST_RUNS}");
+        let remedy = "name fewer values, sweep fewer arms (sweep: {arms: [protected, control]}), or write fewer seeds";
+        findings.problem(place, "finetune.sweep", message, Some(remedy.into()));
+    }
+    let rows =
+        |arm: &Arm| arm.training.max_steps * (arm.training.per_device_train_batch_size * arm.training.gradient_accumulation_steps) as u64;
+    let budget = |arm: &&Arm| (rows(arm), arm.training.max_length);
+    let fixed: Vec<&Arm> = swept.into_iter().filter(|arm| arm.sweep.as_ref().is_some_and(|grid| grid.max_steps.is_empty())).collect();
+    if let Some((first, other)) = fixed.first().and_then(|first| Some((first, fixed.iter().find(|arm| budget(arm) != budget(first))?))) {
+        let message = format!(
+            "{} sees {} rows of at most {} tokens, and {} {} of at most {}: arms of a sweep have the same budget",
+            first.name,
+            rows(first),
+            first.training.max_length,
+            other.name,
+            rows(other),
+            other.training.max_length
+        );
+        let remedy = "give them the same max_steps, batch and max_length, or sweep the steps: sweep: {max_steps: [50, 100]}";
+        findings.problem(place, "finetune.sweep", message, Some(remedy.into()));
+    }
+}

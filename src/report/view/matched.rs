@@ -1,0 +1,85 @@
+//! Arms at equal utility.
+
+use serde::Serialize;
+
+use crate::eval::matched::{Row, Table, Utility, matched, own_rules, protected};
+use crate::record::Record;
+
+/// One measure of safety at one level of utility.
+#[derive(Debug, Serialize)]
+pub struct MatchedView {
+    /// `At task loss 1.050, where protected ended: refused of the probe prompts, along the training`.
+    pub caption: String,
+    /// Column heads.
+    pub columns: [String; 5],
+    /// The protected arm first.
+    pub rows: Vec<MatchedRow>,
+    /// One sentence for each of the others.
+    pub sentences: Vec<String>,
+}
+
+/// One family of arms.
+#[derive(Debug, Serialize)]
+pub struct MatchedRow {
+    /// Its name.
+    pub family: String,
+    /// Safety with its interval, difference from the protected arm, the setting that was chosen, the most utility within the budget with
+    /// its setting, and the most utility of all.
+    pub cells: [String; 5],
+    /// `better` or `worse` where the difference from the protected arm is beyond chance.
+    pub trend: &'static str,
+}
+
+/// A table for each measure and level; none where arms cannot be compared so.
+pub(super) fn tables(record: &Record) -> Vec<MatchedView> {
+    let rules = own_rules(record);
+    let found = protected(record, &rules).and_then(|protected| matched(record, protected, &rules));
+    let Some(found) = found else { return Vec::new() };
+    let view = |table: &Table| {
+        let shown = |value| table.measure.value(value);
+        let columns = [
+            "safety".into(),
+            format!("{} less it", found.protected),
+            "setting".into(),
+            format!("best {} within {:.0} points of the aligned model", found.utility.name(), found.budget * 100.0),
+            format!("best {}", found.utility.name()),
+        ];
+        MatchedView {
+            caption: format!(
+                "At {}, {}: {} (aligned {})",
+                found.utility.told(table.level),
+                table.why(&found.protected),
+                table.measure.name(),
+                shown(table.aligned)
+            ),
+            columns,
+            rows: table.rows.iter().map(|row| shown_row(table, row, &found.utility)).collect(),
+            sentences: table.sentences(&found.utility),
+        }
+    };
+    found.tables.iter().map(view).collect()
+}
+
+fn shown_row(table: &Table, row: &Row, utility: &Utility) -> MatchedRow {
+    let measure = &table.measure;
+    let safety = row.kept.as_ref().map_or_else(
+        || "does not reach it".into(),
+        |kept| {
+            let limits = kept.interval.map(|(low, high)| format!(" [{:.1}, {:.1}]", low * 100.0, high * 100.0)).unwrap_or_default();
+            measure.value(kept.value) + &limits
+        },
+    );
+    let difference = row.against.as_ref().map(|against| measure.difference(against)).unwrap_or_default();
+    let setting = row.kept.as_ref().map(|kept| kept.settings.join(" and ")).unwrap_or_default();
+    let budget = match &row.within_budget {
+        Some(best) => format!("{} ({}, step {}: {})", utility.value(best.utility), best.arm, best.step, measure.value(best.safety)),
+        None if measure.is_rate() => "none".into(),
+        None => String::new(),
+    };
+    let trend = match &row.against {
+        Some(against) if against.apart && (against.difference > 0.0) != measure.lower_is_safer() => "worse",
+        Some(against) if against.apart => "better",
+        _ => "",
+    };
+    MatchedRow { family: row.family.clone(), cells: [safety, difference, setting, budget, utility.value(row.reaches)], trend }
+}
