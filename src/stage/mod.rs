@@ -28,6 +28,7 @@ pub mod probe;
 pub mod rewrite;
 pub mod rows;
 mod selection;
+pub mod sequence;
 pub mod sizing;
 pub mod teach;
 pub mod train;
@@ -132,7 +133,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 15] {
+pub fn versions() -> [(&'static str, u32); 16] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -142,6 +143,7 @@ pub fn versions() -> [(&'static str, u32); 15] {
         ("reference", probe::VERSION),
         ("measure", finetune::MEASURE_VERSION),
         ("finetune", finetune::VERSION),
+        ("delta", sequence::DELTA_VERSION),
         ("edit", edit::VERSION),
         ("evaluate", evaluate::VERSION),
         ("choose", choices::VERSION),

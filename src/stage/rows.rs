@@ -125,6 +125,11 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
         training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));
     }
+    for task in pipeline.finetune.iter().flat_map(|finetune| &finetune.tasks) {
+        for (i, spec) in task.data.iter().enumerate() {
+            training.push((format!("data.finetune.{}.{i}", task.name), format!("data of task {}, {}", task.name, spec.source), spec));
+        }
+    }
     for (name, replay) in
         pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).filter_map(|arm| Some((&arm.name, arm.replay.as_ref()?)))
     {

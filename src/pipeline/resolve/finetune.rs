@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::arm::{Around, arm};
 use super::folder_name;
+use super::tasks::tasks;
 use super::training::{trainer, training};
 use crate::pipeline::data::sources;
 use crate::pipeline::node::Node;
@@ -14,11 +15,22 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], has_base:
     let mut section = Section::new(node, "finetune", findings);
     let data = section.get("data").map(|node| sources(node, "finetune.data", folder, findings)).unwrap_or_default();
     let defaults = training(&mut section, &trainer(), findings);
+    let tasks_node = section.get("tasks");
     let arms_node = section.get("arms");
-    let place = section.place;
+    let (place, data_place) = (section.place, section.get("data").map(|_| section.place_of("data")));
     section.finish(findings);
-    if data.is_empty() {
-        findings.problem(place, "finetune.data", "finetune has no data", Some("write data: my.jsonl".into()));
+    let tasks = tasks_node.map(|node| tasks(node, folder, &defaults, findings)).unwrap_or_default();
+    match (data_place, tasks_node) {
+        (Some(place), Some(_)) => findings.problem(
+            place,
+            "finetune.data",
+            "finetune has data and tasks: a sequence's rows are those of its tasks",
+            Some("move it into a task, tasks: [{name: NAME, data: …}], or remove tasks".into()),
+        ),
+        (_, None) if data.is_empty() => {
+            findings.problem(place, "finetune.data", "finetune has no data", Some("write data: my.jsonl, or tasks: [{name: …, data: …}]".into()));
+        }
+        _ => {}
     }
     let Some(arms_node) = arms_node else {
         findings.problem(place, "finetune.arms", "finetune has no arms", Some("write arms: {unprotected: {train: all}}".into()));
@@ -37,7 +49,7 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], has_base:
                 Some("choose another name".into()),
             );
         }
-        let around = Around { earlier: &arms, names: &names, defaults: &defaults, tickets, has_base, folder };
+        let around = Around { earlier: &arms, names: &names, defaults: &defaults, tasks: &tasks, tickets, has_base, folder };
         let made = arm(node, name, &path, &around, findings);
         arms.extend(made);
     }
@@ -49,5 +61,5 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], has_base:
             Some("rename one of them".into()),
         );
     }
-    Some(Finetune { data, arms })
+    Some(Finetune { data, tasks, arms })
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use self::arm::{Arm, ArmTicket, Edited, Layers, Lora, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
-pub use self::finetune::Finetune;
+pub use self::finetune::{Finetune, Task};
 pub use self::model::{ComputeDtype, Dtype, Model};
 pub use self::ticket::{Score, Ticket};
 pub use self::training::{Align, Architecture, Calibration, Pretrain, Training};
