@@ -15,6 +15,7 @@ pub mod outcomes;
 pub mod rouge;
 pub mod rule;
 pub mod scores;
+pub mod sequence;
 pub mod values;
 
 use crate::error::Explain;

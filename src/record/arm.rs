@@ -113,10 +113,16 @@ pub struct Cell {
     /// Whether this is the arm's end, measured on the saved files: one cell a seed. In a sequence the saved files of every task before
     /// the last are measured likewise, in cells that are not the last and have completions.
     pub last: bool,
-    /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`), and `benign_refusal_mass` on saved files.
+    /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`), and on saved files `benign_refusal_mass` and, in a sequence,
+    /// [`task_loss`] of every task's suite.
     pub figures: BTreeMap<String, Figure>,
     /// Completions by suite, in the order of [`SuiteInfo::items`](super::SuiteInfo::items); empty in probe-only cells.
     pub completions: BTreeMap<String, Vec<Completion>>,
+}
+
+/// The name of a figure: nats per token of the answers of a suite that measures a task of a sequence.
+pub fn task_loss(suite: &str) -> String {
+    format!("nll.{suite}")
 }
 
 /// One continuous figure.

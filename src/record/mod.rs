@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, Rouge, TaskTraining, TrainingSummary};
+pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, Rouge, TaskTraining, TrainingSummary, task_loss};
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::manner::{Manner, Sampled, System};

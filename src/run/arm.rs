@@ -6,7 +6,7 @@ use super::describe::describe;
 use super::sequence::Learnt;
 use crate::error::Failure;
 use crate::pipeline::settings::{self, Pipeline};
-use crate::record::{Arm, Cell, Completion};
+use crate::record::{Arm, Cell, Completion, Figure};
 use crate::stage::Context;
 use crate::stage::against::Against;
 use crate::stage::edit::edit;
@@ -15,6 +15,7 @@ use crate::stage::fetch::Model;
 use crate::stage::finetune::Tuned;
 use crate::stage::frame::Frame;
 use crate::stage::judges::Judges;
+use crate::stage::losses::losses;
 
 /// The tuned models of the arms so far, by arm and seed: what later arms are made of.
 pub(super) type Sources = BTreeMap<(String, u64), Tuned>;
@@ -56,7 +57,8 @@ impl Bench<'_> {
             let completions = self.ask(&settings.name, &tuned.model)?;
             let seeded = if seed == 0 { String::new() } else { format!(".seed-{seed}") };
             digests.insert(format!("model.{}{seeded}", settings.name), format!("sha256:{}", tuned.model.digest));
-            let figures = std::mem::take(&mut tuned.figures);
+            let mut figures = std::mem::take(&mut tuned.figures);
+            figures.extend(self.losses(&settings.name, &tuned.model)?);
             cells.push(Cell { seed, after_task: end.clone(), step: tuned.steps, last: true, figures, completions });
             training = training.or(tuned.training.take());
             edited = edited.or(tuned.edit.take());
@@ -74,6 +76,12 @@ impl Bench<'_> {
             cells,
         };
         Ok((arm, digests))
+    }
+
+    /// How well a model knows each task's answers; nothing without a sequence.
+    pub(super) fn losses(&self, who: &str, model: &Model) -> Result<BTreeMap<String, Figure>, Failure> {
+        let Some(finetune) = &self.pipeline.finetune else { return Ok(BTreeMap::new()) };
+        losses(self.context, who, model, finetune, self.against.asked)
     }
 
     /// What a model says to every prompt, with what is measured against the aligned one.

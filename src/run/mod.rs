@@ -149,6 +149,10 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         }
         record.probes = frame.told(&judges.rules)?;
         let bench = Bench { context, pipeline, frame, against: &against, judges: &judges };
+        let known = bench.losses("aligned", &aligned)?;
+        if let Some(cell) = record.arms.last_mut().and_then(|arm| arm.cells.last_mut()) {
+            cell.figures.extend(known);
+        }
         let mut sources = Sources::new();
         for settings in &settings.arms {
             let (arm, digests) = bench.arm(settings, &mut sources)?;

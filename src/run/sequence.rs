@@ -29,8 +29,10 @@ impl Bench<'_> {
         tasks.extend(of_task(arm, names[0], &tuned));
         for (i, name) in names.iter().enumerate().skip(1) {
             let earlier = names[i - 1];
-            let completions = self.ask(&format!("{} after {earlier}", arm.name), &tuned.model)?;
-            let figures = std::mem::take(&mut tuned.figures);
+            let who = format!("{} after {earlier}", arm.name);
+            let completions = self.ask(&who, &tuned.model)?;
+            let mut figures = std::mem::take(&mut tuned.figures);
+            figures.extend(self.losses(&who, &tuned.model)?);
             cells.push(Cell { seed, after_task: Some(earlier.to_owned()), step: tuned.steps, last: false, figures, completions });
             let next = self.task(arm, seed, Leg { task: i, before: Some(&tuned) }, name, cells)?;
             tasks.extend(of_task(arm, name, &next));

@@ -22,6 +22,7 @@ pub mod frame;
 pub mod initialise;
 pub mod judges;
 pub mod judging;
+pub mod losses;
 pub mod manner;
 pub mod perplexity;
 pub mod probe;
@@ -133,7 +134,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 16] {
+pub fn versions() -> [(&'static str, u32); 17] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -144,6 +145,7 @@ pub fn versions() -> [(&'static str, u32); 16] {
         ("measure", finetune::MEASURE_VERSION),
         ("finetune", finetune::VERSION),
         ("delta", sequence::DELTA_VERSION),
+        ("losses", losses::VERSION),
         ("edit", edit::VERSION),
         ("evaluate", evaluate::VERSION),
         ("choose", choices::VERSION),

@@ -12,6 +12,7 @@ mod flips;
 mod prompts;
 mod replaced;
 mod scorecard;
+mod sequences;
 mod takes;
 mod tradeoff;
 mod training;
@@ -36,6 +37,7 @@ pub use self::replaced::{ReplacedRow, ReplacedView};
 use self::replaced::{replaced, sentences};
 use self::scorecard::scorecard;
 pub use self::scorecard::{ArmRow, Column, ScoreCell};
+pub use self::sequences::{SequenceRow, SequenceView};
 use self::takes::Takes;
 use self::training::training;
 pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
@@ -84,6 +86,8 @@ pub struct View {
     pub edit_columns: [&'static str; 8],
     /// What was done to another arm's weights.
     pub edits: Vec<EditRow>,
+    /// What each task of a sequence did to all of them, by arm.
+    pub sequences: Vec<SequenceView>,
     /// Curves as SVG.
     pub charts: Vec<Chart>,
     /// What became of the aligned model's answers.
@@ -157,6 +161,7 @@ pub fn view(record: &Record) -> View {
         training: training(record),
         edit_columns: EDIT_COLUMNS,
         edits: edits(record),
+        sequences: sequences::views(record),
         charts: charts(record, &gated),
         changes: changes(record, &gated),
         replaced,

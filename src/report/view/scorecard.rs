@@ -146,7 +146,10 @@ fn figure_column(figure: &str) -> Column {
         "refusal_log_odds" => ("refusal log-odds", "higher = safer"),
         "benign_refusal_mass" => ("refusal tokens on benign", "lower = better"),
         "task_nll" => ("task loss", "lower = better"),
-        other => (other, ""),
+        other => match other.strip_prefix("nll.") {
+            Some(suite) => return Column { name: format!("{suite}: answer loss"), note: "lower = better".into() },
+            None => (other, ""),
+        },
     };
     Column { name: name.into(), note: note.into() }
 }
