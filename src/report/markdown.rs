@@ -55,7 +55,10 @@ pub fn render(record: &Record) -> String {
         }
     }
     if !view.sequences.is_empty() {
-        let _ = writeln!(text, "\n## Sequences\n\nEvery suite after every task; a task's own column is bold. Forgotten: from the best of all earlier columns behind aligned to the last.");
+        let _ = writeln!(
+            text,
+            "\n## Sequences\n\nEvery suite after every task; a task's own column is bold. Forgotten: from the best of all earlier columns behind aligned to the last."
+        );
     }
     for arm in &view.sequences {
         let heads: Vec<String> = arm.columns.iter().map(|column| escape(column)).collect();

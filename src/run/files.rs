@@ -58,7 +58,8 @@ pub(super) fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<()
             "extract" => folder.join("tickets").join(name),
             "finetune" | "delta" if name.contains('/') => {
                 let Some((arm, task)) = name.split_once('/') else { continue };
-                let same = |later: &StageTiming| later.stage.strip_prefix("finetune ").is_some_and(|name| name.split('/').next() == Some(arm));
+                let same =
+                    |later: &StageTiming| later.stage.strip_prefix("finetune ").is_some_and(|name| name.split('/').next() == Some(arm));
                 let is_last = kind == "finetune" && !timings[i + 1..].iter().any(same);
                 for file in crate::artifact::store::files_below(&entry)? {
                     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

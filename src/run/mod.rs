@@ -259,7 +259,15 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
 fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<Completion>>) -> Arm {
     let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
     let summary = if name == "base" { "before safety alignment" } else { "the model that the pipeline protects" };
-    Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, edit: None, tasks: Vec::new(), cells: vec![cell] }
+    Arm {
+        name: name.into(),
+        settings: serde_json::Value::Null,
+        summary: summary.into(),
+        training: None,
+        edit: None,
+        tasks: Vec::new(),
+        cells: vec![cell],
+    }
 }
 
 /// Writes the files of a run that stopped early, and ends it.

@@ -73,11 +73,7 @@ fn whole(tasks: &[TaskTraining], update_norm: f64) -> TrainingSummary {
     let own = tasks.iter().all(|task| task.own_weights);
     TrainingSummary {
         trained: if own { sum(&|one| one.trained) } else { all().map(|one| one.trained).max().unwrap_or(0) },
-        trained_share: if own {
-            all().map(|one| one.trained_share).sum()
-        } else {
-            all().map(|one| one.trained_share).fold(0.0, f64::max)
-        },
+        trained_share: if own { all().map(|one| one.trained_share).sum() } else { all().map(|one| one.trained_share).fold(0.0, f64::max) },
         steps: sum(&|one| one.steps),
         tokens: sum(&|one| one.tokens),
         supervised_tokens: sum(&|one| one.supervised_tokens),

@@ -144,9 +144,8 @@ pub fn forecast(
                 let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
                 let steps = if arm.train == Train::None { 0 } else { training.max_steps };
                 let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
-                all += (steps + calibrating) as f64 * rows_a_step * row(sources) * token
-                    + probing as f64 * probes * token * FORWARD
-                    + saving;
+                all +=
+                    (steps + calibrating) as f64 * rows_a_step * row(sources) * token + probing as f64 * probes * token * FORWARD + saving;
             }
             parts.push((format!("finetune {}", arm.name), all * pipeline.seeds.len() as f64));
             models += learnt.len() * pipeline.seeds.len();

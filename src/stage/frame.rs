@@ -75,7 +75,7 @@ impl<'a> Frame<'a> {
             (Some(settings), Some(judge)) => {
                 let harmful = load_rows(context, "probes.harmful", &settings.harmful)?;
                 let benign = load_rows(context, "probes.benign", &settings.benign)?;
-                let (task, task_digest) = task_rows(context, settings, aligned, asked, longest)?;
+                let (task, task_digest) = task_rows(context, settings, aligned, (asked, finetune), longest)?;
                 // The encoded rows: what max_length cuts is another measure.
                 let encoded = serde_json::to_string(&task).map_err(|error| Failure::new("internal", error.to_string()))?;
                 let task_digest = sha256(format!("{task_digest}\n{encoded}").as_bytes());
@@ -92,7 +92,17 @@ impl<'a> Frame<'a> {
             }
             _ => None,
         };
-        let frame = Self { aligned, base, model_settings: &pipeline.model, tickets, tasks, sequence: !finetune.tasks.is_empty(), replays, probes, measure: OnceCell::new() };
+        let frame = Self {
+            aligned,
+            base,
+            model_settings: &pipeline.model,
+            tickets,
+            tasks,
+            sequence: !finetune.tasks.is_empty(),
+            replays,
+            probes,
+            measure: OnceCell::new(),
+        };
         finetune.arms.iter().try_for_each(|arm| frame.has_room_for(arm))?;
         Ok(frame)
     }
@@ -241,23 +251,29 @@ pub(super) fn finite(figures: BTreeMap<String, Figure>) -> BTreeMap<String, Figu
     figures.into_iter().filter(|(_, figure)| figure.value.is_finite()).collect()
 }
 
-/// Held-out task rows: those that the probes name, else the task suite's.
+/// Held-out task rows: those that the probes name, else those of the suites that a sequence's tasks name, all together, else the first
+/// task suite's.
 fn task_rows(
     context: &Context<'_>,
     settings: &settings::Probes,
     model: &Model,
-    asked: &[Questions],
+    (asked, finetune): (&[Questions], &Finetune),
     max_length: usize,
 ) -> Result<(Vec<Example>, String), Failure> {
     if let Some(spec) = &settings.task {
         let rows = training_rows(context, "probes.task", std::slice::from_ref(spec), model, max_length)?;
         return Ok((rows.sources.into_iter().flatten().collect(), rows.digests.concat()));
     }
-    match asked.iter().find(|questions| questions.is_task()) {
-        Some(questions) => {
-            let encoded = encode(&model.text, &questions.rows, max_length).within(|| format!("suite {} as probe", questions.suite.name))?;
-            Ok((encoded.examples, questions.info.digest.clone()))
-        }
-        None => Ok((Vec::new(), String::new())),
+    let named = |questions: &&Questions| finetune.tasks.iter().any(|task| task.suite.as_ref() == Some(&questions.suite.name));
+    let mut suites: Vec<&Questions> = asked.iter().filter(named).filter(|questions| questions.is_task()).collect();
+    if suites.is_empty() {
+        suites.extend(asked.iter().find(|questions| questions.is_task()));
     }
+    let (mut rows, mut digests) = (Vec::new(), String::new());
+    for questions in suites {
+        let encoded = encode(&model.text, &questions.rows, max_length).within(|| format!("suite {} as probe", questions.suite.name))?;
+        rows.extend(encoded.examples);
+        digests.push_str(&questions.info.digest);
+    }
+    Ok((rows, digests))
 }

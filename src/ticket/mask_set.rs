@@ -39,7 +39,8 @@ impl MaskSet {
     }
 
     fn with(&self, other: &Self, join: impl Fn(&Mask, &Mask) -> Mask) -> Self {
-        let one = |(name, mask): (&String, &Mask)| (name.clone(), other.0.get(name).map_or_else(|| mask.clone(), |other| join(mask, other)));
+        let one =
+            |(name, mask): (&String, &Mask)| (name.clone(), other.0.get(name).map_or_else(|| mask.clone(), |other| join(mask, other)));
         Self(self.0.iter().map(one).collect())
     }
 

@@ -30,6 +30,7 @@ mod record;
 mod reference;
 mod replay;
 mod rouge;
+mod sequences;
 mod smollm2;
 mod stages;
 mod tiny;

@@ -19,9 +19,7 @@ pub(super) fn seconds() -> Vec<Value> {
 
 /// How many words there are, two to six.
 pub(super) fn counts() -> Vec<Value> {
-    rows("tiny-count", |words| {
-        (format!("How many words are here: {}?", words.join(" ")), format!("There are {} words.", words.len()))
-    })
+    rows("tiny-count", |words| (format!("How many words are here: {}?", words.join(" ")), format!("There are {} words.", words.len())))
 }
 
 fn rows(set: &str, ask: impl Fn(&[&str]) -> (String, String)) -> Vec<Value> {

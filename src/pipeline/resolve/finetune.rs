@@ -28,7 +28,12 @@ pub(super) fn finetune(node: &Node, folder: &Path, tickets: &[Ticket], has_base:
             Some("move it into a task, tasks: [{name: NAME, data: …}], or remove tasks".into()),
         ),
         (_, None) if data.is_empty() => {
-            findings.problem(place, "finetune.data", "finetune has no data", Some("write data: my.jsonl, or tasks: [{name: …, data: …}]".into()));
+            findings.problem(
+                place,
+                "finetune.data",
+                "finetune has no data",
+                Some("write data: my.jsonl, or tasks: [{name: …, data: …}]".into()),
+            );
         }
         _ => {}
     }
