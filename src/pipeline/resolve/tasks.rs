@@ -36,7 +36,7 @@ pub(super) fn tasks(node: &Node, folder: &Path, outer: &Training, findings: &mut
         }
         tasks.push(Task { name, data: data.unwrap_or_default(), suite, training });
     }
-    if tasks.is_empty() {
+    if list(node).is_empty() {
         findings.problem(node.place, "finetune.tasks", "finetune.tasks names no task", Some(EXAMPLE.into()));
     }
     tasks
