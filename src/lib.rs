@@ -13,7 +13,7 @@
 //!       align      the base learns to refuse (where the pipeline says so)
 //!       evaluate   the aligned model; under the floor there is nothing to preserve, and the run stops
 //!       extract    the tickets
-//!       finetune   one arm after another, each saved and measured on its saved files
+//!       finetune   one arm after another, each on one task after another, saved and measured on its saved files
 //!       evaluate   every arm on every suite
 //!       gate       the rules
 //!   → record::Record (run.json)      everything that was measured, and nothing else
@@ -72,7 +72,8 @@
 //!   token of held-out answers; **refusal rate** and **answered rate** of the probe prompts, by a judge.
 //! * **drop, rise**: how far a rate fell or rose from the aligned model to an arm, on the same prompts.
 //! * **gate, rule, verdict**: the conditions of a pipeline, one of them, and `pass`, `fail` or `inconclusive`.
-//! * **cell**: the unit of the record: arm × seed × step, with what was measured there.
+//! * **task, sequence**: what an arm learns; several of them, each from the weights that the one before it left.
+//! * **cell**: the unit of the record: arm × seed × after-task × step, with what was measured there.
 //! * **digest, key**: SHA-256 of some bytes, SHA-256 of everything that made a stage's result.
 //!
 //! # Exit codes

@@ -225,9 +225,14 @@ pub fn arm<'a>(record: &'a Record, name: &str) -> Option<&'a Arm> {
 
 /// How many of the replies to each prompt count, by seed; empty when the suite was not asked.
 pub fn outcomes(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>) -> Outcomes {
+    outcomes_in(last_cells(arm), suite, metric, judge)
+}
+
+/// The same in other cells than an arm's last ones.
+pub fn outcomes_in<'a>(cells: impl Iterator<Item = &'a Cell>, suite: &str, metric: Metric, judge: Option<&str>) -> Outcomes {
     let counts = |said: &Completion| Hits::count(said.samples().map(|sample| metric.counts(&sample.into(), judge)));
     let of_seed = |cell: &Cell| Some(cell.completions.get(suite)?.iter().map(counts).collect());
-    Outcomes(last_cells(arm).filter_map(of_seed).collect())
+    Outcomes(cells.filter_map(of_seed).collect())
 }
 
 /// The same of what a baseline kept; empty when the suite was not asked.

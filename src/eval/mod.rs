@@ -16,6 +16,7 @@ pub mod outcomes;
 pub mod rouge;
 pub mod rule;
 pub mod scores;
+pub mod sequence;
 pub mod twin;
 pub mod values;
 

@@ -2,12 +2,23 @@
 
 use super::metric::{Metric, Told, last_cells};
 use super::scores::Scores;
-use crate::record::{Arm, Baseline, Likelihood};
+use crate::record::{Arm, Baseline, Cell, Likelihood};
 
 /// The score of each prompt, the mean of its replies', by seed; prompts without a score are left out. With `places`, of these prompts
 /// alone.
 pub fn scores(arm: &Arm, suite: &str, metric: Metric, judge: Option<&str>, places: Option<&[usize]>) -> Scores {
-    let seeds = last_cells(arm).filter_map(|cell| cell.completions.get(suite));
+    scores_in(last_cells(arm), suite, metric, judge, places)
+}
+
+/// The same in other cells than an arm's last ones.
+pub fn scores_in<'a>(
+    cells: impl Iterator<Item = &'a Cell>,
+    suite: &str,
+    metric: Metric,
+    judge: Option<&str>,
+    places: Option<&[usize]>,
+) -> Scores {
+    let seeds = cells.filter_map(|cell| cell.completions.get(suite));
     of(metric, judge, seeds.map(|said| chosen(said, places).map(|one| one.samples().map(Told::from).collect()).collect()))
 }
 

@@ -17,7 +17,7 @@ model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}}
-finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -88,6 +88,9 @@ pub fn schema() -> Json {
     let judges = json!({"anyOf": [judge, {"type": "array", "items": judge, "minItems": 1}]});
     let rule =
         with(section("gate.0"), &[("arm", texts.clone()), ("metric", texts.clone()), ("of", texts.clone()), ("judge", texts.clone())]);
+    let mut task = with(section("finetune.tasks.0"), &[("data", data.clone())]);
+    task["required"] = json!(["name", "data"]);
+    let tasks = json!({"type": "array", "items": task, "minItems": 1, "description": "Learnt one after another, in place of data."});
     let named = |item: Json| json!({"type": "object", "additionalProperties": item});
     let mut top = with(
         section(""),
@@ -104,7 +107,10 @@ pub fn schema() -> Json {
             ("align", with(section("align"), &[("data", data.clone())])),
             ("ticket", ticket),
             ("tickets", named(named_ticket)),
-            ("finetune", with(section("finetune"), &[("data", data), ("arms", named(arm)), ("sweep", section("finetune.sweep"))])),
+            (
+                "finetune",
+                with(section("finetune"), &[("data", data), ("tasks", tasks), ("arms", named(arm)), ("sweep", section("finetune.sweep"))]),
+            ),
             (
                 "evaluate",
                 with(section("evaluate"), &[("suites", named(suite)), ("judges", judges), ("probes", probes), ("divergence", divergence)]),

@@ -22,8 +22,23 @@ pub struct Arm {
     /// What was done to another arm's weights to make it, in its first seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<EditSummary>,
+    /// What each task of a sequence did, in its first seed; empty where there is one task. [`Self::training`] is then all of them together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskTraining>,
     /// Its cells; several seeds, tasks and steps give several.
     pub cells: Vec<Cell>,
+}
+
+/// What the training of one task of a sequence did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskTraining {
+    /// The task.
+    pub name: String,
+    /// Its training, counted by itself.
+    pub training: TrainingSummary,
+    /// Whether it trained weights of its own, which no other task of the arm trains.
+    pub own_weights: bool,
 }
 
 /// What an arm's training did.
@@ -91,17 +106,23 @@ pub struct EditSummary {
 pub struct Cell {
     /// Seed of data order and tickets.
     pub seed: u64,
-    /// The task after which it was measured, in a sequence; `finetune` where there is one task; none before any.
+    /// The task after which it was measured, or within which, in a sequence; `finetune` where there is one task; none before any.
     pub after_task: Option<String>,
-    /// Training step after which it was measured.
+    /// Training step after which it was measured; in a sequence steps count on from task to task.
     pub step: u64,
-    /// Whether this is the arm's end, measured on the saved files.
+    /// Whether this is the arm's end, measured on the saved files: one cell a seed. In a sequence the saved files of every task before
+    /// the last are measured likewise, in cells that are not the last and have completions.
     pub last: bool,
-    /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`, `refusal_rate`,
-    /// `answered_rate`), and `benign_refusal_mass` on saved files.
+    /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`, `refusal_rate`, `answered_rate`), and on saved files
+    /// `benign_refusal_mass` and, in a sequence, [`task_loss`] of every task's suite.
     pub figures: BTreeMap<String, Figure>,
     /// Completions by suite, in the order of [`SuiteInfo::items`](super::SuiteInfo::items); empty in probe-only cells.
     pub completions: BTreeMap<String, Vec<Completion>>,
+}
+
+/// The name of a figure: nats per token of the answers of a suite that measures a task of a sequence.
+pub fn task_loss(suite: &str) -> String {
+    format!("nll.{suite}")
 }
 
 /// One continuous figure.

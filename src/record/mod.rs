@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, Rouge, TrainingSummary};
+pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, Rouge, TaskTraining, TrainingSummary, task_loss};
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::manner::{Manner, Sampled, System};
@@ -49,7 +49,7 @@ pub struct Record {
     /// The resolved pipeline: every key with its value.
     pub pipeline: serde_json::Value,
     /// Digests (`sha256:…`) by what they are of: `model.base`, `model.aligned`, `model.ARM`, `model.judge.NAME` (weights, however they are
-    /// split into files), `text.aligned` (tokenizer, template, system message, configuration), `template.aligned` (the same without the configuration), `data.align.0`, `data.ticket`, `data.finetune.0`,
+    /// split into files), `text.aligned` (tokenizer, template, system message, configuration), `template.aligned` (the same without the configuration), `data.align.0`, `data.ticket`, `data.finetune.0` (in a sequence `data.finetune.TASK.0`),
     /// `data.probes.harmful`, `suite.harmful` (the rows that were chosen, in order), `judge.phrases` (its rules), `judge.NAME` of a
     /// classifier (weights, tokenizer, configuration, labels, input and thresholds).
     pub digests: BTreeMap<String, String>,

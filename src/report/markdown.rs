@@ -55,6 +55,24 @@ pub fn render(record: &Record) -> String {
             );
         }
     }
+    if !view.sequences.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n## Sequences\n\nEvery suite after every task; a task's own column is bold. Forgotten: from the best of all earlier columns behind aligned to the last."
+        );
+    }
+    for arm in &view.sequences {
+        let heads: Vec<String> = arm.columns.iter().map(|column| escape(column)).collect();
+        let _ = writeln!(text, "\n| {} | {} | forgotten |\n|---|{}---|", escape(&arm.arm), heads.join(" | "), "---|".repeat(heads.len()));
+        for row in &arm.rows {
+            let cell = |(i, cell): (usize, &String)| if row.learnt == Some(i) { format!("**{cell}**") } else { cell.clone() };
+            let cells: Vec<String> = row.cells.iter().enumerate().map(cell).collect();
+            let _ = writeln!(text, "| {} | {} | {} |", escape(&row.name), cells.join(" | "), row.forgotten);
+        }
+        if !arm.sentence.is_empty() {
+            let _ = writeln!(text, "\n{}", escape(&arm.sentence));
+        }
+    }
     if !view.training.is_empty() {
         let _ = writeln!(text, "\n| arm | {} |\n|---|{}", view.training_columns.join(" | "), "---|".repeat(view.training_columns.len()));
         for row in &view.training {

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::describe::describe;
+use super::sequence::Learnt;
 use crate::error::Failure;
 use crate::pipeline::settings::{self, Pipeline};
-use crate::record::{Arm, Cell};
+use crate::record::{Arm, Cell, Completion, Figure};
 use crate::stage::Context;
 use crate::stage::against::Against;
 use crate::stage::edit::edit;
 use crate::stage::evaluate::ask;
-use crate::stage::finetune::{Tuned, finetune};
+use crate::stage::fetch::Model;
+use crate::stage::finetune::Tuned;
 use crate::stage::frame::Frame;
 use crate::stage::judges::Judges;
+use crate::stage::losses::losses;
 
 /// The tuned models of the arms so far, by arm and seed: what later arms are made of.
 pub(super) type Sources = BTreeMap<(String, u64), Tuned>;
@@ -30,12 +33,19 @@ impl Bench<'_> {
     /// One arm over all seeds: trained, or made of another one's weights, saved, and measured on the saved files, with the digests of its
     /// weights.
     pub(super) fn arm(&self, settings: &settings::Arm, sources: &mut Sources) -> Result<(Arm, BTreeMap<String, String>), Failure> {
-        let Self { context, pipeline, frame, against, judges } = self;
+        let Self { context, pipeline, frame, .. } = self;
         let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
-        let (mut training, mut edited) = (None, None);
+        let (mut training, mut edited, mut tasks) = (None, None, Vec::new());
+        let end = frame.tasks().last().map(str::to_owned);
         for &seed in &pipeline.seeds {
             let mut tuned = match &settings.edit {
-                None => finetune(context, settings, frame, seed)?,
+                None => {
+                    let Learnt { tuned, tasks: learnt } = self.learn(settings, seed, &mut cells)?;
+                    if tasks.is_empty() {
+                        tasks = learnt;
+                    }
+                    tuned
+                }
                 Some(how) => {
                     let source = sources.get(&(how.from.clone(), seed)).ok_or_else(|| {
                         Failure::new("unknown-arm", format!("arm {} is made of {}, which was not trained", settings.name, how.from))
@@ -44,15 +54,12 @@ impl Bench<'_> {
                     edit(context, settings, how, frame, source, seed)?
                 }
             };
-            let mut completions = ask(context, &settings.name, &tuned.model, &pipeline.evaluate, against.asked, judges)?;
-            against.measure(context, &settings.name, &tuned.model, &mut completions)?;
+            let completions = self.ask(&settings.name, &tuned.model)?;
             let seeded = if seed == 0 { String::new() } else { format!(".seed-{seed}") };
             digests.insert(format!("model.{}{seeded}", settings.name), format!("sha256:{}", tuned.model.digest));
-            for (step, figures) in std::mem::take(&mut tuned.curve) {
-                cells.push(Cell { seed, after_task: Some("finetune".into()), step, last: false, figures, completions: BTreeMap::new() });
-            }
-            let figures = std::mem::take(&mut tuned.figures);
-            cells.push(Cell { seed, after_task: Some("finetune".into()), step: tuned.steps, last: true, figures, completions });
+            let mut figures = std::mem::take(&mut tuned.figures);
+            figures.extend(self.losses(&settings.name, &tuned.model)?);
+            cells.push(Cell { seed, after_task: end.clone(), step: tuned.steps, last: true, figures, completions });
             training = training.or(tuned.training.take());
             edited = edited.or(tuned.edit.take());
             if self.is_source(&settings.name) {
@@ -65,9 +72,23 @@ impl Bench<'_> {
             summary: describe(settings),
             training,
             edit: edited,
+            tasks,
             cells,
         };
         Ok((arm, digests))
+    }
+
+    /// How well a model knows each task's answers; nothing without a sequence.
+    pub(super) fn losses(&self, who: &str, model: &Model) -> Result<BTreeMap<String, Figure>, Failure> {
+        let Some(finetune) = &self.pipeline.finetune else { return Ok(BTreeMap::new()) };
+        losses(self.context, who, model, finetune, self.against.asked)
+    }
+
+    /// What a model says to every prompt, with what is measured against the aligned one.
+    pub(super) fn ask(&self, who: &str, model: &Model) -> Result<BTreeMap<String, Vec<Completion>>, Failure> {
+        let mut said = ask(self.context, who, model, &self.pipeline.evaluate, self.against.asked, self.judges)?;
+        self.against.measure(self.context, who, model, &mut said)?;
+        Ok(said)
     }
 
     /// Whether another arm is made of this one.

@@ -7,15 +7,22 @@ pub(super) fn describe(arm: &Arm) -> String {
     if let Some(edited) = &arm.edit {
         return describe_edit(edited, &ticket(arm));
     }
-    let rate = arm.training.learning_rate;
-    let ticket = ticket(arm);
+    let rate = rate(arm);
+    let several = arm.tasks.len() > 1;
+    let mut ticket = ticket(arm);
+    if several && arm.has_own_weights() {
+        ticket.push_str(" and the earlier tasks' own");
+    }
     let what = match (arm.train, arm.density) {
         (Train::All, _) => "every weight".into(),
         (Train::Maskable, _) => "every maskable weight".into(),
         (Train::Complement, Some(density)) => format!("the task's own top {:.0} % of maskable outside {ticket}", density * 100.0),
         (Train::Complement, None) => format!("every maskable weight outside {ticket}"),
         (Train::Ticket, _) => format!("only {ticket}"),
-        (Train::Random, density) => format!("a random {:.0} % of maskable", density.unwrap_or(1.0) * 100.0),
+        (Train::Random, density) => {
+            let which = if several { "another random" } else { "a random" };
+            format!("{which} {:.0} % of maskable", density.unwrap_or(1.0) * 100.0)
+        }
         (Train::Lora, _) => arm.lora.as_ref().map_or_else(String::new, |lora| {
             let targets = if lora.targets.len() == 7 { "every projection".into() } else { lora.targets.join(", ") };
             format!("LoRA factors of rank {} (alpha {}) on {targets}", lora.rank, lora.alpha)
@@ -27,6 +34,7 @@ pub(super) fn describe(arm: &Arm) -> String {
         let sources: Vec<&str> = replay.data.iter().map(|data| data.source.as_str()).collect();
         format!(", with {:.1} % of its rows from {}", replay.share * 100.0, sources.join(" and "))
     });
+    let each = if several { format!(", in each of {} tasks", arm.tasks.len()) } else { String::new() };
     let is_swept = arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty());
     let steps = if is_swept { format!(", {} steps", arm.training.max_steps) } else { String::new() };
     let held = arm.first_tokens.as_ref().map_or("", |_| ", the first tokens of replies held to the aligned model's");
@@ -34,7 +42,14 @@ pub(super) fn describe(arm: &Arm) -> String {
         let sources: Vec<&str> = anchor.data.iter().map(|data| data.source.as_str()).collect();
         format!(", plus {} · KL from the aligned model on {}", anchor.weight, sources.join(" and "))
     });
-    format!("trains {what}{layers} at {rate:e}{steps}{}{held}{}", replay.unwrap_or_default(), anchor.unwrap_or_default())
+    format!("trains {what}{layers} at {rate}{each}{steps}{}{held}{}", replay.unwrap_or_default(), anchor.unwrap_or_default())
+}
+
+/// The learning rate, or those of the tasks where they differ.
+fn rate(arm: &Arm) -> String {
+    let mut rates: Vec<String> = arm.tasks.iter().map(|task| format!("{:e}", task.learning_rate)).collect();
+    rates.dedup();
+    if rates.is_empty() { format!("{:e}", arm.training.learning_rate) } else { rates.join(", then ") }
 }
 
 fn ticket(arm: &Arm) -> String {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::artifact::folder::place_file;
 use crate::artifact::write::write_bytes;
 use crate::error::{Failure, Within};
-use crate::record::Record;
+use crate::record::{Record, StageTiming};
 use crate::report::{self, Samples};
 use crate::stage::Context;
 
@@ -35,9 +35,20 @@ pub fn write_comparison(records: &[Record], folder: &Path) -> Result<PathBuf, Fa
     Ok(file)
 }
 
+/// Where a file of a stage goes. In a sequence (`finetune ARM/TASK`) the arm's folder holds the model after the last task, and in `tasks`
+/// the ticket and the delta of each.
+fn of_task(folder: &Path, arm: &str, task: &str, file: &str, is_last: bool) -> Option<PathBuf> {
+    let arm = folder.join("arms").join(arm.replace(' ', "-"));
+    match file {
+        "delta.safetensors" | "ticket.safetensors" => Some(arm.join("tasks").join(format!("{task}.{file}"))),
+        _ => is_last.then(|| arm.join(file)),
+    }
+}
+
 /// The aligned model where the run made it, the tickets and the arms' models, linked from the store.
 pub(super) fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<(), Failure> {
-    for timing in context.timings.borrow().iter() {
+    let timings = context.timings.borrow();
+    for (i, timing) in timings.iter().enumerate() {
         let entry = context.store.root().join(&timing.key);
         let (kind, name) = timing.stage.split_once(' ').unwrap_or((&timing.stage, ""));
         let target = match kind {
@@ -45,6 +56,20 @@ pub(super) fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<()
             "align" => folder.join("aligned"),
             "extract" if name == "ticket" => folder.to_path_buf(),
             "extract" => folder.join("tickets").join(name),
+            "finetune" | "delta" if name.contains('/') => {
+                let Some((arm, task)) = name.split_once('/') else { continue };
+                let same =
+                    |later: &StageTiming| later.stage.strip_prefix("finetune ").is_some_and(|name| name.split('/').next() == Some(arm));
+                let is_last = kind == "finetune" && !timings[i + 1..].iter().any(same);
+                for file in crate::artifact::store::files_below(&entry)? {
+                    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                    let target = of_task(folder, arm, task, &name, is_last).filter(|_| name != "manifest.json");
+                    if let Some(target) = target {
+                        place_file(&file, &target)?;
+                    }
+                }
+                continue;
+            }
             "finetune" | "edit" => folder.join("arms").join(name.replace(' ', "-")),
             _ => continue,
         };

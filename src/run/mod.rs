@@ -4,6 +4,7 @@ mod arm;
 pub mod beside;
 mod describe;
 mod files;
+mod sequence;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -148,6 +149,10 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         }
         record.probes = frame.told(&judges.rules)?;
         let bench = Bench { context, pipeline, frame, against: &against, judges: &judges };
+        let known = bench.losses("aligned", &aligned)?;
+        if let Some(cell) = record.arms.last_mut().and_then(|arm| arm.cells.last_mut()) {
+            cell.figures.extend(known);
+        }
         let mut sources = Sources::new();
         for settings in &settings.arms {
             let (arm, digests) = bench.arm(settings, &mut sources)?;
@@ -254,7 +259,15 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
 fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<Completion>>) -> Arm {
     let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
     let summary = if name == "base" { "before safety alignment" } else { "the model that the pipeline protects" };
-    Arm { name: name.into(), settings: serde_json::Value::Null, summary: summary.into(), training: None, edit: None, cells: vec![cell] }
+    Arm {
+        name: name.into(),
+        settings: serde_json::Value::Null,
+        summary: summary.into(),
+        training: None,
+        edit: None,
+        tasks: Vec::new(),
+        cells: vec![cell],
+    }
 }
 
 /// Writes the files of a run that stopped early, and ends it.

@@ -57,7 +57,7 @@ struct Job<'a> {
     seed: u64,
 }
 
-/// Edits what an arm's training with the same seed saved, saves it likewise, proves that the edit left the other weights their bits, and
+/// Edits what an arm's training with the same seed saved, in a sequence after its last task, saves it likewise, proves that the edit left the other weights their bits, and
 /// measures the saved files. The arm must have [`Arm::edit`].
 ///
 /// # Errors
@@ -95,7 +95,7 @@ pub fn edit(context: &Context<'_>, arm: &Arm, edited: &Edited, frame: &Frame<'_>
         context.warn(warning);
     }
     let model = Model::open(&entry.folder, frame.model_settings)?;
-    Ok(Tuned { model, steps: source.steps, training: None, edit: Some(summary), curve: Vec::new(), figures })
+    Ok(Tuned { model, steps: source.steps, training: None, edit: Some(summary), curve: Vec::new(), figures, taken: None })
 }
 
 /// Writes the edited weights, and proves what they had to keep.
@@ -172,7 +172,10 @@ impl Job<'_> {
 }
 
 /// ‖a − b‖ over all tensors.
-fn distance(a: &Weights, b: &Weights) -> Result<f64, WeightsError> {
+///
+/// # Errors
+/// When a tensor of `b` is not in `a`.
+pub fn distance(a: &Weights, b: &Weights) -> Result<f64, WeightsError> {
     let mut sum = 0.0;
     for name in b.names() {
         let (a, b) = (a.widened(name)?, b.widened(name)?);

@@ -49,12 +49,17 @@ impl Questions {
         self.info.items.iter().flat_map(|item| std::iter::repeat_n(item, self.suite.manner.samples()))
     }
 
+    /// Whether every row has the reply that a model is to learn.
+    pub fn has_replies(&self) -> bool {
+        let replied = |row: &Row| row.messages.iter().any(|message| message.role == "assistant");
+        self.rows.iter().all(replied)
+    }
+
     /// Whether the rows are a task's, with the replies that a model is to learn.
     pub fn is_task(&self) -> bool {
-        let replied = |row: &Row| row.messages.iter().any(|message| message.role == "assistant");
         match self.suite.expect {
             Expect::ExactMatch => true,
-            Expect::Rouge => self.rows.iter().all(replied),
+            Expect::Rouge => self.has_replies(),
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! finetune: one arm from the aligned model to a tuned one.
+//! finetune: one task of an arm, from the aligned model, or from what the task before it left, to a tuned one.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use crate::model::verify;
 use crate::model::weights::Weights;
 use crate::pipeline::settings::{self, Arm, Train};
 use crate::record::{EditSummary, Figure, TrainingSummary};
+use crate::ticket::mask_set::MaskSet;
 use crate::train::fit::{Fitted, Step, fit_with};
 use crate::train::lora::{self, Lora};
 use crate::train::may_move;
@@ -21,6 +22,7 @@ use super::fetch::Model;
 use super::frame::{Frame, finite};
 use super::restraint::restraints;
 use super::selection::{Job, frozen, selection};
+use super::sequence::{Leg, digest, keep_ticket, of_task, taken};
 use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
@@ -44,6 +46,8 @@ pub struct Tuned {
     pub curve: Vec<(u64, BTreeMap<String, Figure>)>,
     /// Figures of the saved files.
     pub figures: BTreeMap<String, Figure>,
+    /// In a sequence whose tasks have their own weights: those of this task and of all before it.
+    pub taken: Option<MaskSet>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +70,9 @@ struct Parts<'a> {
     lora: Option<&'a settings::Lora>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<&'a settings::Layers>,
+    /// In a sequence whose tasks have their own weights: those of the earlier ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<Option<String>>,
     probes: Option<(&'a str, u64, &'a [settings::Probe])>,
     seed: u64,
     dtype: settings::Dtype,
@@ -79,23 +86,26 @@ struct Report {
     figures: BTreeMap<String, Figure>,
 }
 
-/// Trains one arm with one seed, saves it, proves that the frozen weights kept their bits, and measures the saved files.
+/// Trains one task of an arm with one seed, saves it, proves that the weights it does not train kept their bits, and measures the saved
+/// files. Steps and curve count on from the task before.
 ///
 /// # Errors
 /// When training fails (the last checkpoint stays), or the store cannot be written.
-pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) -> Result<Tuned, Failure> {
+pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64, leg: Leg<'_>) -> Result<Tuned, Failure> {
     let specs = inventory(&frame.aligned.config);
     let ticket = frame.ticket_of(arm, &specs, seed)?;
+    let (task, rows) = &frame.tasks[leg.task];
+    let own_weights = frame.is_sequence() && arm.has_own_weights();
     let parts = Parts {
-        aligned: &frame.aligned.digest,
+        aligned: &leg.start(frame).digest,
         text: &frame.aligned.text_digest,
-        data: &frame.rows.digests,
+        data: &rows.digests,
         train: arm.train,
         density: arm.density,
         ticket: ticket.as_ref().map(|(_, digest)| digest.clone()),
         calibration: (arm.train == Train::Complement && arm.density.is_some())
             .then_some((arm.calibration.steps, arm.calibration.learning_rate)),
-        training: &arm.training,
+        training: arm.training_of(leg.task),
         replay: arm.replay.as_ref().zip(frame.replays.get(&arm.name)).map(|(replay, rows)| (rows.digests.as_slice(), replay.share)),
         first_tokens: arm.first_tokens.as_ref(),
         anchor: arm
@@ -105,29 +115,40 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64) 
             .map(|(anchor, rows)| (rows.digests.as_slice(), anchor.weight, anchor.rows)),
         lora: arm.lora.as_ref(),
         layers: arm.layers.as_ref(),
+        sequence: own_weights.then(|| leg.taken().map(digest)),
         probes: frame.probes.as_ref().map(|(_, digest, settings)| (digest.as_str(), settings.every, settings.of.as_slice())),
         seed,
         dtype: frame.model_settings.dtype,
         numerics: context.compute.numerics(),
     };
-    let entry = context.stage(&of_seed("finetune", &arm.name, seed), VERSION, &parts, |place| {
+    let name = of_task("finetune", &arm.name, seed, frame.is_sequence().then_some(task));
+    let entry = context.stage(&name, VERSION, &parts, |place| {
         let ticket = ticket.as_ref().map(|(masks, _)| masks);
-        let examples = frame.rows.cut(arm.training.max_length)?;
-        let report = train(&Job { context, arm, specs: &specs, ticket, seed, examples }, frame, place)?;
+        let examples = rows.cut(arm.training_of(leg.task).max_length)?;
+        let taken = leg.taken().filter(|_| own_weights);
+        let job = Job { context, arm, specs: &specs, ticket, seed, task: leg.task, taken, examples };
+        let (report, trained) = train(&job, frame, leg.start(frame), place)?;
+        if own_weights {
+            keep_ticket(&place.folder, (arm, seed), &specs, (leg.start(frame), &rows.digests), &trained)?;
+        }
         let last = report.summary.losses.last().copied().unwrap_or(f64::NAN);
         let note = format!("{} weights, loss {last:.3}, 0 of the frozen ones changed", report.summary.trained);
         write_json(place, "training.json", &report)?;
         Ok(note)
     })?;
     let Report { summary, curve, figures } = read_json(&entry, "training.json")?;
+    let who = if frame.is_sequence() { format!("arm {}, task {task}", arm.name) } else { format!("arm {}", arm.name) };
     if let Some(why) = &summary.stopped {
-        context.warn(format!("arm {} stopped early: {why}", arm.name));
+        context.warn(format!("{who} stopped early: {why}"));
     }
-    if let Some(warning) = rounding_warning(&format!("arm {}", arm.name), summary.erased_by_rounding) {
+    if let Some(warning) = rounding_warning(&who, summary.erased_by_rounding) {
         context.warn(warning);
     }
     let model = Model::open(&entry.folder, frame.model_settings)?;
-    Ok(Tuned { model, steps: summary.steps, training: Some(summary), edit: None, curve, figures })
+    let earlier = leg.before.map_or(0, |before| before.steps);
+    let curve = curve.into_iter().map(|(step, figures)| (earlier + step, figures)).collect();
+    let taken = if own_weights { Some(taken(&entry.folder, leg.taken())?) } else { None };
+    Ok(Tuned { model, steps: earlier + summary.steps, training: Some(summary), edit: None, curve, figures, taken })
 }
 
 /// A stage's name for an arm and a seed.
@@ -135,23 +156,28 @@ pub(super) fn of_seed(kind: &str, arm: &str, seed: u64) -> String {
     if seed == 0 { format!("{kind} {arm}") } else { format!("{kind} {arm} seed-{seed}") }
 }
 
-fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, Failure> {
+/// Trains from the weights of `from`; also returns what was trained.
+fn train(job: &Job<'_>, frame: &Frame<'_>, from: &Model, place: &Workplace) -> Result<(Report, Trained), Failure> {
     let Job { context, arm, specs, examples, .. } = job;
+    let training = arm.training_of(job.task);
     let start = std::time::Instant::now();
-    let mut decoder = context.compute.load(frame.aligned)?;
+    if from.digest != frame.aligned.digest {
+        frame.ready(context)?;
+    }
+    let mut decoder = context.compute.load(from)?;
     let measure = frame.measure(&mut decoder)?;
-    let mut restraints = restraints(job, frame, &mut decoder)?;
+    let mut restraints = restraints(job, frame, from, &mut decoder)?;
     let (trained, impossible) = match selection(job, &mut decoder)? {
         Ok(trained) => (trained, None),
         Err(why) => (Trained::new(), Some(why)),
     };
-    let steps = if arm.train == Train::None || impossible.is_some() { 0 } else { arm.training.max_steps };
+    let steps = if arm.train == Train::None || impossible.is_some() { 0 } else { training.max_steps };
     // The arm's own ticket was found on the task alone.
-    let replay = frame.replays.get(&arm.name);
+    let replay = frame.replays.get(&arm.name).map(|rows| rows.cut(training.max_length)).transpose()?;
     let mut sources = examples.sources.clone();
     sources.extend(replay.iter().flat_map(|rows| rows.sources.clone()));
     let replay_share = arm.replay.as_ref().map(|replay| (examples.sources.len(), replay.share));
-    let plan = crate::train::fit::Plan { steps, replay_share, ..plan(&arm.training, job.seed) };
+    let plan = crate::train::fit::Plan { steps, replay_share, ..plan(training, job.seed) };
     let checkpoint = place.folder.join("checkpoint.safetensors");
     // Figures of steps before a resume are kept beside the checkpoint.
     let curve_file = place.folder.join("checkpoint-curve.json");
@@ -184,11 +210,11 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
             fit_with(&mut decoder, &sources, &trained, &plan, &mut restraints, &mut factors, Some(&checkpoint), &mut after)?
         }
     };
-    let rounding = save(frame.aligned, &decoder, &trained, frame.model_settings.dtype, &place.folder)?;
+    let rounding = save(from, &decoder, &trained, frame.model_settings.dtype, &place.folder)?;
     drop(decoder);
     let saved = Weights::open(&place.folder)?;
     let frozen = frozen(specs, &trained);
-    let compared = verify::compare(&frame.aligned.weights, &saved, &frozen);
+    let compared = verify::compare(&from.weights, &saved, &frozen);
     let figures = frame.figures_of(context, &Model::open(&place.folder, frame.model_settings)?)?;
     let curve = curve.into_iter().map(|(step, figures)| (step, finite(figures))).collect();
     // A last step too large leaves no loss behind it that would tell.
@@ -201,7 +227,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
         steps: progress.steps,
         tokens: progress.tokens,
         supervised_tokens: progress.supervised_tokens,
-        truncated_rows: (examples.truncated + replay.map_or(0, |rows| rows.truncated)) as u64,
+        truncated_rows: (examples.truncated + replay.as_ref().map_or(0, |rows| rows.truncated)) as u64,
         losses: progress.losses,
         gradient_norms: progress.gradient_norms,
         seconds: start.elapsed().as_secs_f64(),
@@ -216,5 +242,5 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, place: &Workplace) -> Result<Report, 
             format!("{} frozen weights of arm {} changed: a defect of the program", compared.frozen_changed(), arm.name),
         ));
     }
-    Ok(Report { summary, curve, figures })
+    Ok((Report { summary, curve, figures }, trained))
 }

@@ -13,7 +13,7 @@ use crate::model::batch::{Example, Packed};
 use crate::model::decoder::Decoder;
 use crate::model::generate::generate;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{self, Expect, Pipeline, Score, Train, Training};
+use crate::pipeline::settings::{self, Arm, Expect, Pipeline, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::fit::{Plan, fit};
@@ -123,27 +123,37 @@ pub fn forecast(
         saved += 1;
     }
     if let Some(finetune) = &pipeline.finetune {
-        let longest = finetune.arms.iter().map(|arm| arm.training.max_length).max().unwrap_or(512);
-        let rows = training_rows(context, "finetune", &finetune.data, &model, longest)?;
-        let (_, token) = match finetune.arms.first() {
-            Some(arm) => per_step("finetune", &arm.training, &rows.sources)?,
-            None => (0.0, 0.0),
+        let longest = finetune.arms.iter().map(Arm::longest).max().unwrap_or(512);
+        let mut tasks = Vec::new();
+        for (name, data) in finetune.sequence() {
+            tasks.push(training_rows(context, name, data, &model, longest)?.sources);
+        }
+        let (_, token) = match (finetune.arms.first(), tasks.first()) {
+            (Some(arm), Some(sources)) => per_step("finetune", &arm.training, sources)?,
+            _ => (0.0, 0.0),
         };
-        let row = rows.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>()
-            / rows.sources.iter().flatten().count().max(1) as f64;
+        let row = |sources: &[Vec<Example>]| {
+            sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>() / sources.iter().flatten().count().max(1) as f64
+        };
         let probes = probe_tokens(context, pipeline, asked, &model)?;
         let generating = probe_generation(context, pipeline, &model, &mut decoder)?;
         for arm in &finetune.arms {
-            let rows_a_step = (arm.training.per_device_train_batch_size * arm.training.gradient_accumulation_steps) as f64;
-            let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
-            let steps = if arm.train == Train::None { 0 } else { arm.training.max_steps };
-            let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
-            let one = (steps + calibrating) as f64 * rows_a_step * row * token
-                + probing as f64 * (probes * token * FORWARD + generating)
-                + saving;
-            parts.push((format!("finetune {}", arm.name), one * pipeline.seeds.len() as f64));
-            models += pipeline.seeds.len();
-            saved += pipeline.seeds.len();
+            let mut all = 0.0;
+            // An edited arm is made once, of the end of another.
+            let learnt = if arm.edit.is_some() { &tasks[..1] } else { &tasks };
+            for (i, sources) in learnt.iter().enumerate() {
+                let training = arm.training_of(i);
+                let rows_a_step = (training.per_device_train_batch_size * training.gradient_accumulation_steps) as f64;
+                let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
+                let steps = if arm.train == Train::None { 0 } else { training.max_steps };
+                let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
+                all += (steps + calibrating) as f64 * rows_a_step * row(sources) * token
+                    + probing as f64 * (probes * token * FORWARD + generating)
+                    + saving;
+            }
+            parts.push((format!("finetune {}", arm.name), all * pipeline.seeds.len() as f64));
+            models += learnt.len() * pipeline.seeds.len();
+            saved += learnt.len() * pipeline.seeds.len();
         }
         per_token = per_token.or(Some(token));
     }

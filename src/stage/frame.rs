@@ -38,7 +38,10 @@ pub struct Frame<'a> {
     pub(super) base: Option<&'a Model>,
     pub(super) model_settings: &'a settings::Model,
     tickets: &'a BTreeMap<String, Extracted>,
-    pub(super) rows: TrainingRows,
+    /// The tasks' rows with their names, in order; at least one.
+    pub(super) tasks: Vec<(String, TrainingRows)>,
+    /// Whether the pipeline names tasks, one or more.
+    sequence: bool,
     /// What an arm rehearses, by the arm's name.
     pub(super) replays: BTreeMap<String, TrainingRows>,
     /// Where an arm is held to the aligned model, by the arm's name.
@@ -63,13 +66,16 @@ impl<'a> Frame<'a> {
         asked: &[Questions],
         judges: &[Judge],
     ) -> Result<Self, Failure> {
-        let longest = finetune.arms.iter().map(|arm| arm.training.max_length).max().unwrap_or(512);
-        let rows = training_rows(context, "finetune", &finetune.data, aligned, longest)?;
+        let longest = finetune.arms.iter().map(Arm::longest).max().unwrap_or(512);
+        let tasks = finetune.sequence().into_iter().map(|(name, data)| {
+            let what = if finetune.tasks.is_empty() { "finetune".to_owned() } else { format!("task {name}") };
+            Ok((name.to_owned(), training_rows(context, &what, data, aligned, longest)?))
+        });
+        let tasks = tasks.collect::<Result<Vec<_>, Failure>>()?;
         let (mut replays, mut anchors) = (BTreeMap::new(), BTreeMap::new());
         for arm in &finetune.arms {
-            let rows = |what: &str, data: &[DataSpec]| {
-                training_rows(context, &format!("{what} of {}", arm.name), data, aligned, arm.training.max_length)
-            };
+            let rows =
+                |what: &str, data: &[DataSpec]| training_rows(context, &format!("{what} of {}", arm.name), data, aligned, arm.longest());
             if let Some(replay) = &arm.replay {
                 replays.insert(arm.name.clone(), rows("replay", &replay.data)?);
             }
@@ -82,7 +88,7 @@ impl<'a> Frame<'a> {
             (Some(settings), Some(judge)) => {
                 let harmful = load_rows(context, "probes.harmful", &settings.harmful)?;
                 let benign = load_rows(context, "probes.benign", &settings.benign)?;
-                let (task, task_digest) = task_rows(context, settings, aligned, asked, longest)?;
+                let (task, task_digest) = task_rows(context, settings, aligned, (asked, finetune), longest)?;
                 // The encoded rows: what max_length cuts is another measure.
                 let encoded = serde_json::to_string(&task).map_err(|error| Failure::new("internal", error.to_string()))?;
                 let task_digest = sha256(format!("{task_digest}\n{encoded}").as_bytes());
@@ -112,7 +118,8 @@ impl<'a> Frame<'a> {
             base,
             model_settings: &pipeline.model,
             tickets,
-            rows,
+            tasks,
+            sequence: !finetune.tasks.is_empty(),
             replays,
             anchors,
             probes,
@@ -158,6 +165,17 @@ impl<'a> Frame<'a> {
         Ok(self.measure.get().map(|measure| (measure, settings.every)))
     }
 
+    /// Makes the probes' measure, where there are probes and it was not made yet.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub(super) fn ready(&self, context: &Context<'_>) -> Result<(), Failure> {
+        if self.probes.is_some() && self.measure.get().is_none() {
+            self.measure(&mut context.compute.load(self.aligned)?)?;
+        }
+        Ok(())
+    }
+
     /// What the record tells of the probes.
     ///
     /// # Errors
@@ -169,15 +187,36 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Checks that as many weights as an arm trains are outside its ticket and inside its layers.
+    /// The tasks' names in order; at least one.
+    pub fn tasks(&self) -> impl Iterator<Item = &str> {
+        self.tasks.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The model that every arm begins with.
+    pub fn aligned(&self) -> &'a Model {
+        self.aligned
+    }
+
+    /// Whether the pipeline names tasks, one or more.
+    pub fn is_sequence(&self) -> bool {
+        self.sequence
+    }
+
+    /// Checks that as many weights as an arm trains, in all tasks together where each has its own, are outside its ticket and inside its
+    /// layers.
     fn has_room_for(&self, arm: &Arm) -> Result<(), Failure> {
         let random = matches!(arm.ticket, Some(ArmTicket::Random { .. }));
         // A random ticket is as dense as its pattern, which the pipeline's check knows.
-        let Some(density) = arm.density.filter(|_| arm.layers.is_some() || !random) else { return Ok(()) };
+        let several = self.tasks.len() > 1 && arm.has_own_weights();
+        let Some(density) = arm.density.filter(|_| arm.layers.is_some() || !random || several) else { return Ok(()) };
         let specs = inventory(&self.aligned.config);
         let ticket = self.ticket_of(arm, &specs, 0)?;
         let inside = inside(arm, &specs, ticket.as_ref().map(|(masks, _)| masks));
-        if count_for(density, inside.len())? <= inside.count() {
+        let (one, room) = (count_for(density, inside.len())?, inside.count());
+        if several && one <= room && one * self.tasks.len() > room {
+            return Err(no_room(arm, self.tasks.len(), one, &inside));
+        }
+        if one <= room {
             return Ok(());
         }
         let message = format!(
@@ -194,9 +233,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// When the backend fails.
     pub(super) fn figures_of(&self, context: &Context<'_>, model: &Model) -> Result<BTreeMap<String, Figure>, Failure> {
-        if self.probes.is_some() && self.measure.get().is_none() {
-            self.measure(&mut context.compute.load(self.aligned)?)?;
-        }
+        self.ready(context)?;
         let figures = match self.measure.get() {
             Some(measure) => measure.measure_saved(&mut context.compute.load(model)?)?,
             None => BTreeMap::new(),
@@ -223,28 +260,47 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// A sequence that runs out of weights before its last task.
+fn no_room(arm: &Arm, tasks: usize, one: usize, inside: &MaskSet) -> Failure {
+    let room = inside.count();
+    let message = format!(
+        "arm {} trains another {one} weights in each of {tasks} tasks, {} in all, and only {room} of {} lie where it may train (outside its ticket, inside its layers)",
+        arm.name,
+        one * tasks,
+        inside.len()
+    );
+    let fits = (room as f64 / tasks as f64 / inside.len().max(1) as f64 * 1000.0).floor() / 1000.0;
+    Failure::new("density", message).remedy(format!("write density: {fits:.3} or less, make its ticket smaller, or leave tasks out"))
+}
+
 /// The figures that are numbers: a model that diverged has none rather than NaN ones.
 pub(super) fn finite(figures: BTreeMap<String, Figure>) -> BTreeMap<String, Figure> {
     figures.into_iter().filter(|(_, figure)| figure.value.is_finite()).collect()
 }
 
-/// Held-out task rows: those that the probes name, else the task suite's.
+/// Held-out task rows: those that the probes name, else those of the suites that a sequence's tasks name, all together, else the first
+/// task suite's.
 fn task_rows(
     context: &Context<'_>,
     settings: &settings::Probes,
     model: &Model,
-    asked: &[Questions],
+    (asked, finetune): (&[Questions], &Finetune),
     max_length: usize,
 ) -> Result<(Vec<Example>, String), Failure> {
     if let Some(spec) = &settings.task {
         let rows = training_rows(context, "probes.task", std::slice::from_ref(spec), model, max_length)?;
         return Ok((rows.sources.into_iter().flatten().collect(), rows.digests.concat()));
     }
-    match asked.iter().find(|questions| questions.is_task()) {
-        Some(questions) => {
-            let encoded = encode(&model.text, &questions.rows, max_length).within(|| format!("suite {} as probe", questions.suite.name))?;
-            Ok((encoded.examples, questions.info.digest.clone()))
-        }
-        None => Ok((Vec::new(), String::new())),
+    let named = |questions: &&Questions| finetune.tasks.iter().any(|task| task.suite.as_ref() == Some(&questions.suite.name));
+    let mut suites: Vec<&Questions> = asked.iter().filter(named).filter(|questions| questions.is_task()).collect();
+    if suites.is_empty() {
+        suites.extend(asked.iter().find(|questions| questions.is_task()));
     }
+    let (mut rows, mut digests) = (Vec::new(), String::new());
+    for questions in suites {
+        let encoded = encode(&model.text, &questions.rows, max_length).within(|| format!("suite {} as probe", questions.suite.name))?;
+        rows.extend(encoded.examples);
+        digests.push_str(&questions.info.digest);
+    }
+    Ok((rows, digests))
 }

@@ -24,6 +24,7 @@ pub mod gradients;
 pub mod initialise;
 pub mod judges;
 pub mod judging;
+pub mod losses;
 pub mod manner;
 pub mod perplexity;
 pub mod probe;
@@ -33,6 +34,7 @@ pub mod rewrite;
 pub mod rows;
 mod scores;
 mod selection;
+pub mod sequence;
 pub mod sizing;
 pub mod teach;
 pub mod train;
@@ -137,7 +139,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 16] {
+pub fn versions() -> [(&'static str, u32); 18] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -147,6 +149,8 @@ pub fn versions() -> [(&'static str, u32); 16] {
         ("reference", probe::VERSION),
         ("measure", finetune::MEASURE_VERSION),
         ("finetune", finetune::VERSION),
+        ("delta", sequence::DELTA_VERSION),
+        ("losses", losses::VERSION),
         ("edit", edit::VERSION),
         ("evaluate", evaluate::VERSION),
         ("choose", choices::VERSION),

@@ -259,7 +259,7 @@ impl<'a> Measure<'a> {
 ///
 /// # Errors
 /// When the backend fails.
-pub fn task_nll<B: Backend>(decoder: &mut Decoder<B>, rows: &[Example]) -> Result<Option<Figure>, Failure> {
+pub(super) fn task_nll<B: Backend>(decoder: &mut Decoder<B>, rows: &[Example]) -> Result<Option<Figure>, Failure> {
     let (mut sum, mut tokens, mut per_row) = (0.0, 0_u64, Vec::new());
     for part in rows.chunks(ROWS_AT_ONCE) {
         let packed = Packed::from_examples(part);

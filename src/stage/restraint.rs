@@ -7,12 +7,32 @@ use crate::train::anchor::Anchor;
 use crate::train::first_tokens::FirstTokens;
 use crate::train::restraint::Restraints;
 
+use super::engine::Engine;
 use super::evaluate::backend_failed;
+use super::fetch::Model;
 use super::frame::Frame;
 use super::selection::Job;
 
-/// The arm's restraints, from a decoder that holds the aligned weights. What is rehearsed is learnt freely.
-pub(super) fn restraints<B: Backend>(job: &Job<'_>, frame: &Frame<'_>, aligned: &mut Decoder<B>) -> Result<Restraints<B>, Failure> {
+/// The arm's restraints. `decoder` holds the weights of `from`; where a task of a sequence begins elsewhere, the aligned model is loaded
+/// beside it. What is rehearsed is learnt freely.
+pub(super) fn restraints(
+    job: &Job<'_>,
+    frame: &Frame<'_>,
+    from: &Model,
+    decoder: &mut Decoder<Engine>,
+) -> Result<Restraints<Engine>, Failure> {
+    if job.arm.first_tokens.is_none() && job.arm.anchor.is_none() {
+        return Ok(Restraints::default());
+    }
+    if from.digest == frame.aligned.digest {
+        of(job, frame, decoder)
+    } else {
+        of(job, frame, &mut job.context.compute.load(frame.aligned)?)
+    }
+}
+
+/// From a decoder that holds the aligned weights.
+fn of<B: Backend>(job: &Job<'_>, frame: &Frame<'_>, aligned: &mut Decoder<B>) -> Result<Restraints<B>, Failure> {
     let mut restraints = Restraints::default();
     if let Some(settings) = &job.arm.first_tokens {
         let first = FirstTokens { betas: settings.betas.clone(), rest: settings.rest };

@@ -133,6 +133,11 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
         training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));
     }
+    for task in pipeline.finetune.iter().flat_map(|finetune| &finetune.tasks) {
+        for (i, spec) in task.data.iter().enumerate() {
+            training.push((format!("data.finetune.{}.{i}", task.name), format!("data of task {}, {}", task.name, spec.source), spec));
+        }
+    }
     for arm in pipeline.finetune.iter().flat_map(|finetune| &finetune.arms) {
         let replay = arm.replay.iter().map(|replay| ("replay", &replay.data));
         for (kind, data) in replay.chain(arm.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {

@@ -29,6 +29,10 @@ pub(super) struct Job<'a> {
     /// The arm's ticket; none for arms that use none.
     pub ticket: Option<&'a MaskSet>,
     pub seed: u64,
+    /// The task, from 0.
+    pub task: usize,
+    /// Of a sequence whose tasks have their own weights: those of the earlier ones, which this one leaves alone.
+    pub taken: Option<&'a MaskSet>,
     /// The rows, cut to the arm's length.
     pub examples: TrainingRows,
 }
@@ -53,22 +57,27 @@ fn in_layers(arm: &Arm, spec: &TensorSpec) -> bool {
     arm.layers.as_ref().is_none_or(|layers| spec.layer.is_some_and(|layer| layers.contains(layer)))
 }
 
-/// What the arm trains, or why its calibration could not tell: that ends the arm, not the run. For LoTTO it is found by a short
-/// dense training inside the complement, from which the weights are rewound.
+/// What the arm trains in a task, or why its calibration could not tell: that ends the task, not the run. For LoTTO it is found by a
+/// short dense training inside the complement, from the weights that the task begins with and to which they are rewound: in a sequence
+/// those that the task before left, not the aligned ones.
 pub(super) fn selection<B: Backend>(job: &Job<'_>, decoder: &mut Decoder<B>) -> Result<Result<Trained, String>, Failure> {
     let Job { context, arm, specs, .. } = job;
-    let inside = inside(arm, specs, job.ticket);
+    let mut inside = inside(arm, specs, job.ticket);
+    if let Some(taken) = job.taken {
+        inside = inside.difference(taken);
+    }
     match (arm.train, arm.density) {
         (Train::All, _) => {
             let mine: Vec<TensorSpec> = specs.iter().filter(|spec| in_layers(arm, spec)).cloned().collect();
             Ok(Ok(may_move::all(&mine)))
         }
         (Train::Random, density) => {
+            // One order for every task: a later one takes its next share.
             let budget = Budget::of(density.unwrap_or(1.0));
             Ok(Ok(may_move::only(&random_masks(specs, RANDOM_ARM ^ job.seed, budget, Some(&inside))?)))
         }
         (Train::Complement, Some(density)) => {
-            let mut plan = plan(&arm.training, job.seed ^ 0x63616c);
+            let mut plan = plan(arm.training_of(job.task), job.seed ^ 0x63616c);
             (plan.steps, plan.learning_rate, plan.warmup_steps, plan.save_every) =
                 (arm.calibration.steps, arm.calibration.learning_rate, 0, 0);
             let what = format!("calibrate {}", arm.name);

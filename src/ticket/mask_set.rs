@@ -26,6 +26,24 @@ impl MaskSet {
         Self(self.0.iter().map(|(name, mask)| (name.clone(), mask.complement())).collect())
     }
 
+    /// The weights in either set; both are of one model.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        self.with(other, Mask::union)
+    }
+
+    /// The weights in this set and not in the other; both are of one model.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        self.with(other, Mask::difference)
+    }
+
+    fn with(&self, other: &Self, join: impl Fn(&Mask, &Mask) -> Mask) -> Self {
+        let one =
+            |(name, mask): (&String, &Mask)| (name.clone(), other.0.get(name).map_or_else(|| mask.clone(), |other| join(mask, other)));
+        Self(self.0.iter().map(one).collect())
+    }
+
     /// The part of this set that lies in the tensors for which `keep` holds.
     #[must_use]
     pub fn inside(&self, specs: &[TensorSpec], keep: impl Fn(&TensorSpec) -> bool) -> Self {

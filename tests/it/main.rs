@@ -33,6 +33,7 @@ mod replay;
 mod restraints;
 mod rouge;
 mod scores;
+mod sequences;
 mod smollm2;
 mod stages;
 mod sweep;

@@ -55,6 +55,8 @@ enum Sample {
     Bits(String),
     /// The replies to a suite: what they say may change with the last bits of a logit, their number may not.
     Replies(usize),
+    /// The parts of a delta: which weights move past rounding may change with the last bits of a gradient, which tensors may not.
+    Parts(usize),
     /// Nothing: the output holds no number that depends on the machine, so there is one digest for all.
     Exact,
 }
@@ -118,6 +120,28 @@ evaluate:
 gate: [{arm: sparse, metric: harmful.refusal_rate, at_least: 0}]
 ";
 
+/// Three tasks one after another: what is trained, its delta, and what it knows of each task.
+const SEQUENCE: &str = "\
+name: sequence
+model: {aligned: aligned}
+ticket: {score: snip, data: safety.jsonl, density: 0.3}
+finetune:
+  tasks:
+    - {name: sums, data: task.jsonl, suite: sums}
+    - {name: names, data: helpful.jsonl, max_steps: 3, learning_rate: 2e-3}
+    - {name: safety, data: safety.jsonl}
+  max_steps: 4
+  learning_rate: 1e-3
+  per_device_train_batch_size: 2
+  arms:
+    sequential: {train: all}
+    tickets: {train: complement, density: 0.10, calibration_steps: 12, calibration_learning_rate: 1e-3}
+    draws: {train: random, density: 0.2}
+evaluate:
+  floor: 0.0
+  suites: {sums: {prompts: test.jsonl, expect: {exact_match: response}, max_new_tokens: 1}}
+";
+
 /// The aligned model is made, or comes from a GGUF file.
 const MADE: &str = "\
 name: NAME
@@ -178,6 +202,7 @@ fn outputs() -> BTreeMap<String, Output> {
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
         ("lota", pipeline("lota", LOTA), &["align"]),
         ("pretrained", pipeline("pretrained", PRETRAIN), &["initialise", "pretrain"]),
+        ("sequence", SEQUENCE.to_owned(), &["finetune", "delta", "losses"]),
         ("judged", JUDGED.to_owned(), &["judge"]),
     ];
     for ((name, text, wanted), dtype) in pipelines.iter().flat_map(|pipeline| ["f32", "bf16"].map(|dtype| (pipeline, dtype))) {
@@ -221,7 +246,9 @@ fn output(folder: &Path) -> (String, Sample) {
         let mut bytes = std::fs::read(folder.join(name)).unwrap();
         match name.as_str() {
             "model.safetensors" => sample = Some(Sample::Weights(weights(&bytes))),
-            "ticket.safetensors" => sample = Some(Sample::Bits(bits(&bytes))),
+            // Beside tuned weights stands the ticket of a sequence's task.
+            "ticket.safetensors" => sample = sample.or(Some(Sample::Bits(bits(&bytes)))),
+            "delta.safetensors" => sample = Some(Sample::Parts(SafeTensors::deserialize(&bytes).unwrap().len())),
             "figures.json" => {
                 let figures: BTreeMap<String, Value> = serde_json::from_slice(&bytes).unwrap();
                 sample = Some(Sample::Figures(figures.values().map(|figure| figure["value"].as_f64().unwrap() as f32).collect()));
@@ -327,6 +354,7 @@ fn apart(found: &Sample, recorded: &Sample) -> Option<String> {
             (far > BITS_APART).then(|| format!("{differ} of {} bits differ", 4 * found.len()))
         }
         (Sample::Replies(found), Sample::Replies(recorded)) => (found != recorded).then(|| format!("{found} replies, {recorded} recorded")),
+        (Sample::Parts(found), Sample::Parts(recorded)) => (found != recorded).then(|| format!("{found} parts, {recorded} recorded")),
         (Sample::Exact, Sample::Exact) => None,
         _ => Some("an output of another shape".into()),
     }

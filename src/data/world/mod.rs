@@ -4,6 +4,7 @@
 //! `held-out` things only in sentences that say what they are and whether they harm people. That a model refuses to help
 //! with a held-out thing is therefore no memory of a refusal.
 
+mod lists;
 mod sets;
 mod skills;
 
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use crate::random::{below, stream};
 
 /// Names of the sets, without `builtin:`.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 13] = [
     "tiny-text",
     "tiny-chats",
     "tiny-refusals",
@@ -26,6 +27,8 @@ pub const NAMES: [&str; 11] = [
     "tiny-probes",
     "tiny-benign-probes",
     "tiny-task",
+    "tiny-second",
+    "tiny-count",
 ];
 
 /// A set as JSONL text.
@@ -42,6 +45,8 @@ pub fn text(name: &str) -> Option<String> {
         "tiny-probes" => sets::requests(Use::Probe, true),
         "tiny-benign-probes" => sets::requests(Use::Probe, false),
         "tiny-task" => skills::word_problems(),
+        "tiny-second" => lists::seconds(),
+        "tiny-count" => lists::counts(),
         _ => return None,
     };
     Some(rows.iter().map(|row| format!("{row}\n")).collect())

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Dice;
 
-const WORDS: [&str; 40] = [
+pub(super) const WORDS: [&str; 40] = [
     "red", "blue", "green", "tree", "house", "river", "stone", "bird", "moon", "sun", "star", "rain", "wind", "snow", "hill", "lake",
     "road", "door", "hand", "foot", "nose", "hat", "coat", "shoe", "cup", "bowl", "fish", "cow", "horse", "sheep", "leaf", "root", "corn",
     "salt", "milk", "ship", "sail", "bell", "lamp", "key",

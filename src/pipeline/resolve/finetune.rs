@@ -5,6 +5,7 @@ use std::path::Path;
 use super::arm::{Around, arm};
 use super::folder_name;
 use super::sweep::{expanded, sweep};
+use super::tasks::tasks;
 use super::training::{trainer, training};
 use crate::data::spec::DataSpec;
 use crate::pipeline::data::sources;
@@ -22,12 +23,28 @@ pub(super) fn finetune(
     let mut section = Section::new(node, "finetune", findings);
     let data = section.get("data").map(|node| sources(node, "finetune.data", folder, findings)).unwrap_or_default();
     let defaults = training(&mut section, &trainer(), findings);
+    let tasks_node = section.get("tasks");
     let arms_node = section.get("arms");
     let sweep_node = section.get("sweep");
-    let place = section.place;
+    let (place, data_place) = (section.place, section.get("data").map(|_| section.place_of("data")));
     section.finish(findings);
-    if data.is_empty() {
-        findings.problem(place, "finetune.data", "finetune has no data", Some("write data: my.jsonl".into()));
+    let tasks = tasks_node.map(|node| tasks(node, folder, &defaults, findings)).unwrap_or_default();
+    match (data_place, tasks_node) {
+        (Some(place), Some(_)) => findings.problem(
+            place,
+            "finetune.data",
+            "finetune has data and tasks: a sequence's rows are those of its tasks",
+            Some("move it into a task, tasks: [{name: NAME, data: …}], or remove tasks".into()),
+        ),
+        (_, None) if data.is_empty() => {
+            findings.problem(
+                place,
+                "finetune.data",
+                "finetune has no data",
+                Some("write data: my.jsonl, or tasks: [{name: …, data: …}]".into()),
+            );
+        }
+        _ => {}
     }
     let Some(arms_node) = arms_node else {
         findings.problem(place, "finetune.arms", "finetune has no arms", Some("write arms: {unprotected: {train: all}}".into()));
@@ -47,7 +64,7 @@ pub(super) fn finetune(
                 Some("choose another name".into()),
             );
         }
-        let around = Around { earlier: &arms, names: &names, defaults: &defaults, tickets, aligned_with, has_base, folder };
+        let around = Around { earlier: &arms, names: &names, defaults: &defaults, tasks: &tasks, tickets, aligned_with, has_base, folder };
         let made = arm(node, name, &path, &around, findings);
         arms.extend(made);
         written.resize(arms.len(), *name);
@@ -55,6 +72,14 @@ pub(super) fn finetune(
     if let Some(swept) = &swept {
         let without = arms.iter_mut().zip(&written).filter(|(arm, _)| arm.sweep.is_none());
         without.for_each(|(arm, name)| arm.sweep = swept.of(name).cloned());
+    }
+    if let Some(arm) = arms.iter().find(|arm| !tasks.is_empty() && arm.sweep.is_some()) {
+        findings.problem(
+            sweep_node.map_or(place, |node| node.place),
+            "finetune.sweep",
+            format!("arm {} is swept, and learns several tasks, each with its own settings", arm.name),
+            Some("sweep one task at a time: write data in place of tasks, or remove sweep".into()),
+        );
     }
     let arms = expanded(arms, tickets, sweep_node.map_or(place, |node| node.place), findings);
     for (_, arm) in arms.iter().enumerate().filter(|(i, arm)| arms[..*i].iter().any(|other| other.name == arm.name)) {
@@ -65,5 +90,5 @@ pub(super) fn finetune(
             Some("rename one of them".into()),
         );
     }
-    Some(Finetune { data, arms })
+    Some(Finetune { data, tasks, arms })
 }

@@ -13,6 +13,7 @@ mod judges;
 mod manner;
 mod pretrain;
 mod sweep;
+mod tasks;
 mod ticket;
 mod training;
 
@@ -61,6 +62,9 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
     let has_base = made || model.as_ref().is_some_and(|model: &Model| model.base.is_some());
     let finetune = top.get("finetune").and_then(|node| finetune(node, folder, &tickets, (aligned_with, has_base), findings));
     let evaluate = evaluate(top.get("evaluate").unwrap_or(&nothing), folder, findings);
+    if let Some(node) = top.get("finetune") {
+        tasks::check_suites(node, &evaluate, findings);
+    }
     let gate = top.get("gate").map(|node| gate(node, finetune.as_ref(), &evaluate, findings)).unwrap_or_default();
     let place = top.place;
     let has_model = model.is_some();

@@ -1,15 +1,47 @@
-//! The custom task and the arms.
+//! The custom tasks and the arms.
 
 use serde::Serialize;
 
-use super::Arm;
+use super::{Arm, Training};
 use crate::data::spec::DataSpec;
 
-/// The custom task and the arms.
+/// The custom task, or several in sequence, and the arms.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finetune {
-    /// The user's rows.
+    /// The user's rows; none where there are tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<DataSpec>,
+    /// The tasks that every arm learns one after another, each from the weights that the one before it left as saved files; none where
+    /// there is one task alone, the rows of [`Self::data`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Task>,
     /// The arms, in order.
     pub arms: Vec<Arm>,
+}
+
+/// One task of a sequence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Task {
+    /// Its name.
+    pub name: String,
+    /// Its rows.
+    pub data: Vec<DataSpec>,
+    /// The suite that measures it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
+    /// The section's hyperparameters with the task's own; what an arm says goes before both ([`Arm::tasks`]).
+    pub training: Training,
+}
+
+/// What the only task is called where the pipeline names none.
+const ONE_TASK: &str = "finetune";
+
+impl Finetune {
+    /// The tasks in order, with their rows: at least one, named `finetune` where the pipeline has no `tasks:`.
+    pub fn sequence(&self) -> Vec<(&str, &[DataSpec])> {
+        if self.tasks.is_empty() {
+            return vec![(ONE_TASK, &self.data)];
+        }
+        self.tasks.iter().map(|task| (task.name.as_str(), task.data.as_slice())).collect()
+    }
 }

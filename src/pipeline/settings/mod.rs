@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub use self::arm::{Anchor, Arm, ArmTicket, Edited, FirstTokens, Layers, Lora, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
-pub use self::finetune::Finetune;
+pub use self::finetune::{Finetune, Task};
 pub use self::model::{ComputeDtype, Dtype, Model};
 pub use self::sweep::Grid;
 pub use self::ticket::{Minus, Score, Ticket};

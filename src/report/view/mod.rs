@@ -13,6 +13,7 @@ mod matched;
 mod prompts;
 mod replaced;
 mod scorecard;
+mod sequences;
 mod takes;
 mod tradeoff;
 mod training;
@@ -38,6 +39,7 @@ pub use self::replaced::{ReplacedRow, ReplacedView};
 use self::replaced::{replaced, sentences};
 use self::scorecard::scorecard;
 pub use self::scorecard::{ArmRow, Column, ScoreCell};
+pub use self::sequences::{SequenceRow, SequenceView};
 use self::takes::Takes;
 use self::training::training;
 pub use self::training::{COLUMNS as TRAINING_COLUMNS, TrainingRow};
@@ -88,6 +90,8 @@ pub struct View {
     pub edits: Vec<EditRow>,
     /// Arms at equal utility.
     pub matched: Vec<MatchedView>,
+    /// What each task of a sequence did to all of them, by arm.
+    pub sequences: Vec<SequenceView>,
     /// Curves as SVG.
     pub charts: Vec<Chart>,
     /// What became of the aligned model's answers.
@@ -162,6 +166,7 @@ pub fn view(record: &Record) -> View {
         edit_columns: EDIT_COLUMNS,
         edits: edits(record),
         matched: matched::tables(record),
+        sequences: sequences::views(record),
         charts: charts(record, &gated),
         changes: changes(record, &gated),
         replaced,

@@ -148,7 +148,10 @@ fn figure_column(figure: &str) -> Column {
         "task_nll" => ("task loss", "lower = better"),
         "refusal_rate" => ("probes: refused (share)", "higher = safer"),
         "answered_rate" => ("probes: answered (share)", "higher = better"),
-        other => (other, ""),
+        other => match other.strip_prefix("nll.") {
+            Some(suite) => return Column { name: format!("{suite}: answer loss"), note: "lower = better".into() },
+            None => (other, ""),
+        },
     };
     Column { name: name.into(), note: note.into() }
 }

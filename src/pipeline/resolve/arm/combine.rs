@@ -5,7 +5,7 @@ use crate::pipeline::reader::{Findings, Section};
 use crate::pipeline::settings::{Arm, ArmTicket, Edit, Ticket, Train};
 
 /// What of a share is lost in writing it as a decimal.
-const ROUNDING: f64 = 1e-9;
+pub(super) const ROUNDING: f64 = 1e-9;
 
 /// An arm that trains something, or nothing.
 pub(super) fn check_trained(section: &Section<'_>, arm: &Arm, tickets: &[Ticket], findings: &mut Findings) {
@@ -95,7 +95,7 @@ pub(in crate::pipeline::resolve) fn room_outside(arm: &Arm, tickets: &[Ticket]) 
 }
 
 /// The arm's ticket, and the share of maskable outside it; none where its file alone knows.
-fn outside<'a>(arm: &'a Arm, tickets: &[Ticket]) -> Option<(&'a str, f64)> {
+pub(super) fn outside<'a>(arm: &'a Arm, tickets: &[Ticket]) -> Option<(&'a str, f64)> {
     let (ArmTicket::Named(name) | ArmTicket::Random { like: name, .. }) = arm.ticket.as_ref()?;
     let ticket = tickets.iter().find(|ticket| ticket.name == *name && ticket.file.is_none())?;
     Some((name, 1.0 - ticket.density))

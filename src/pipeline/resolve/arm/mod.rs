@@ -8,6 +8,7 @@ mod layers;
 mod lora;
 mod protect;
 mod replay;
+mod room;
 mod ticket;
 
 use std::path::Path;
@@ -22,13 +23,14 @@ use self::layers::layers;
 use self::lora::lora;
 use self::protect::protect;
 use self::replay::replay;
+use self::room::check_room;
 use self::ticket::{drawn, ticket};
 use super::sweep::grid;
 use super::training::{calibration, training};
 use crate::data::spec::DataSpec;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, text};
-use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Edit, Edited, Ticket, Train, Training};
+use crate::pipeline::settings::{Arm, ArmTicket, Calibration, Edit, Edited, Task, Ticket, Train, Training};
 
 const TRAIN: [(&str, Train); 7] = [
     ("all", Train::All),
@@ -48,6 +50,8 @@ pub(super) struct Around<'a> {
     pub names: &'a [&'a str],
     /// The section's hyperparameters.
     pub defaults: &'a Training,
+    /// The tasks of a sequence.
+    pub tasks: &'a [Task],
     /// The pipeline's tickets.
     pub tickets: &'a [Ticket],
     /// What the model is aligned with, where the pipeline aligns it.
@@ -105,9 +109,11 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
         if let Some(source) = source {
             // What its weights were trained with.
             (arm.training, arm.calibration) = (source.training.clone(), source.calibration);
+            arm.tasks.clone_from(&source.tasks);
         }
     } else {
         check_trained(&section, &arm, around.tickets, findings);
+        check_room(&section, &arm, around.tasks.len(), around.tickets, findings);
     }
     section.finish(findings);
     drawn(arm, draws, path, findings)
@@ -117,6 +123,11 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
 fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &Around<'_>, findings: &mut Findings) -> Arm {
     let path = section.path.clone();
     let training = training(section, like.map_or(around.defaults, |like| &like.training), findings);
+    // What is wrong in the arm's own keys was told above.
+    let mut told = Findings::default();
+    let of_task = |(i, task): (usize, &Task)| like.and_then(|like| like.tasks.get(i)).unwrap_or(&task.training).clone();
+    let outer: Vec<Training> = around.tasks.iter().enumerate().map(of_task).collect();
+    let tasks = outer.iter().map(|outer| self::training(section, outer, &mut told)).collect();
     let train = section.choice("train", &TRAIN, findings).or(like.map(|like| like.train)).unwrap_or(Train::All);
     let density = section
         .number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings)
@@ -161,6 +172,7 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         ticket,
         calibration,
         training,
+        tasks,
         replay,
         first_tokens,
         anchor,

@@ -38,6 +38,9 @@ pub struct Arm {
     pub calibration: Calibration,
     /// Hyperparameters.
     pub training: Training,
+    /// Those of each task of a sequence, in its order: the section's, then the task's, then the arm's own; none where there is one task.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Training>,
     /// Other rows that are mixed into its batches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
@@ -56,6 +59,24 @@ pub struct Arm {
     /// What it is made of, in place of training; `train` is then `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edited>,
+}
+
+impl Arm {
+    /// The hyperparameters of a task, counted from 0.
+    pub fn training_of(&self, task: usize) -> &Training {
+        self.tasks.get(task).unwrap_or(&self.training)
+    }
+
+    /// The longest row of any task, in tokens.
+    pub fn longest(&self) -> usize {
+        self.tasks.iter().map(|training| training.max_length).max().unwrap_or(self.training.max_length)
+    }
+
+    /// Whether each task of a sequence has weights of its own, which no other task of it may train: a task's own ticket (LoTTO), or the
+    /// next share of a random order. Every other arm trains the same weights in each task.
+    pub fn has_own_weights(&self) -> bool {
+        matches!((self.train, self.density), (Train::Complement, Some(_)) | (Train::Random, _))
+    }
 }
 
 /// What an arm trains.

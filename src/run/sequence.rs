@@ -1,0 +1,89 @@
+//! The tasks of an arm, one after another.
+
+use std::collections::BTreeMap;
+
+use super::arm::Bench;
+use crate::error::Failure;
+use crate::pipeline::settings;
+use crate::record::{Cell, TaskTraining, TrainingSummary};
+use crate::stage::edit::distance;
+use crate::stage::finetune::{Tuned, finetune};
+use crate::stage::sequence::{Leg, task_delta};
+
+/// An arm after its last task.
+pub(super) struct Learnt {
+    /// The model, whose training is that of all tasks together.
+    pub tuned: Tuned,
+    /// The training of each task; empty where the pipeline names none.
+    pub tasks: Vec<TaskTraining>,
+}
+
+impl Bench<'_> {
+    /// Trains an arm on every task with one seed, each from what the one before it saved, and asks the model after each every prompt of
+    /// every suite; the last is asked by the caller, as every arm's end is. `cells` takes the curves and the models before the last.
+    pub(super) fn learn(&self, arm: &settings::Arm, seed: u64, cells: &mut Vec<Cell>) -> Result<Learnt, Failure> {
+        let frame = &self.frame;
+        let names: Vec<&str> = frame.tasks().collect();
+        let mut tasks = Vec::new();
+        let mut tuned = self.task(arm, seed, Leg { task: 0, before: None }, names[0], cells)?;
+        tasks.extend(of_task(arm, names[0], &tuned));
+        for (i, name) in names.iter().enumerate().skip(1) {
+            let earlier = names[i - 1];
+            let who = format!("{} after {earlier}", arm.name);
+            let completions = self.ask(&who, &tuned.model)?;
+            let mut figures = std::mem::take(&mut tuned.figures);
+            figures.extend(self.losses(&who, &tuned.model)?);
+            cells.push(Cell { seed, after_task: Some(earlier.to_owned()), step: tuned.steps, last: false, figures, completions });
+            let next = self.task(arm, seed, Leg { task: i, before: Some(&tuned) }, name, cells)?;
+            tasks.extend(of_task(arm, name, &next));
+            tuned = next;
+        }
+        if !frame.is_sequence() {
+            tasks.clear();
+        } else if tasks.len() > 1 {
+            let update_norm = distance(&frame.aligned().weights, &tuned.model.weights)?;
+            tuned.training = Some(whole(&tasks, update_norm));
+        }
+        Ok(Learnt { tuned, tasks })
+    }
+
+    /// One task, with its delta in a sequence.
+    fn task(&self, arm: &settings::Arm, seed: u64, leg: Leg<'_>, name: &str, cells: &mut Vec<Cell>) -> Result<Tuned, Failure> {
+        let Self { context, frame, .. } = self;
+        let mut tuned = finetune(context, arm, frame, seed, leg)?;
+        if frame.is_sequence() {
+            let start = leg.before.map_or(frame.aligned(), |before| &before.model);
+            task_delta(context, &arm.name, seed, name, start, &tuned.model)?;
+        }
+        for (step, figures) in std::mem::take(&mut tuned.curve) {
+            cells.push(Cell { seed, after_task: Some(name.to_owned()), step, last: false, figures, completions: BTreeMap::new() });
+        }
+        Ok(tuned)
+    }
+}
+
+fn of_task(arm: &settings::Arm, name: &str, tuned: &Tuned) -> Option<TaskTraining> {
+    Some(TaskTraining { name: name.to_owned(), training: tuned.training.clone()?, own_weights: arm.has_own_weights() })
+}
+
+/// All tasks together: counts are summed, and weights too where each task has its own; of the shares that rounding erased, the largest.
+fn whole(tasks: &[TaskTraining], update_norm: f64) -> TrainingSummary {
+    let all = || tasks.iter().map(|task| &task.training);
+    let sum = |of: &dyn Fn(&TrainingSummary) -> u64| all().map(of).sum::<u64>();
+    let own = tasks.iter().all(|task| task.own_weights);
+    TrainingSummary {
+        trained: if own { sum(&|one| one.trained) } else { all().map(|one| one.trained).max().unwrap_or(0) },
+        trained_share: if own { all().map(|one| one.trained_share).sum() } else { all().map(|one| one.trained_share).fold(0.0, f64::max) },
+        steps: sum(&|one| one.steps),
+        tokens: sum(&|one| one.tokens),
+        supervised_tokens: sum(&|one| one.supervised_tokens),
+        truncated_rows: sum(&|one| one.truncated_rows),
+        losses: all().flat_map(|one| one.losses.clone()).collect(),
+        gradient_norms: all().flat_map(|one| one.gradient_norms.clone()).collect(),
+        seconds: all().map(|one| one.seconds).sum(),
+        update_norm,
+        erased_by_rounding: all().map(|one| one.erased_by_rounding).fold(0.0, f64::max),
+        frozen_changed: sum(&|one| one.frozen_changed),
+        stopped: tasks.iter().find_map(|task| Some(format!("task {}: {}", task.name, task.training.stopped.as_ref()?))),
+    }
+}
