@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::error::Failure;
 use crate::model::backend::Backend;
-use crate::model::backend::cpu::Cpu;
 use crate::model::batch::Example;
 use crate::model::decoder::{Decoder, Gradients, InputSquares};
 use crate::model::inventory::TensorSpec;
@@ -18,6 +17,7 @@ use crate::train::schedule::Scheduler;
 
 use super::Context;
 use super::calibrate::moved;
+use super::engine::Engine;
 use super::evaluate::backend_failed;
 use super::fetch::Model;
 use super::gradients::{ROWS_AT_ONCE, input_squares, mean_gradient, mean_squared_gradient};
@@ -39,7 +39,7 @@ pub(super) enum Found<'a> {
     /// Nothing.
     Random(u64, Structure),
     /// One gradient.
-    Gradient(Box<Decoder<Cpu>>, Gradients<Cpu>, Score),
+    Gradient(Box<Decoder<Engine>>, Gradients<Engine>, Score),
     /// The means of squares.
     Fisher(BTreeMap<String, Vec<f32>>),
     /// A number for each input of each matrix.

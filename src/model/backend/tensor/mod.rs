@@ -3,17 +3,20 @@
 //! Weights, activations, gradients and moments stay on the device. To it go token ids, positions, and once for each mask the places of its
 //! weights; from it come the losses, and a number a tensor for the norm of the gradients.
 
+mod attention;
+mod cache;
+mod loss;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+
+use self::cache::Cache;
 
 use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
 use crate::mask::Mask;
 use crate::model::constraint::Scale;
-
-/// Rows whose logits exist at once.
-const LOGIT_ROWS: usize = 1024;
 
 /// The backend on candle tensors.
 #[derive(Debug, Clone)]
@@ -115,46 +118,6 @@ impl Candle {
         *gradient = (&*gradient + chosen.unsqueeze(0)?)?;
         Ok(())
     }
-
-    /// Causal attention weights of some queries q (t, H·D) that end a row of n keys and values (n, KV·D): (H, t, n), and q as (H, t, D),
-    /// k and v as (H, n, D), repeated for their queries.
-    fn weights(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads) -> Done<(Tensor, Tensor, Tensor, Tensor, Tensor)> {
-        let (t, n) = (q.dim(0)?, k.dim(0)?);
-        let split =
-            |x: &Tensor, heads_of: usize| -> Done<Tensor> { Ok(x.reshape(((), heads_of, heads.size))?.transpose(0, 1)?.contiguous()?) };
-        let repeat = |x: Tensor| -> Done<Tensor> {
-            let times = heads.query / heads.key_value;
-            Ok(x.unsqueeze(1)?.expand((heads.key_value, times, n, heads.size))?.reshape((heads.query, n, heads.size))?)
-        };
-        let q = split(q, heads.query)?;
-        let (k, v) = (repeat(split(k, heads.key_value)?)?, repeat(split(v, heads.key_value)?)?);
-        let mut scores = (q.matmul(&k.transpose(1, 2)?.contiguous()?)? / (heads.size as f64).sqrt())?;
-        if t > 1 {
-            // Query i of t stands at n − t + i.
-            let place = |from: usize, count: usize| Tensor::arange(from as u32, (from + count) as u32, &self.device);
-            let (queries, keys) = (place(n - t, t)?.reshape((t, 1))?, place(0, n)?.reshape((1, n))?);
-            let later = queries.broadcast_lt(&keys)?.unsqueeze(0)?.broadcast_as(scores.shape())?;
-            let never = Tensor::full(f32::NEG_INFINITY, scores.shape(), &self.device)?;
-            scores = later.where_cond(&never, &scores)?;
-        }
-        let peak = scores.max_keepdim(D::Minus1)?;
-        let exponentials = scores.broadcast_sub(&peak)?.exp()?;
-        let sums = exponentials.sum_keepdim(D::Minus1)?;
-        let log_sum_exp = (sums.log()? + peak)?.squeeze(2)?.t()?.contiguous()?; // (t, H)
-        Ok((exponentials.broadcast_div(&sums)?, log_sum_exp, q, k, v))
-    }
-}
-
-/// (H, t, D) to (t, H·D).
-fn joined(x: &Tensor) -> Done<Tensor> {
-    let (heads, t, size) = x.dims3()?;
-    Ok(x.transpose(0, 1)?.contiguous()?.reshape((t, heads * size))?)
-}
-
-/// Sums the query heads that share a key/value head: (H, t, D) to (t, KV·D).
-fn shared(x: &Tensor, heads: Heads) -> Done<Tensor> {
-    let t = x.dim(1)?;
-    joined(&x.reshape((heads.key_value, heads.query / heads.key_value, t, heads.size))?.sum(1)?)
 }
 
 impl From<candle_core::Error> for BackendError {
@@ -165,13 +128,6 @@ impl From<candle_core::Error> for BackendError {
 
 fn wrong(message: String) -> BackendError {
     BackendError { backend: "tensor", message }
-}
-
-/// Keys and values of one layer, (rows · capacity, KV·D) each.
-pub struct Cache {
-    keys: Tensor,
-    values: Tensor,
-    capacity: usize,
 }
 
 impl Backend for Candle {
@@ -316,14 +272,7 @@ impl Backend for Candle {
     }
 
     fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, row_starts: &[usize], heads: Heads) -> Done<AttentionOut<Tensor>> {
-        let (mut mixed, mut sums) = (Vec::new(), Vec::new());
-        for row in row_starts.windows(2) {
-            let part = |x: &Tensor| x.narrow(0, row[0], row[1] - row[0]);
-            let (weights, log_sum_exp, _, _, v) = self.weights(&part(q)?, &part(k)?, &part(v)?, heads)?;
-            mixed.push(joined(&weights.matmul(&v)?)?);
-            sums.push(log_sum_exp);
-        }
-        Ok(AttentionOut { mixed: Tensor::cat(&mixed, 0)?, log_sum_exp: Tensor::cat(&sums, 0)? })
+        attention::forward(q, k, v, row_starts, heads)
     }
 
     fn attention_backward(
@@ -336,20 +285,7 @@ impl Backend for Candle {
         row_starts: &[usize],
         heads: Heads,
     ) -> Done<(Tensor, Tensor, Tensor)> {
-        let (mut dq, mut dk, mut dv) = (Vec::new(), Vec::new(), Vec::new());
-        for row in row_starts.windows(2) {
-            let t = row[1] - row[0];
-            let part = |x: &Tensor| x.narrow(0, row[0], t);
-            let (weights, _, q, k, v) = self.weights(&part(q)?, &part(k)?, &part(v)?, heads)?;
-            let d = part(d_mixed)?.reshape((t, heads.query, heads.size))?.transpose(0, 1)?.contiguous()?;
-            dv.push(shared(&weights.transpose(1, 2)?.contiguous()?.matmul(&d)?, heads)?);
-            let d_weights = d.matmul(&v.transpose(1, 2)?.contiguous()?)?;
-            let mean = (&d_weights * &weights)?.sum_keepdim(D::Minus1)?;
-            let d_scores = ((d_weights.broadcast_sub(&mean)? * &weights)? / (heads.size as f64).sqrt())?;
-            dq.push(joined(&d_scores.matmul(&k)?)?);
-            dk.push(shared(&d_scores.transpose(1, 2)?.contiguous()?.matmul(&q)?, heads)?);
-        }
-        Ok((Tensor::cat(&dq, 0)?, Tensor::cat(&dk, 0)?, Tensor::cat(&dv, 0)?))
+        attention::backward(d_mixed, q, k, v, row_starts, heads)
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor) -> Done<Tensor> {
@@ -372,39 +308,7 @@ impl Backend for Candle {
         scale: Option<Scale<'_>>,
         gradient: Option<(&Selection, &mut Tensor)>,
     ) -> Done<(Vec<f32>, Option<Tensor>)> {
-        let vocabulary = w.dim(0)?;
-        if let Some(target) = targets.iter().find(|&&target| target as usize >= vocabulary) {
-            return Err(wrong(format!("target {target} in a vocabulary of {vocabulary}")));
-        }
-        let mut gradient = gradient;
-        let (mut losses, mut dh) = (Vec::with_capacity(targets.len()), Vec::new());
-        for (part, targets) in targets.chunks(LOGIT_ROWS).enumerate() {
-            let rows = targets.len();
-            let h = h.narrow(0, part * LOGIT_ROWS, rows)?;
-            let logits = h.matmul(&w.t()?)?;
-            let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?)?;
-            let exponentials = shifted.exp()?;
-            let sums = exponentials.sum_keepdim(1)?;
-            let index = Tensor::from_vec(targets.to_vec(), (rows, 1), &self.device)?;
-            losses.extend((sums.log()? - shifted.gather(&index, 1)?)?.flatten_all()?.to_vec1::<f32>()?);
-            let Some(scale) = scale else { continue };
-            let from = part * LOGIT_ROWS;
-            let scales: Vec<f32> = (from..from + rows).map(|i| scale.of(i, losses[i])).collect();
-            let scales = Tensor::from_vec(scales, (rows, 1), &self.device)?;
-            let ones = Tensor::ones((rows, 1), DType::F32, &self.device)?;
-            let hot = logits.zeros_like()?.scatter_add(&index, &ones, 1)?;
-            let d_logits = (exponentials.broadcast_div(&sums)? - hot)?.broadcast_mul(&scales)?;
-            if let Some((selection, gradient)) = &mut gradient {
-                self.compact(&d_logits.t()?.matmul(&h)?, selection, gradient)?;
-            }
-            dh.push(d_logits.matmul(w)?);
-        }
-        let dh = match (scale, dh.is_empty()) {
-            (None, _) => None,
-            (Some(_), true) => Some(h.zeros_like()?),
-            (Some(_), false) => Some(Tensor::cat(&dh, 0)?),
-        };
-        Ok((losses, dh))
+        loss::cross_entropy(self, h, w, targets, scale, gradient)
     }
 
     fn divergence(
@@ -413,27 +317,9 @@ impl Backend for Candle {
         w: &Tensor,
         reference: (&Tensor, &Tensor),
         scale: f32,
-        mut gradient: Option<(&Selection, &mut Tensor)>,
+        gradient: Option<(&Selection, &mut Tensor)>,
     ) -> Done<(Vec<f32>, Tensor)> {
-        let (rows, mut divergences, mut dh) = (h.dim(0)?, Vec::with_capacity(h.dim(0)?), Vec::new());
-        for from in (0..rows).step_by(LOGIT_ROWS) {
-            let count = LOGIT_ROWS.min(rows - from);
-            let log_softmax = |h: &Tensor, w: &Tensor| -> Done<Tensor> {
-                let logits = h.narrow(0, from, count)?.matmul(&w.t()?)?;
-                let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?)?;
-                Ok(shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(1)?.log()?)?)
-            };
-            let (wanted, found) = (log_softmax(reference.0, reference.1)?, log_softmax(h, w)?);
-            let p = wanted.exp()?;
-            divergences.extend((&p * (wanted - &found)?)?.sum(1)?.to_vec1::<f32>()?);
-            let d_logits = ((found.exp()? - p)? * f64::from(scale))?;
-            if let Some((selection, gradient)) = &mut gradient {
-                self.compact(&d_logits.t()?.matmul(&h.narrow(0, from, count)?)?, selection, gradient)?;
-            }
-            dh.push(d_logits.matmul(w)?);
-        }
-        let dh = if dh.is_empty() { h.zeros_like()? } else { Tensor::cat(&dh, 0)? };
-        Ok((divergences, dh))
+        loss::divergence(self, h, w, reference, scale, gradient)
     }
 
     fn cache(&mut self, rows: usize, capacity: usize, heads: Heads) -> Done<Cache> {
@@ -443,11 +329,7 @@ impl Backend for Candle {
     }
 
     fn copy_cached(&mut self, cache: &mut Cache, from: usize, to: usize, length: usize) -> Done<()> {
-        for kept in [&cache.keys, &cache.values] {
-            let beginning = kept.narrow(0, from * cache.capacity, length)?.copy()?;
-            kept.slice_set(&beginning, 0, to * cache.capacity)?;
-        }
-        Ok(())
+        cache.copy(from, to, length)
     }
 
     fn attention_cached(
@@ -460,26 +342,7 @@ impl Backend for Candle {
         positions: &[u32],
         heads: Heads,
     ) -> Done<Tensor> {
-        let (capacity, mut mixed, mut first) = (cache.capacity, Vec::new(), 0);
-        // Neighbouring tokens of one sequence at neighbouring positions are attended to at once.
-        let follows = |t: usize| rows[t] == rows[t - 1] && positions[t] == positions[t - 1] + 1;
-        while first < rows.len() {
-            let count = 1 + (first + 1..rows.len()).take_while(|&t| follows(t)).count();
-            let (row, position) = (rows[first], positions[first] as usize);
-            let end = position + count;
-            if end > capacity {
-                return Err(wrong(format!("position {} in a cache of {capacity}", end - 1)));
-            }
-            for (cache, new) in [(&cache.keys, k), (&cache.values, v)] {
-                cache.slice_set(&new.narrow(0, first, count)?.contiguous()?, 0, row * capacity + position)?;
-            }
-            let sequence = |x: &Tensor| x.narrow(0, row * capacity, end);
-            let (keys, values) = (sequence(&cache.keys)?, sequence(&cache.values)?);
-            let (weights, _, _, _, values) = self.weights(&q.narrow(0, first, count)?, &keys, &values, heads)?;
-            mixed.push(joined(&weights.matmul(&values)?)?);
-            first += count;
-        }
-        Ok(Tensor::cat(&mixed, 0)?)
+        cache.attend(q, (k, v), rows, positions, heads)
     }
 
     fn sum_of_squares(&mut self, gradient: &Tensor) -> Done<f64> {
