@@ -14,7 +14,7 @@ use crate::data::subset::subset;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::pipeline;
-use crate::pipeline::settings::Pipeline;
+use crate::pipeline::settings::{Finetune, Pipeline};
 use crate::run::models;
 use crate::stage::Context;
 use crate::stage::audit::{AuditedRow, By, audit};
@@ -87,11 +87,12 @@ impl Audit {
         let only = self.only_source(settings)?;
         let models = models(&context, settings)?;
         let rows = audit(&context, settings, &safety, &models.aligned, self.by)?;
-        let sources: Vec<&str> = settings.finetune.iter().flat_map(|finetune| &finetune.data).map(|spec| spec.source.as_str()).collect();
+        let sources = settings.finetune.as_ref().map(Finetune::sources).unwrap_or_default();
+        let sources: Vec<&str> = sources.iter().map(|spec| spec.source.as_str()).collect();
         let told: Vec<serde_json::Value> = rows.iter().enumerate().map(|(rank, row)| as_json(rank, row, &sources)).collect();
         // Nothing is written before all of it can be.
         let dropped = match (self.drop, &self.out_data, only) {
-            (Some(share), Some(out), Some(spec)) => Some(cleaned(&context, spec, &rows, share, out)?),
+            (Some(share), Some(out), Some(spec)) => Some(cleaned(&context, &spec, &rows, share, out)?),
             _ => None,
         };
         if let Some(out) = &self.out {
@@ -143,14 +144,15 @@ impl Audit {
     }
 
     /// The one source of which a cleaned file can be written, where one is asked for.
-    fn only_source<'a>(&self, settings: &'a Pipeline) -> Result<Option<&'a DataSpec>, Failure> {
-        let sources = settings.finetune.as_ref().map_or(&[][..], |finetune| &finetune.data);
-        match (sources, &self.out_data) {
+    fn only_source(&self, settings: &Pipeline) -> Result<Option<DataSpec>, Failure> {
+        let sources = settings.finetune.as_ref().map(Finetune::sources).unwrap_or_default();
+        match (sources.as_slice(), &self.out_data) {
             (_, None) => Ok(None),
-            ([source], Some(_)) => Ok(Some(source)),
+            ([source], Some(_)) => Ok(Some(source.clone())),
             (_, Some(_)) => {
-                Err(Failure::new("several-sources", format!("finetune.data has {} sources, and one file is to be written", sources.len()))
-                    .remedy("clean one at a time: --set finetune.data=FILE"))
+                let message = format!("the custom data has {} sources, and one file is to be written", sources.len());
+                Err(Failure::new("several-sources", message)
+                    .remedy("clean one at a time, with a pipeline that names one: finetune: {data: FILE}"))
             }
         }
     }

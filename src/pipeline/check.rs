@@ -4,7 +4,7 @@ use super::check_endpoints::check_endpoints;
 use super::check_sweep::check_sweep;
 use super::node::Place;
 use super::reader::Findings;
-use super::settings::{Arm, ArmTicket, Pipeline, Score, Ticket};
+use super::settings::{Arm, ArmTicket, Pipeline, Score, Ticket, Train};
 use crate::eval::judge;
 use crate::record::Expect;
 
@@ -106,9 +106,10 @@ fn twins(tickets: &[Ticket], arms: &[Arm], place: Place, findings: &mut Findings
     for (ticket, original) in tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.twin_of.as_ref()?))) {
         let around = |name: &String| -> Vec<&Arm> {
             let named = Some(ArmTicket::Named(name.clone()));
-            arms.iter().filter(|arm| arm.ticket == named).collect()
+            let written = |arm: &&Arm| arm.family.as_ref().is_none_or(|family| *family == arm.name);
+            arms.iter().filter(written).filter(|arm| arm.ticket == named && arm.train == Train::Complement).collect()
         };
-        let bare = |arm: &Arm| Arm { name: String::new(), ticket: None, ..arm.clone() };
+        let bare = |arm: &Arm| Arm { name: String::new(), family: None, sweep: None, ticket: None, ..arm.clone() };
         let (own, theirs) = (around(original), around(ticket));
         if own.iter().any(|own| theirs.iter().any(|theirs| bare(own) == bare(theirs))) {
             continue;

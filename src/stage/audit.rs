@@ -9,7 +9,7 @@ use crate::model::backend::{Backend, Done};
 use crate::model::batch::Example;
 use crate::model::decoder::{Decoder, Gradients};
 use crate::model::inventory::{TensorSpec, inventory};
-use crate::pipeline::settings::{DataSpec, Pipeline};
+use crate::pipeline::settings::{Arm, DataSpec, Pipeline};
 
 use super::evaluate::backend_failed;
 use super::fetch::Model;
@@ -61,7 +61,7 @@ pub enum By {
 /// An audited row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditedRow {
-    /// The place of its source among the sources of `finetune.data`.
+    /// The place of its source among the sources of the custom data, see `Finetune::sources`.
     pub source: usize,
     /// Its number in the source's file, from 1, a header not counted.
     pub number: usize,
@@ -92,9 +92,15 @@ pub fn audit(context: &Context<'_>, pipeline: &Pipeline, safety: &DataSpec, alig
     let Some(finetune) = &pipeline.finetune else {
         return Err(Failure::new("no-data", "the pipeline has no finetune.data to audit").remedy("write finetune: {data: my.jsonl, …}"));
     };
-    let max_length = finetune.arms.iter().map(|arm| arm.training.max_length).max().unwrap_or(512);
+    let max_length = finetune.arms.iter().map(Arm::longest).max().unwrap_or(512);
+    let sources = finetune.sources();
     let safe = training_rows(context, "the audit's safety data", std::slice::from_ref(safety), aligned, max_length)?;
-    let rows = training_rows(context, "finetune", &finetune.data, aligned, max_length)?;
+    let rows = training_rows(context, "finetune", &sources, aligned, max_length)?;
+    if rows.sources.iter().all(Vec::is_empty) {
+        return Err(
+            Failure::new("empty-data", "the custom data has no row to audit").remedy("check filter, split and limit of finetune.data")
+        );
+    }
     let parts = Parts {
         aligned: &aligned.digest,
         text: &aligned.text_digest,
@@ -112,7 +118,7 @@ pub fn audit(context: &Context<'_>, pipeline: &Pipeline, safety: &DataSpec, alig
         write_json(place, "audit.json", &found)?;
         Ok(format!("{} of {} rows pull against the refusals", found.iter().filter(|found| found.dot < 0.0).count(), found.len()))
     })?;
-    ranked(context, &finetune.data, &entry, by)
+    ranked(context, &sources, &entry, by)
 }
 
 /// What was found of each row, with the row.

@@ -8,7 +8,7 @@ use crate::data::rows::{Loaded, Row, load_from};
 use crate::error::{Failure, Within};
 use crate::hub::dataset_file;
 use crate::model::batch::Example;
-use crate::pipeline::settings::{DataSpec, Expect, Pipeline};
+use crate::pipeline::settings::{Arm, DataSpec, Expect, Pipeline};
 
 use super::Context;
 use super::evaluate::Questions;
@@ -138,7 +138,9 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
             training.push((format!("data.finetune.{}.{i}", task.name), format!("data of task {}, {}", task.name, spec.source), spec));
         }
     }
-    for arm in pipeline.finetune.iter().flat_map(|finetune| &finetune.arms) {
+    // The settings of a sweep read what their arm reads.
+    let written = |arm: &&Arm| arm.family.as_ref().is_none_or(|family| *family == arm.name);
+    for arm in pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).filter(written) {
         let replay = arm.replay.iter().map(|replay| ("replay", &replay.data));
         for (kind, data) in replay.chain(arm.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
             for (i, spec) in data.iter().enumerate() {

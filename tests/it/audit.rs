@@ -107,6 +107,16 @@ fn rows_are_ranked_told_and_left_out() {
     assert!(table.contains("[31mred\\nline and so on") && !table.contains('\u{1b}') && !table.contains('\u{202e}'), "{table}");
     assert!(table.contains(&format!("{} of 13 rows have a cosine below 0", all["conflicting"])), "{table}");
 
+    // The rows of a sequence are those of all its tasks.
+    let one = std::fs::read_to_string(home.path("p.yaml")).unwrap();
+    let two =
+        one.replace("  data: task.jsonl\n", "  tasks: [{name: a, data: task.jsonl}, {name: b, data: {path: task.jsonl, limit: 2}}]\n");
+    assert_ne!(one, two);
+    home.write("p.yaml", &two);
+    let (both, _) = json(&home, &["--top", "99"]);
+    assert!(both["rows"] == 15 && both["top"].as_array().unwrap().len() == 15, "{both}");
+    home.write("p.yaml", one);
+
     // Other refusals are another audit.
     let (other, _) = json(&home, &["--safety", "helpful.jsonl"]);
     assert!(other["top"][0]["cosine"] != all["top"][0]["cosine"]);

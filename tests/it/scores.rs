@@ -198,8 +198,9 @@ fn a_random_ticket_beside_whole_rows_has_whole_rows() {
         let same: Vec<bool> =
             view.data().chunks(width).zip(drawn.tensor(name).unwrap().data().chunks(width)).map(|(a, b)| a == b).collect();
         frozen += same.iter().filter(|&&same| same).count();
-        // Half of the rows, exactly, are frozen; a trained one may have kept its bits by chance of rounding.
-        assert!(same.iter().filter(|&&same| same).count() >= rows / 2, "{name}");
+        // Half of the rows, exactly, are frozen; few of the trained ones can have kept all their bits by rounding.
+        let kept = same.iter().filter(|&&same| same).count();
+        assert!(kept >= rows / 2 && kept <= rows / 2 + rows / 8, "{name}: {kept} of {rows} rows kept their bits");
     }
     let all: usize = aligned.iter().filter(|(name, _)| name.contains("_proj")).map(|(_, view)| view.shape()[0]).sum();
     assert!(frozen < all, "{frozen} of {all} rows were frozen");
@@ -238,6 +239,11 @@ fn what_no_ticket_can_be_is_an_error_with_a_remedy() {
             "name benign data",
         ),
         ("ticket: {score: snip, data: safety.jsonl}\ntickets: {twin: {twin_of: ticket}}", "a snip score needs data", "write data"),
+        (
+            "ticket: {score: snip, data: safety.jsonl, density: 0.3, minus: helpful.jsonl}\ntickets: {twin: {twin_of: ticket, data: helpful.jsonl}}",
+            "what is left of it is no fair twin",
+            "name other benign rows",
+        ),
         (
             "ticket: {score: snip, data: safety.jsonl}\ntickets: {twin: {twin_of: ticket, data: helpful.jsonl, density: 0.1}}",
             "another density than ticket ticket",

@@ -176,7 +176,7 @@ fn a_single_task_has_the_stages_it_always_had() {
 #[test]
 fn tasks_that_mean_nothing_are_errors_at_their_place() {
     let sparse = "    a: {train: complement, density: 0.2}\n";
-    let cases: [(&str, &str, &str, &[&str]); 10] = [
+    let cases: [(&str, &str, &str, &[&str]); 12] = [
         (
             TASKS,
             "    a: {train: complement, density: 0.2}\n",
@@ -191,6 +191,18 @@ fn tasks_that_mean_nothing_are_errors_at_their_place() {
         ("  tasks: [{name: b/c, data: task.jsonl}]\n", sparse, "name: b/c", &["is no name"]),
         ("  tasks: [{name: b, data: task.jsonl}, {name: b, data: task.jsonl}]\n", sparse, "name: b, data: task.jsonl}]", &["two tasks"]),
         ("  tasks: [{name: b, data: task.jsonl, suite: taks}]\n", sparse, "taks", &["no suite \"taks\"", "suites are harmful"]),
+        (
+            "  tasks: [{name: b, data: task.jsonl, suite: task}, {name: c, data: task.jsonl, suite: task}]\n",
+            "",
+            "task}]",
+            &["suite \"task\" measures two tasks"],
+        ),
+        (
+            "  tasks: [{name: b, data: task.jsonl}]\n  sweep: {learning_rate: 2e-3}\n",
+            "",
+            "{learning_rate: 2e-3}",
+            &["arm sparse is swept, and learns several tasks"],
+        ),
         ("  tasks: [{name: b, data: task.jsonl, max_step: 3}]\n", sparse, "max_step:", &["did you mean max_steps?"]),
     ];
     let mut wrong = Vec::new();

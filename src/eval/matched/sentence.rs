@@ -101,12 +101,12 @@ impl Table {
         }
     }
 
-    /// Whether a family is as good as the protected one here: it reaches the utility, and the protected one is not safer beyond chance.
-    /// None where the family is not in the table, or the protected one has nothing here.
+    /// Whether a family is as good as the protected one here: the protected one is not safer beyond chance. None where that cannot be
+    /// told: the family is not in the table, does not reach the utility, or the protected one has nothing here.
     pub fn as_good(&self, family: &str) -> Option<bool> {
         self.rows.first()?.kept.as_ref()?;
         let row = self.rows.iter().skip(1).find(|row| row.family == family)?;
-        let Some(against) = &row.against else { return row.kept.is_none().then_some(false) };
+        let against = row.against.as_ref()?;
         let safer = (against.difference > 0.0) != self.measure.lower_is_safer();
         Some(!(against.apart && safer))
     }

@@ -69,3 +69,34 @@ fn without_a_fair_pair_nothing_is_said() {
     untested(&none);
     assert_eq!(judged(&beside(protected(290), twin(240)), "plain").standing, Standing::Untested);
 }
+
+/// The arms of a sweep are pairs as they are written; arms that train their ticket are none, nor are those of which nobody knows what they learned.
+#[test]
+fn only_arms_outside_their_ticket_with_a_known_loss_are_pairs() {
+    let mut swept = beside(protected(290), twin(288));
+    for (arm, name) in [(2, "protected"), (3, "twin")] {
+        swept.arms[arm].settings["family"] = name.into();
+    }
+    assert_eq!(judged(&swept, "ticket").standing, Standing::Sensitive);
+    // Other settings of the sweep, at which both collapse, decide nothing.
+    let mut collapsed = beside(protected(290), twin(240));
+    for (arm, name) in [(2, "protected"), (3, "twin")] {
+        collapsed.arms[arm].settings["family"] = name.into();
+        let mut other = collapsed.arms[arm].clone();
+        other.name = format!("{name}-lr1");
+        other.settings["training"]["learning_rate"] = 1.into();
+        other.cells = collapsed.arms[3].cells.clone();
+        collapsed.arms.push(other);
+    }
+    assert_eq!(judged(&collapsed, "ticket").standing, Standing::Safety);
+    let mut lota = beside(protected(290), twin(240));
+    for arm in [2, 3] {
+        lota.arms[arm].settings["train"] = "ticket".into();
+    }
+    assert_eq!(judged(&lota, "ticket").standing, Standing::Untested);
+    let mut unknown = beside(protected(290), twin(240));
+    for cell in &mut unknown.arms[3].cells {
+        cell.figures.remove("task_nll");
+    }
+    assert_eq!(judged(&unknown, "ticket").standing, Standing::Untested);
+}

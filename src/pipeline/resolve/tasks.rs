@@ -1,5 +1,6 @@
 //! `finetune.tasks`: tasks in sequence.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::folder_name;
@@ -46,11 +47,16 @@ pub(super) fn tasks(node: &Node, folder: &Path, outer: &Training, findings: &mut
 pub(super) fn check_suites(finetune: &Node, evaluate: &Evaluate, findings: &mut Findings) {
     // The sections were read before: what was found in them is known.
     let mut known = Findings::default();
+    let mut measured = BTreeSet::new();
     let Some(tasks) = Section::new(finetune, "finetune", &mut known).get("tasks") else { return };
     for (i, node) in list(tasks).into_iter().enumerate() {
         let path = format!("finetune.tasks.{i}");
         let Some(node) = Section::new(node, &path, &mut known).get("suite") else { continue };
         let wanted = text(node).unwrap_or_default();
+        if !measured.insert(wanted.clone()) {
+            let remedy = "give each task a suite of its own, or join the tasks".to_owned();
+            findings.problem(node.place, &format!("{path}.suite"), format!("suite {wanted:?} measures two tasks"), Some(remedy));
+        }
         if evaluate.suites.iter().all(|suite| suite.name != wanted) {
             let names: Vec<&str> = evaluate.suites.iter().map(|suite| suite.name.as_str()).collect();
             let remedy = format!("suites are {}", names.join(", "));

@@ -114,6 +114,10 @@ fn differs(ticket: &Ticket, original: &Ticket, path: &str, at: &dyn Fn(&str) -> 
         let message = format!("{path} has another {key} than ticket {}: a twin differs in its data alone", original.name);
         findings.problem(at(key), &format!("{path}.{key}"), message, Some(format!("remove {key}, or twin_of")));
     }
+    if ticket.minus.as_ref().is_some_and(|minus| ticket.data.as_ref() == Some(&minus.data)) {
+        let message = format!("{path} is scored on the data whose top minus takes away: what is left of it is no fair twin");
+        findings.problem(at("data"), &format!("{path}.data"), message, Some("name other benign rows".into()));
+    }
     if ticket.data.is_some() && ticket.data == original.data {
         let message = format!("{path} is scored on the data of ticket {}: it would be the same ticket", original.name);
         findings.problem(at("data"), &format!("{path}.data"), message, Some("name benign data: data: builtin:helpful".into()));

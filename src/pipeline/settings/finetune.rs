@@ -44,4 +44,9 @@ impl Finetune {
         }
         self.tasks.iter().map(|task| (task.name.as_str(), task.data.as_slice())).collect()
     }
+
+    /// The sources of all tasks, in order.
+    pub fn sources(&self) -> Vec<DataSpec> {
+        self.sequence().into_iter().flat_map(|(_, data)| data.to_vec()).collect()
+    }
 }

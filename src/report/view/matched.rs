@@ -41,7 +41,11 @@ pub(super) fn tables(record: &Record) -> Vec<MatchedView> {
             "safety".into(),
             format!("{} less it", found.protected),
             "setting".into(),
-            format!("best {} within {:.0} points of the aligned model", found.utility.name(), found.budget * 100.0),
+            format!(
+                "best {} within {:.0} points of the aligned model, picked on these prompts",
+                found.utility.name(),
+                found.budget * 100.0
+            ),
             format!("best {}", found.utility.name()),
         ];
         MatchedView {
