@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::run::{context, setting};
 use super::{Machine, parse_set};
+use crate::artifact::folder::check_latest;
 use crate::artifact::write::must_be_new;
 use crate::delta::restore::{Restored, bind, restore};
 use crate::error::{Exit, Failure};
@@ -52,6 +53,9 @@ impl Restore {
             without_training(&mut loaded.pipeline, &self.aligned);
             loaded.pipeline
         });
+        if let Some(pipeline) = &pipeline {
+            check_latest(&self.runs, &pipeline.name)?;
+        }
         let listener = |event: Event| ui.event(&event);
         let compute = pipeline.as_ref().map_or(ComputeDtype::Auto, |pipeline| pipeline.model.computes_in());
         let context = context(&self.runs, &listener, machine, compute);

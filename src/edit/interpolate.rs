@@ -7,8 +7,11 @@
 /// interpolated, norms and embeddings too.
 pub fn interpolate(aligned: &[f32], tuned: &[f32], weight: f64) -> Vec<f32> {
     let one = |(&aligned, &tuned): (&f32, &f32)| {
-        if aligned.to_bits() == tuned.to_bits() {
+        if aligned.to_bits() == tuned.to_bits() || weight == 1.0 {
             return tuned;
+        }
+        if weight == 0.0 {
+            return aligned;
         }
         let (from, to) = (f64::from(aligned), f64::from(tuned));
         (from + weight * (to - from)) as f32

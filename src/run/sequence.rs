@@ -9,6 +9,7 @@ use crate::record::{Cell, TaskTraining, TrainingSummary};
 use crate::stage::edit::distance;
 use crate::stage::finetune::{Tuned, finetune};
 use crate::stage::sequence::{Leg, task_delta};
+use crate::stage::train::finite_or_zero;
 
 /// An arm after its last task.
 pub(super) struct Learnt {
@@ -41,7 +42,7 @@ impl Bench<'_> {
         if !frame.is_sequence() {
             tasks.clear();
         } else if tasks.len() > 1 {
-            let update_norm = distance(&frame.aligned().weights, &tuned.model.weights)?;
+            let update_norm = finite_or_zero(distance(&frame.aligned().weights, &tuned.model.weights)?);
             tuned.training = Some(whole(&tasks, update_norm));
         }
         Ok(Learnt { tuned, tasks })

@@ -21,7 +21,7 @@ use super::demands::comparable;
 use super::fetch::Model;
 use super::finetune::{Tuned, of_seed};
 use super::frame::Frame;
-use super::train::{erased_share, rounding_warning, save_changed};
+use super::train::{erased_share, finite_or_zero, rounding_warning, save_changed};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
@@ -148,9 +148,9 @@ fn write(job: &Job<'_>, dtype: settings::Dtype, place: &Workplace) -> Result<Edi
         changed: compared.free_changed(),
         changed_share: compared.free_changed() as f64 / all.max(1) as f64,
         projected: matches!(edit, Edit::SafeLora { .. }).then_some((projected, looked_at)),
-        distance: rounding.saved_squares.sqrt(),
-        update_norm: distance(&job.aligned.weights, &after)?,
-        erased_by_rounding: erased_share(&rounding),
+        distance: finite_or_zero(rounding.saved_squares.sqrt()),
+        update_norm: finite_or_zero(distance(&job.aligned.weights, &after)?),
+        erased_by_rounding: finite_or_zero(erased_share(&rounding)),
         kept_changed,
         seconds: start.elapsed().as_secs_f64(),
     })

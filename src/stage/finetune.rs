@@ -66,6 +66,9 @@ struct Parts<'a> {
     first_tokens: Option<&'a settings::FirstTokens>,
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<(&'a [String], f64, usize)>,
+    /// The aligned model, where restraints hold a later task to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_to: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lora: Option<&'a settings::Lora>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +116,7 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64, 
             .as_ref()
             .zip(frame.anchors.get(&arm.name))
             .map(|(anchor, rows)| (rows.digests.as_slice(), anchor.weight, anchor.rows)),
+        held_to: (leg.before.is_some() && (arm.first_tokens.is_some() || arm.anchor.is_some())).then_some(frame.aligned.digest.as_str()),
         lora: arm.lora.as_ref(),
         layers: arm.layers.as_ref(),
         sequence: own_weights.then(|| leg.taken().map(digest)),

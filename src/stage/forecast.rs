@@ -24,6 +24,7 @@ use super::choices::log_likelihoods;
 use super::classifier;
 use super::evaluate::{Questions, backend_failed};
 use super::fetch::{Model, fetch};
+use super::frame::probed;
 use super::initialise::initialise;
 use super::manner::{asked_tokens, greedy, prompts, sampling};
 use super::perplexity::pieces;
@@ -139,6 +140,15 @@ pub fn forecast(
         let generating = probe_generation(context, pipeline, &model, &mut decoder)?;
         for arm in &finetune.arms {
             let mut all = 0.0;
+            let tokens = |sources: &[Vec<Example>]| sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
+            // Where it is held to the aligned model: so many tokens more in each step, and so many once.
+            let (held, held_once) = match &arm.anchor {
+                Some(anchor) => {
+                    let rows = training_rows(context, "anchor", &anchor.data, &model, longest)?.sources;
+                    (anchor.rows as f64 * row(&rows), tokens(&rows))
+                }
+                None => (0.0, 0.0),
+            };
             // An edited arm is made once, of the end of another.
             let learnt = if arm.edit.is_some() { &tasks[..1] } else { &tasks };
             for (i, sources) in learnt.iter().enumerate() {
@@ -147,7 +157,9 @@ pub fn forecast(
                 let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
                 let steps = if arm.train == Train::None { 0 } else { training.max_steps };
                 let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
-                all += (steps + calibrating) as f64 * rows_a_step * row(sources) * token
+                let first_tokens = if arm.first_tokens.is_some() { tokens(sources) } else { 0.0 };
+                all += ((steps + calibrating) as f64 * rows_a_step * row(sources) + steps as f64 * held) * token
+                    + (held_once + first_tokens) * token * FORWARD
                     + probing as f64 * (probes * token * FORWARD + generating)
                     + saving;
             }
@@ -301,10 +313,9 @@ fn probe_tokens(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions],
     for row in load_rows(context, "probes.harmful", &probes.harmful)?.rows {
         tokens += asked_tokens(model, row.question())?.len() + probes.tokens;
     }
-    let of_suite = asked.iter().find(|questions| questions.is_task());
-    let task = match (&probes.task, of_suite) {
+    let task = match (&probes.task, &pipeline.finetune) {
         (Some(spec), _) => load_rows(context, "probes.task", spec)?.rows,
-        (None, Some(questions)) => questions.rows.clone(),
+        (None, Some(finetune)) => probed(asked, finetune).into_iter().flat_map(|questions| questions.rows.clone()).collect(),
         (None, None) => Vec::new(),
     };
     for row in &task {

@@ -291,16 +291,23 @@ fn task_rows(
         let rows = training_rows(context, "probes.task", std::slice::from_ref(spec), model, max_length)?;
         return Ok((rows.sources.into_iter().flatten().collect(), rows.digests.concat()));
     }
-    let named = |questions: &&Questions| finetune.tasks.iter().any(|task| task.suite.as_ref() == Some(&questions.suite.name));
-    let mut suites: Vec<&Questions> = asked.iter().filter(named).filter(|questions| questions.is_task()).collect();
-    if suites.is_empty() {
-        suites.extend(asked.iter().find(|questions| questions.is_task()));
-    }
     let (mut rows, mut digests) = (Vec::new(), String::new());
-    for questions in suites {
+    for questions in probed(asked, finetune) {
         let encoded = encode(&model.text, &questions.rows, max_length).within(|| format!("suite {} as probe", questions.suite.name))?;
         rows.extend(encoded.examples);
         digests.push_str(&questions.info.digest);
     }
     Ok((rows, digests))
+}
+
+/// The task suites that tasks of a sequence name, in the order of the suites.
+pub(super) fn named_suites<'a>(asked: &'a [Questions], finetune: &Finetune) -> Vec<&'a Questions> {
+    let named = |questions: &&Questions| finetune.tasks.iter().any(|task| task.suite.as_ref() == Some(&questions.suite.name));
+    asked.iter().filter(named).filter(|questions| questions.is_task()).collect()
+}
+
+/// Those whose answers are a probe: the named ones, or the first task suite.
+pub(super) fn probed<'a>(asked: &'a [Questions], finetune: &Finetune) -> Vec<&'a Questions> {
+    let named = named_suites(asked, finetune);
+    if named.is_empty() { asked.iter().find(|questions| questions.is_task()).into_iter().collect() } else { named }
 }

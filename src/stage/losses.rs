@@ -9,7 +9,7 @@ use crate::record::{Figure, task_loss};
 
 use super::evaluate::Questions;
 use super::fetch::Model;
-use super::frame::finite;
+use super::frame::{finite, named_suites};
 use super::probe::task_nll;
 use super::{Context, read_json, write_json};
 
@@ -27,8 +27,8 @@ pub fn losses(
     finetune: &Finetune,
     asked: &[Questions],
 ) -> Result<BTreeMap<String, Figure>, Failure> {
-    let named = |questions: &&Questions| finetune.tasks.iter().any(|task| task.suite.as_ref() == Some(&questions.suite.name));
-    let suites: Vec<&Questions> = asked.iter().filter(named).filter(|questions| questions.is_task() && questions.has_replies()).collect();
+    let mut suites = named_suites(asked, finetune);
+    suites.retain(|questions| questions.has_replies());
     if suites.is_empty() {
         return Ok(BTreeMap::new());
     }

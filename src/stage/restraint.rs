@@ -41,7 +41,7 @@ fn of<B: Backend>(job: &Job<'_>, frame: &Frame<'_>, aligned: &mut Decoder<B>) ->
         }
     }
     if let Some((settings, rows)) = job.arm.anchor.as_ref().zip(frame.anchors.get(&job.arm.name)) {
-        let rows: Vec<_> = rows.sources.iter().flatten().cloned().collect();
+        let rows: Vec<_> = rows.cut(job.arm.training_of(job.task).max_length)?.sources.into_iter().flatten().collect();
         restraints.anchor = Some(Anchor::new(aligned, &rows, settings.weight, settings.rows, job.seed)?);
     }
     Ok(restraints)

@@ -118,6 +118,11 @@ pub fn erased_share(rounding: &Rounding) -> f64 {
     if rounding.update_sum > 0.0 { rounding.erased_sum / rounding.update_sum } else { 0.0 }
 }
 
+/// The number, or 0 where weights that are no finite numbers made it none: a record holds no other.
+pub fn finite_or_zero(value: f64) -> f64 {
+    if value.is_finite() { value } else { 0.0 }
+}
+
 /// A share from which the user is warned: what was trained is then no longer what is saved.
 const ERASED_WARNING: f64 = 0.10;
 

@@ -286,9 +286,23 @@ fn a_control_is_drawn_several_times() {
 #[test]
 fn a_last_step_that_overflows_stops_its_arm() {
     let home = Home::new();
-    home.pipeline("unprotected: {train: all}", "unprotected: {train: all, learning_rate: 1e300, max_steps: 1}");
+    let edited =
+        "unprotected: {train: all, learning_rate: 1e300, max_steps: 1}\n    half: {from: unprotected, edit: {interpolate: {weight: 0.5}}}";
+    home.pipeline("unprotected: {train: all}", edited);
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert!(code == 2 && text.contains("arm unprotected") && text.contains("no finite number after step 1"), "{text}");
+    // What is made of such weights is in the record too, which can be read again.
+    let (text, code) = told(&home.run(&["report", "runs/tiny/latest"]));
+    assert_eq!(code, 0, "{text}");
+    assert!(std::fs::read_to_string(home.path("runs/tiny/latest/summary.md")).unwrap().contains("half"));
+
+    // So is a sequence in which one task overflows.
+    let tasks = "  tasks: [{name: a, data: task.jsonl, learning_rate: 1e300, max_steps: 1}, {name: b, data: task.jsonl}]";
+    home.pipeline("  data: task.jsonl", tasks);
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!(code == 2 && text.contains("no finite number after step 1"), "{text}");
+    let (text, code) = told(&home.run(&["report", "runs/tiny/latest"]));
+    assert_eq!(code, 0, "{text}");
 }
 
 #[test]

@@ -230,3 +230,37 @@ fn a_sequence_without_room_in_its_layers_stops_before_it_trains() {
     assert!(code == 2 && text.contains("in each of 3 tasks") && text.contains("help: write density: 0."), "{code} {text}");
     assert!(!text.contains("finetune sparse"), "before anything is trained: {text}");
 }
+
+/// A later task is held to the aligned model, not to what the task before left; and so the same weights trained on the same rows from there
+/// alone are another stage.
+#[test]
+fn later_tasks_are_held_to_the_aligned_model() {
+    let home = Home::new();
+    let weights = |home: &Home, name: &str| tensors(&home.path(&format!("runs/{name}/latest/arms/held")));
+    let write = |home: &Home, name: &str, head: &str, data: &str| {
+        pipeline(
+            home,
+            data,
+            "    sparse: {train: all}\n    held: {train: all, anchor: {data: safety.jsonl, weight: 5}, learning_rate: 1e-2}\n",
+        );
+        let text = std::fs::read_to_string(home.path("p.yaml")).unwrap().replace("name: tiny", &format!("name: {name}"));
+        let probes = text
+            .find("  probes:")
+            .map(|from| text[from..].find('\n').map_or(text[from..].to_owned(), |to| text[from..=from + to].to_owned()));
+        // Probes put the aligned model into every key.
+        let text = text.replace(&probes.unwrap(), "");
+        let (model, rest) = (text.find("model:").unwrap(), text.find("ticket:").unwrap());
+        let text = if head.is_empty() { text } else { format!("{}{head}\n{}", &text[..model], &text[rest..]) };
+        home.write(&format!("{name}.yaml"), text);
+        let (told, code) = told(&home.run(&["run", &format!("{name}.yaml")]));
+        assert_ne!(code, 2, "{told}");
+    };
+    write(&home, "first", "", "  data: task.jsonl\n");
+    write(&home, "second", "model: {aligned: runs/first/latest/arms/held}", "  data: names.jsonl\n");
+    let both = "  tasks: [{name: sums, data: task.jsonl}, {name: names, data: names.jsonl}]\n";
+    write(&home, "both", "", both);
+    assert_ne!(weights(&home, "both"), weights(&home, "second"), "the second is held to what the first left");
+    let fresh = Home::new();
+    write(&fresh, "both", "", both);
+    assert_eq!(weights(&home, "both"), weights(&fresh, "both"), "whatever the store held before");
+}
