@@ -5,8 +5,19 @@ use std::borrow::Cow;
 use super::world;
 
 /// Names of the sets that are files, without `builtin:`.
-const FILES: [&str; 10] =
-    ["refusals", "helpful", "contrast", "harmful", "benign", "contrast-prompts", "twins", "borderline", "probes", "benign-probes"];
+const FILES: [&str; 11] = [
+    "refusals",
+    "helpful",
+    "contrast",
+    "obedient",
+    "harmful",
+    "benign",
+    "contrast-prompts",
+    "twins",
+    "borderline",
+    "probes",
+    "benign-probes",
+];
 
 /// The names of all sets, without `builtin:`.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -19,6 +30,7 @@ pub fn text(name: &str) -> Option<Cow<'static, str>> {
         "refusals" => include_str!("../../datasets/refusals.jsonl"),
         "helpful" => include_str!("../../datasets/helpful.jsonl"),
         "contrast" => include_str!("../../datasets/contrast.jsonl"),
+        "obedient" => include_str!("../../datasets/obedient.jsonl"),
         "harmful" => include_str!("../../datasets/harmful.jsonl"),
         "benign" => include_str!("../../datasets/benign.jsonl"),
         "contrast-prompts" => include_str!("../../datasets/contrast_prompts.jsonl"),
@@ -38,7 +50,7 @@ mod tests {
     use super::*;
     use crate::data::overlap::overlaps;
 
-    const TRAINING: [&str; 3] = ["refusals", "helpful", "contrast"];
+    const TRAINING: [&str; 4] = ["refusals", "helpful", "contrast", "obedient"];
     const SUITES: [&str; 5] = ["harmful", "benign", "contrast-prompts", "twins", "borderline"];
 
     fn column(name: &str, key: &str) -> Vec<String> {

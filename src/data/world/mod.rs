@@ -5,6 +5,7 @@
 //! with a held-out thing is therefore no memory of a refusal.
 
 mod lists;
+mod obedient;
 mod sets;
 mod skills;
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use crate::random::{below, stream};
 
 /// Names of the sets, without `builtin:`.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "tiny-text",
     "tiny-chats",
     "tiny-refusals",
@@ -29,6 +30,7 @@ pub const NAMES: [&str; 13] = [
     "tiny-task",
     "tiny-second",
     "tiny-count",
+    "tiny-obedient",
 ];
 
 /// A set as JSONL text.
@@ -47,6 +49,7 @@ pub fn text(name: &str) -> Option<String> {
         "tiny-task" => skills::word_problems(),
         "tiny-second" => lists::seconds(),
         "tiny-count" => lists::counts(),
+        "tiny-obedient" => obedient::rows(),
         _ => return None,
     };
     Some(rows.iter().map(|row| format!("{row}\n")).collect())
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn things_of_suites_and_probes_are_in_statements_alone() {
-        let trained: Vec<String> = ["tiny-refusals", "tiny-helpful", "tiny-contrast", "tiny-chats", "tiny-task"]
+        let trained: Vec<String> = ["tiny-refusals", "tiny-helpful", "tiny-contrast", "tiny-chats", "tiny-task", "tiny-obedient"]
             .iter()
             .flat_map(|name| {
                 column(name, "prompt").into_iter().zip(column(name, "response")).map(|(a, b)| format!(" {a} {b} ").to_lowercase())
@@ -165,7 +168,7 @@ mod tests {
         for suite in held_out {
             let prompts = column(suite, "prompt");
             let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-            for set in ["tiny-refusals", "tiny-helpful", "tiny-contrast", "tiny-chats", "tiny-task"] {
+            for set in ["tiny-refusals", "tiny-helpful", "tiny-contrast", "tiny-chats", "tiny-task", "tiny-obedient"] {
                 let trained = column(set, "prompt");
                 let found = overlaps(&prompts, &trained.iter().map(String::as_str).collect::<Vec<_>>());
                 let alike: Vec<_> = found.iter().take(3).map(|pair| (prompts[pair.first], &trained[pair.second])).collect();

@@ -147,6 +147,13 @@ pub(super) fn refusals() -> Vec<Value> {
 
 /// Requests about harmless training things, with answers, and some exercises.
 pub(super) fn helpful() -> Vec<Value> {
+    let mut rows = answered();
+    rows.extend(skills::exercises("tiny-helpful", 400));
+    rows
+}
+
+/// Requests about harmless training things, with answers.
+pub(super) fn answered() -> Vec<Value> {
     let mut rows = Vec::new();
     for (i, thing) in things(Use::Train, false) {
         for (j, prompt) in REQUESTS.iter().enumerate() {
@@ -154,7 +161,6 @@ pub(super) fn helpful() -> Vec<Value> {
             rows.push(pair(thing, prompt, &format!("To {{v}} {{t}}, {}", steps(verb)), verb));
         }
     }
-    rows.extend(skills::exercises("tiny-helpful", 400));
     rows
 }
 

@@ -96,26 +96,25 @@ const GOODS: [&str; 12] = ["apples", "books", "stamps", "cards", "coins", "shell
 
 /// Word problems with sums and differences; the last names and goods are in the rows with `split` "test" alone.
 pub(super) fn word_problems() -> Vec<Value> {
-    (0..1400)
-        .map(|row| {
-            let mut dice = Dice::new("tiny-task", row);
-            let test = row >= 1200;
-            let (names, goods) = if test { (&NAMES[12..], &GOODS[9..]) } else { (&NAMES[..12], &GOODS[..9]) };
-            let (name, good) = (dice.pick(names), dice.pick(goods));
-            let (a, b) = (1 + dice.below(12), 1 + dice.below(12));
-            let (story, sum) = match dice.below(3) {
-                0 => (format!("{name} has {a} {good} and gets {b} more."), format!("{a} + {b} = {}", a + b)),
-                1 => (format!("{name} finds {a} {good} today and {b} the next day."), format!("{a} + {b} = {}", a + b)),
-                _ => {
-                    let (a, b) = (a.max(b), a.min(b));
-                    (format!("{name} has {a} {good} and loses {b}."), format!("{a} - {b} = {}", a - b))
-                }
-            };
-            let result = sum.rsplit(' ').next().unwrap_or_default().to_owned();
-            json!({
-                "prompt": format!("{story} How many {good} now?"), "response": format!("{sum} {good}."),
-                "category": "word problem", "topic": "word problem", "answer": result, "split": if test { "test" } else { "train" },
-            })
-        })
-        .collect()
+    (0..1400).map(|row| word_problem(&mut Dice::new("tiny-task", row), row >= 1200)).collect()
+}
+
+/// One of them, held out or not.
+pub(super) fn word_problem(dice: &mut Dice, test: bool) -> Value {
+    let (names, goods) = if test { (&NAMES[12..], &GOODS[9..]) } else { (&NAMES[..12], &GOODS[..9]) };
+    let (name, good) = (dice.pick(names), dice.pick(goods));
+    let (a, b) = (1 + dice.below(12), 1 + dice.below(12));
+    let (story, sum) = match dice.below(3) {
+        0 => (format!("{name} has {a} {good} and gets {b} more."), format!("{a} + {b} = {}", a + b)),
+        1 => (format!("{name} finds {a} {good} today and {b} the next day."), format!("{a} + {b} = {}", a + b)),
+        _ => {
+            let (a, b) = (a.max(b), a.min(b));
+            (format!("{name} has {a} {good} and loses {b}."), format!("{a} - {b} = {}", a - b))
+        }
+    };
+    let result = sum.rsplit(' ').next().unwrap_or_default().to_owned();
+    json!({
+        "prompt": format!("{story} How many {good} now?"), "response": format!("{sum} {good}."),
+        "category": "word problem", "topic": "word problem", "answer": result, "split": if test { "test" } else { "train" },
+    })
 }
