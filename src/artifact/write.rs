@@ -95,6 +95,15 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ArtifactError> {
     write_whole(path, |file| file.write_all(bytes))
 }
 
+/// [`write_whole`] of what another file holds.
+///
+/// # Errors
+/// When the other cannot be read, or as [`write_whole`].
+pub fn copy_whole(from: &Path, to: &Path) -> Result<(), ArtifactError> {
+    let mut source = File::open(from).map_err(ArtifactError::io("cannot read", from))?;
+    write_whole(to, |file| std::io::copy(&mut source, file).map(|_| ()))
+}
+
 /// Makes a folder with its parents.
 ///
 /// # Errors

@@ -78,6 +78,9 @@ fn is_edited(arm: &Arm) -> bool {
 /// protected ones.
 pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
     let mut sentences = Vec::new();
+    for (arm, race) in record.arms.iter().filter_map(|arm| Some((arm, arm.race.as_ref()?))) {
+        sentences.extend(race.sentences(&arm.name));
+    }
     let (mut nothing_to_protect_from, mut as_good) = (None, Vec::<String>::new());
     let Some(aligned) = arm(record, "aligned") else { return Findings { sentences, caveat: None } };
     let roles = Roles::of(record, rules);

@@ -13,6 +13,7 @@ pub mod lost;
 pub mod matched;
 pub mod metric;
 pub mod outcomes;
+pub mod race;
 pub mod rouge;
 pub mod rule;
 pub mod scores;

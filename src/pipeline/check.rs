@@ -1,5 +1,6 @@
 //! What can be told of a pipeline before anything is downloaded, beyond single keys.
 
+use super::check_auto::check_auto;
 use super::check_endpoints::check_endpoints;
 use super::check_sweep::check_sweep;
 use super::node::Place;
@@ -21,6 +22,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     }
     check_endpoints(pipeline, place, findings);
     check_sweep(pipeline, place, findings);
+    check_auto(pipeline, place, findings);
     let base = model.base.is_some() || pipeline.pretrain.is_some();
     match (base.then_some(()), &model.aligned, &pipeline.align) {
         (_, Some(_), Some(_)) => {

@@ -1,6 +1,7 @@
 //! What the user wrote: the file as a tree, read into settings, checked as a whole; every problem at once, at its place.
 
 mod check;
+mod check_auto;
 mod check_endpoints;
 pub mod check_sweep;
 mod classifier_judge;

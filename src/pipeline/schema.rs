@@ -17,7 +17,7 @@ model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}}
-finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}, AUTO: {protect: auto, auto: {}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -56,7 +56,7 @@ pub fn schema() -> Json {
     let anchor = with(section("finetune.arms.NAME.anchor"), &[("data", data.clone())]);
     let arm =
         with(section("finetune.arms.NAME"), &[("replay", replay), ("anchor", anchor), ("sweep", section("finetune.arms.NAME.sweep"))]);
-    let arm = with(arm, &[("first_tokens", section("finetune.arms.NAME.first_tokens"))]);
+    let arm = with(arm, &[("first_tokens", section("finetune.arms.NAME.first_tokens")), ("auto", section("finetune.arms.AUTO.auto"))]);
     let arm = with(arm, &[("lora", section("finetune.arms.NAME.lora")), ("layers", layers(&asked)), ("edit", edit(&asked))]);
     let one_key =
         |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::measures::{Comparison, Likelihood};
+use super::race::Race;
 use super::suite::{JudgeError, Verdict};
 
 /// One way from the aligned model to a tuned one, over all its cells.
@@ -25,6 +26,9 @@ pub struct Arm {
     /// What each task of a sequence did, in its first seed; empty where there is one task. [`Self::training`] is then all of them together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskTraining>,
+    /// How its recipe was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<Race>,
     /// Its cells; several seeds, tasks and steps give several.
     pub cells: Vec<Cell>,
 }

@@ -9,6 +9,7 @@ mod gate;
 mod manner;
 mod measures;
 mod probes;
+mod race;
 mod suite;
 mod usage;
 
@@ -22,6 +23,7 @@ pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::manner::{Manner, Sampled, System};
 pub use self::measures::{Comparison, Likelihood, Preferred, Window};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
+pub use self::race::{Heat, Race, RaceEnd, RacePoint, Tried, Winner};
 pub use self::suite::{Expect, JudgeError, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
 pub use self::usage::Usage;
 

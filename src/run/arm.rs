@@ -6,7 +6,7 @@ use super::describe::describe;
 use super::sequence::Learnt;
 use crate::error::Failure;
 use crate::pipeline::settings::{self, Pipeline};
-use crate::record::{Arm, Cell, Completion, Figure};
+use crate::record::{Arm, Cell, Completion, Figure, Race};
 use crate::stage::Context;
 use crate::stage::against::Against;
 use crate::stage::edit::edit;
@@ -16,6 +16,7 @@ use crate::stage::finetune::Tuned;
 use crate::stage::frame::Frame;
 use crate::stage::judges::Judges;
 use crate::stage::losses::losses;
+use crate::stage::race::race;
 
 /// The tuned models of the arms so far, by arm and seed: what later arms are made of.
 pub(super) type Sources = BTreeMap<(String, u64), Tuned>;
@@ -73,9 +74,16 @@ impl Bench<'_> {
             training,
             edit: edited,
             tasks,
+            race: None,
             cells,
         };
         Ok((arm, digests))
+    }
+
+    /// How the recipe of an arm is chosen, with the first seed; none where it is given.
+    pub(super) fn race(&self, settings: &settings::Arm) -> Result<Option<Race>, Failure> {
+        let Some(auto) = &settings.auto else { return Ok(None) };
+        Ok(Some(race(self.context, settings, auto, &self.frame, &describe, self.pipeline.seeds[0])?))
     }
 
     /// How well a model knows each task's answers; nothing without a sequence.

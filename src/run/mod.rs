@@ -19,8 +19,8 @@ use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure};
 use crate::eval::calibration::CalibrationFile;
 use crate::eval::gate;
-use crate::pipeline::settings::{Align, Calibration, Pipeline, Train};
-use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Record};
+use crate::pipeline::settings::{self, Align, Calibration, Pipeline, Train};
+use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Race, Record};
 use crate::report::Samples;
 use crate::stage::against::Against;
 use crate::stage::demands::check_models;
@@ -32,7 +32,7 @@ use crate::stage::initialise::initialise;
 use crate::stage::judges::Judges;
 use crate::stage::judging::read_calibration;
 use crate::stage::teach::teach;
-use crate::stage::{Context, classifier, endpoint_model, extract, not_measured, nothing_to_preserve, rows};
+use crate::stage::{Context, classifier, endpoint_model, extract, not_measured, nothing_fits, nothing_to_preserve, rows};
 
 /// What enters a run from outside: clock and place, as values.
 pub struct Setting {
@@ -107,7 +107,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
             record.digests.insert("template.aligned".into(), format!("sha256:{}", sha256(system.as_bytes())));
         }
         return match gate::stop(&record, pipeline.evaluate.floor) {
-            Some(stop) => stopped(context, pipeline, setting, record, stop),
+            Some(stop) => stopped(context, pipeline, setting, record, stop, nothing_to_preserve),
             None => {
                 record.gate = Some(gate::decide(&record, &pipeline.gate, None));
                 conclude(context, pipeline, setting, record)
@@ -133,7 +133,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     against.measure(context, "aligned", &aligned, &mut said)?;
     record.arms.push(untrained("aligned", pipeline, said));
     if let Some(stop) = gate::stop(&record, pipeline.evaluate.floor) {
-        return stopped(context, pipeline, setting, record, stop);
+        return stopped(context, pipeline, setting, record, stop, nothing_to_preserve);
     }
 
     if let Some(settings) = &pipeline.finetune {
@@ -153,11 +153,23 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         if let Some(cell) = record.arms.last_mut().and_then(|arm| arm.cells.last_mut()) {
             cell.figures.extend(known);
         }
-        let mut sources = Sources::new();
+        let (mut sources, mut unfit) = (Sources::new(), Vec::new());
         for settings in &settings.arms {
-            let (arm, digests) = bench.arm(settings, &mut sources)?;
-            record.arms.push(arm);
+            let race = bench.race(settings)?;
+            let won = |race: &Race| race.winner.as_ref().and_then(|winner| settings.won_by(&winner.name, winner.step));
+            let (arm, digests) = match race.as_ref().map(won) {
+                None => bench.arm(settings, &mut sources)?,
+                Some(Some(recipe)) => bench.arm(&recipe, &mut sources)?,
+                Some(None) => {
+                    unfit.extend(race.iter().flat_map(|race| race.sentences(&settings.name)));
+                    (unfitting(settings)?, BTreeMap::new())
+                }
+            };
+            record.arms.push(Arm { race, ..arm });
             record.digests.extend(digests);
+        }
+        if !unfit.is_empty() {
+            return stopped(context, pipeline, setting, record, (Decision::Inconclusive, unfit.join("; ")), nothing_fits);
         }
     }
     record.gate = Some(gate::decide(&record, &pipeline.gate, None));
@@ -255,6 +267,20 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
     Ok(Models { base, aligned, origins })
 }
 
+/// An arm for which no recipe was found.
+fn unfitting(settings: &settings::Arm) -> Result<Arm, Failure> {
+    Ok(Arm {
+        name: settings.name.clone(),
+        settings: serde_json::to_value(settings).map_err(|error| Failure::new("internal", error.to_string()))?,
+        summary: "no recipe fits".into(),
+        training: None,
+        edit: None,
+        tasks: Vec::new(),
+        race: None,
+        cells: Vec::new(),
+    })
+}
+
 /// What was said by a model that nothing here has trained.
 fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<Completion>>) -> Arm {
     let cell = Cell { seed: pipeline.seeds[0], after_task: None, step: 0, last: true, figures: BTreeMap::new(), completions };
@@ -266,6 +292,7 @@ fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<
         training: None,
         edit: None,
         tasks: Vec::new(),
+        race: None,
         cells: vec![cell],
     }
 }
@@ -277,11 +304,12 @@ fn stopped(
     setting: &Setting,
     mut record: Record,
     (decision, sentence): (Decision, String),
+    why: fn(String) -> Failure,
 ) -> Result<Outcome, Failure> {
     let headline = sentence.clone();
     record.gate = Some(crate::record::GateOutcome { decision, headline, findings: Vec::new(), rules: Vec::new() });
     let outcome = conclude(context, pipeline, setting, record)?;
-    let failure = if decision == Decision::Error { not_measured(sentence) } else { nothing_to_preserve(sentence) };
+    let failure = if decision == Decision::Error { not_measured(sentence) } else { why(sentence) };
     Err(failure.within(outcome.folder.display().to_string()))
 }
 

@@ -92,7 +92,7 @@ pub fn audit(context: &Context<'_>, pipeline: &Pipeline, safety: &DataSpec, alig
     let Some(finetune) = &pipeline.finetune else {
         return Err(Failure::new("no-data", "the pipeline has no finetune.data to audit").remedy("write finetune: {data: my.jsonl, …}"));
     };
-    let max_length = finetune.arms.iter().map(Arm::longest).max().unwrap_or(512);
+    let max_length = finetune.recipes().map(Arm::longest).max().unwrap_or(512);
     let sources = finetune.sources();
     let safe = training_rows(context, "the audit's safety data", std::slice::from_ref(safety), aligned, max_length)?;
     let rows = training_rows(context, "finetune", &sources, aligned, max_length)?;

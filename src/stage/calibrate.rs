@@ -13,7 +13,7 @@ use crate::ticket::mask_set::{MaskSet, maskable};
 use crate::ticket::score::{Scores, task_vector};
 use crate::ticket::select::{Chosen, select};
 use crate::train::TrainError;
-use crate::train::fit::{Plan, fit};
+use crate::train::fit::{Next, Plan, fit};
 use crate::train::may_move;
 
 use super::Context;
@@ -89,7 +89,7 @@ pub(super) fn moved<B: Backend>(
     let before = snapshot(decoder, &trained)?;
     let calibrated = fit::<_, TrainError>(decoder, sources, &trained, plan, None, &mut |step, _| {
         context.progress(what, step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
-        Ok(())
+        Ok(Next::default())
     })?;
     if let Some(error) = calibrated.stopped {
         rewind(decoder, &before)?;

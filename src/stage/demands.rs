@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{Pipeline, Score};
+use crate::pipeline::settings::{Finetune, Pipeline, Score};
 
 use super::fetch::Model;
 
@@ -13,7 +13,7 @@ use super::fetch::Model;
 /// Names the arm, or the tensor, and both sizes.
 pub fn check_models(pipeline: &Pipeline, base: Option<&Model>, aligned: &Model) -> Result<(), Failure> {
     let layers = aligned.config.layers;
-    let arms = || pipeline.finetune.iter().flat_map(|finetune| &finetune.arms);
+    let arms = || pipeline.finetune.iter().flat_map(Finetune::recipes);
     for (arm, named) in arms().filter_map(|arm| Some((arm, arm.layers.as_ref()?))) {
         if named.largest() >= layers {
             let message = format!("arm {} trains {named}, and the model has layers 0 to {}", arm.name, layers.saturating_sub(1));

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::error::Failure;
 use crate::eval::judge;
+use crate::eval::race::{heats, steps_of};
 use crate::event::Event;
 use crate::hub::Source;
 use crate::model::backend::Backend;
@@ -13,10 +14,10 @@ use crate::model::batch::{Example, Packed};
 use crate::model::decoder::Decoder;
 use crate::model::generate::generate;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{self, Arm, Expect, Pipeline, Score, Train, Training};
+use crate::pipeline::settings::{self, Arm, Expect, Finetune, Pipeline, RaceBudget, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
-use crate::train::fit::{Plan, fit};
+use crate::train::fit::{Next, Plan, fit};
 use crate::train::may_move;
 
 use super::Context;
@@ -88,7 +89,7 @@ pub fn forecast(
     let mut decoder = context.compute.load(&model)?;
     let everything = may_move::all(&specs);
     let maskable = may_move::only(&MaskSet::full(&specs));
-    let dense = pipeline.align.is_some() || pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).any(|arm| arm.train == Train::All);
+    let dense = pipeline.align.is_some() || pipeline.finetune.iter().flat_map(Finetune::recipes).any(|arm| arm.train == Train::All);
     let trained = if dense { &everything } else { &maskable };
     let mut per_step = |what: &str, training: &Training, sources: &[Vec<Example>]| -> Result<(f64, f64), Failure> {
         let plan = Plan { steps: STEPS, save_every: 0, warmup_steps: 0, learning_rate: 1e-9, ..plan(training, 0) };
@@ -96,7 +97,7 @@ pub fn forecast(
         let fitted = fit::<_, TrainError>(&mut decoder, sources, trained, &plan, None, &mut |step, _| {
             context.progress(&format!("forecast {what}"), step.number as usize, STEPS as usize, "steps");
             marks.push(Instant::now());
-            Ok(())
+            Ok(Next::default())
         })?;
         let seconds = marks[1..].windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).sum::<f64>() / (STEPS - 1) as f64;
         let tokens = fitted.progress.tokens as f64 / STEPS as f64;
@@ -124,7 +125,7 @@ pub fn forecast(
         saved += 1;
     }
     if let Some(finetune) = &pipeline.finetune {
-        let longest = finetune.arms.iter().map(Arm::longest).max().unwrap_or(512);
+        let longest = finetune.recipes().map(Arm::longest).max().unwrap_or(512);
         let mut tasks = Vec::new();
         for (name, data) in finetune.sequence() {
             tasks.push(training_rows(context, name, data, &model, longest)?.sources);
@@ -138,7 +139,7 @@ pub fn forecast(
         };
         let probes = probe_tokens(context, pipeline, asked, &model)?;
         let generating = probe_generation(context, pipeline, &model, &mut decoder)?;
-        for arm in &finetune.arms {
+        let of_recipe = |arm: &Arm| -> Result<f64, Failure> {
             let mut all = 0.0;
             let tokens = |sources: &[Vec<Example>]| sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
             // Where it is held to the aligned model: so many tokens more in each step, and so many once.
@@ -163,9 +164,24 @@ pub fn forecast(
                     + probing as f64 * (probes * token * FORWARD + generating)
                     + saving;
             }
-            parts.push((format!("finetune {}", arm.name), all * pipeline.seeds.len() as f64));
-            models += learnt.len() * pipeline.seeds.len();
-            saved += learnt.len() * pipeline.seeds.len();
+            Ok(all)
+        };
+        for arm in &finetune.arms {
+            let learnt = if arm.edit.is_some() { 1 } else { tasks.len() };
+            let mut slowest = 0.0_f64;
+            let mut race = 0.0;
+            for recipe in arm.recipes() {
+                let seconds = of_recipe(recipe)?;
+                slowest = slowest.max(seconds);
+                race += seconds * race_share(pipeline, arm, recipe);
+            }
+            if arm.auto.is_some() {
+                parts.push((format!("race {}", arm.name), race));
+            }
+            // What is chosen is not known: the slowest, and trained to its end.
+            parts.push((format!("finetune {}", arm.name), slowest * pipeline.seeds.len() as f64));
+            models += learnt * pipeline.seeds.len();
+            saved += learnt * pipeline.seeds.len();
         }
         per_token = per_token.or(Some(token));
     }
@@ -214,6 +230,17 @@ pub fn forecast(
         memory_bytes: peak_memory_bytes(),
         disk_bytes: (saved * stored) as u64,
     }))
+}
+
+/// The share of a candidate's training that a race carries out, where each takes an equal part of its steps; 0 where no race is.
+fn race_share(pipeline: &Pipeline, arm: &Arm, recipe: &Arm) -> f64 {
+    let (Some(auto), Some(probes)) = (&arm.auto, &pipeline.evaluate.probes) else { return 0.0 };
+    let most = match auto.budget {
+        Some(RaceBudget::MaxSteps(steps)) => Some(steps),
+        _ => None,
+    };
+    let steps = heats(auto.candidates.len(), arm.training.max_steps, probes.every, most).map_or(0, |heats| steps_of(&heats));
+    steps as f64 / (auto.candidates.len() as f64 * recipe.training.max_steps as f64)
 }
 
 /// Seconds that a model takes for a whole suite, by its first batch.

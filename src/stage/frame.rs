@@ -42,10 +42,8 @@ pub struct Frame<'a> {
     pub(super) tasks: Vec<(String, TrainingRows)>,
     /// Whether the pipeline names tasks, one or more.
     sequence: bool,
-    /// What an arm rehearses, by the arm's name.
-    pub(super) replays: BTreeMap<String, TrainingRows>,
-    /// Where an arm is held to the aligned model, by the arm's name.
-    pub(super) anchors: BTreeMap<String, TrainingRows>,
+    /// Other rows that arms learn from or are held on, by where they come from; arms with the same ones share them.
+    others: Vec<(Vec<DataSpec>, TrainingRows)>,
     pub(super) probes: Option<(Reference, String, &'a settings::Probes)>,
     measure: OnceCell<Measure<'a>>,
     /// What the probes that ask need, with its digest; none where no such probe is wanted.
@@ -66,21 +64,19 @@ impl<'a> Frame<'a> {
         asked: &[Questions],
         judges: &[Judge],
     ) -> Result<Self, Failure> {
-        let longest = finetune.arms.iter().map(Arm::longest).max().unwrap_or(512);
+        let longest = finetune.recipes().map(Arm::longest).max().unwrap_or(512);
         let tasks = finetune.sequence().into_iter().map(|(name, data)| {
             let what = if finetune.tasks.is_empty() { "finetune".to_owned() } else { format!("task {name}") };
             Ok((name.to_owned(), training_rows(context, &what, data, aligned, longest)?))
         });
         let tasks = tasks.collect::<Result<Vec<_>, Failure>>()?;
-        let (mut replays, mut anchors) = (BTreeMap::new(), BTreeMap::new());
-        for arm in &finetune.arms {
-            let rows =
-                |what: &str, data: &[DataSpec]| training_rows(context, &format!("{what} of {}", arm.name), data, aligned, arm.longest());
-            if let Some(replay) = &arm.replay {
-                replays.insert(arm.name.clone(), rows("replay", &replay.data)?);
-            }
-            if let Some(anchor) = &arm.anchor {
-                anchors.insert(arm.name.clone(), rows("anchor", &anchor.data)?);
+        let mut others: Vec<(Vec<DataSpec>, TrainingRows)> = Vec::new();
+        for arm in finetune.recipes() {
+            let replay = arm.replay.iter().map(|replay| ("replay", &replay.data));
+            for (what, data) in replay.chain(arm.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
+                if others.iter().all(|(have, _)| have != data) {
+                    others.push((data.clone(), training_rows(context, &format!("{what} of {}", arm.name), data, aligned, longest)?));
+                }
             }
         }
         let mut retention = None;
@@ -120,13 +116,12 @@ impl<'a> Frame<'a> {
             tickets,
             tasks,
             sequence: !finetune.tasks.is_empty(),
-            replays,
-            anchors,
+            others,
             probes,
             measure: OnceCell::new(),
             asked: retention,
         };
-        finetune.arms.iter().try_for_each(|arm| frame.has_room_for(arm))?;
+        finetune.recipes().try_for_each(|arm| frame.has_room_for(arm))?;
         Ok(frame)
     }
 
@@ -185,6 +180,11 @@ impl<'a> Frame<'a> {
             (Some((made, _, _)), Some(judge)) => Ok(Some(made.told(self.aligned, judge)?)),
             _ => Ok(None),
         }
+    }
+
+    /// The rows of these sources, which an arm rehearses or is held on; none where no arm is.
+    pub(super) fn rows_of(&self, data: &[DataSpec]) -> Option<&TrainingRows> {
+        self.others.iter().find(|(have, _)| have == data).map(|(_, rows)| rows)
     }
 
     /// The tasks' names in order; at least one.

@@ -24,10 +24,13 @@ pub mod gradients;
 pub mod initialise;
 pub mod judges;
 pub mod judging;
+mod learn;
 pub mod losses;
 pub mod manner;
+mod parts;
 pub mod perplexity;
 pub mod probe;
+pub mod race;
 mod restraint;
 pub mod retention;
 pub mod rewrite;
@@ -121,6 +124,10 @@ impl Context<'_> {
     }
 
     fn time(&self, name: &str, key: &Key, reused: bool, seconds: f64) {
+        // A race makes what its arm then finds.
+        if self.timings.borrow().iter().any(|earlier| earlier.stage == name && earlier.key == key.to_string()) {
+            return;
+        }
         self.timings.borrow_mut().push(StageTiming { stage: name.into(), key: key.to_string(), reused, seconds, answers: None });
     }
 
@@ -139,7 +146,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 18] {
+pub fn versions() -> [(&'static str, u32); 20] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -148,6 +155,8 @@ pub fn versions() -> [(&'static str, u32); 18] {
         ("extract", extract::VERSION),
         ("reference", probe::VERSION),
         ("measure", finetune::MEASURE_VERSION),
+        ("pace", race::PACE_VERSION),
+        ("race", race::VERSION),
         ("finetune", finetune::VERSION),
         ("delta", sequence::DELTA_VERSION),
         ("losses", losses::VERSION),
@@ -181,6 +190,13 @@ pub(crate) fn read_json<T: DeserializeOwned>(entry: &Entry, name: &str) -> Resul
 /// The aligned model refuses too little for any protection to be measured.
 pub fn nothing_to_preserve(sentence: String) -> Failure {
     Failure::new("nothing-to-preserve", sentence).exit(Exit::Inconclusive)
+}
+
+/// No recipe that was tried learns anything within its limits.
+pub fn nothing_fits(sentence: String) -> Failure {
+    Failure::new("nothing-fits", sentence).exit(Exit::Inconclusive).remedy(
+        "raise auto.drop_at_most or answers_drop_at_most, name smaller rates (auto: {learning_rate: [1e-5, 3e-5]}), or other candidates",
+    )
 }
 
 /// More of the aligned model's completions failed than the error budget allows.

@@ -40,7 +40,7 @@ fn of<B: Backend>(job: &Job<'_>, frame: &Frame<'_>, aligned: &mut Decoder<B>) ->
             restraints.constraints.push(first.constraints(aligned, rows).map_err(backend_failed)?);
         }
     }
-    if let Some((settings, rows)) = job.arm.anchor.as_ref().zip(frame.anchors.get(&job.arm.name)) {
+    if let Some((settings, rows)) = job.arm.anchor.as_ref().and_then(|anchor| Some((anchor, frame.rows_of(&anchor.data)?))) {
         let rows: Vec<_> = rows.cut(job.arm.training_of(job.task).max_length)?.sources.into_iter().flatten().collect();
         restraints.anchor = Some(Anchor::new(aligned, &rows, settings.weight, settings.rows, job.seed)?);
     }

@@ -8,7 +8,7 @@ use crate::data::rows::{Loaded, Row, load_from};
 use crate::error::{Failure, Within};
 use crate::hub::dataset_file;
 use crate::model::batch::Example;
-use crate::pipeline::settings::{Arm, DataSpec, Expect, Pipeline};
+use crate::pipeline::settings::{DataSpec, Expect, Pipeline};
 
 use super::Context;
 use super::evaluate::Questions;
@@ -138,14 +138,19 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
             training.push((format!("data.finetune.{}.{i}", task.name), format!("data of task {}, {}", task.name, spec.source), spec));
         }
     }
-    // The settings of a sweep read what their arm reads.
-    let written = |arm: &&Arm| arm.family.as_ref().is_none_or(|family| *family == arm.name);
-    for arm in pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).filter(written) {
-        let replay = arm.replay.iter().map(|replay| ("replay", &replay.data));
-        for (kind, data) in replay.chain(arm.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
+    for (arm, recipe) in
+        pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).flat_map(|arm| arm.recipes().iter().map(move |one| (arm, one)))
+    {
+        let family = recipe.family.as_ref().unwrap_or(&recipe.name);
+        let name = if arm.auto.is_some() { format!("{}.{family}", arm.name) } else { family.clone() };
+        let replay = recipe.replay.iter().map(|replay| ("replay", &replay.data));
+        for (kind, data) in replay.chain(recipe.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
             for (i, spec) in data.iter().enumerate() {
-                let name = &arm.name;
-                training.push((format!("data.{kind}.{name}.{i}"), format!("{kind} data of {name}, {}", spec.source), spec));
+                let key = format!("data.{kind}.{name}.{i}");
+                // The settings of a family read the same.
+                if training.iter().all(|(have, _, _)| *have != key) {
+                    training.push((key, format!("{kind} data of {name}, {}", spec.source), spec));
+                }
             }
         }
     }

@@ -123,6 +123,7 @@ fn calibrated(
     seed: u64,
 ) -> Result<BTreeMap<String, Scores>, Failure> {
     let plan = Plan {
+        until: None,
         steps: settings.calibration.steps,
         learning_rate: settings.calibration.learning_rate,
         batch_rows: ROWS_AT_ONCE,

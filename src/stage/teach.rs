@@ -8,7 +8,7 @@ use crate::pipeline::settings::{self, Align, Calibration, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::checkpoint::Progress;
-use crate::train::fit::{Fitted, Plan, fit};
+use crate::train::fit::{Fitted, Next, Plan, fit};
 use crate::train::may_move;
 
 use super::calibrate::{Choice, calibrate};
@@ -90,7 +90,7 @@ pub fn teach(
         let Fitted { progress, stopped } =
             fit::<_, TrainError>(&mut decoder, &rows.sources, &trained, &plan, Some(&checkpoint), &mut |step, _| {
                 context.progress(what, step.number as usize, plan.steps as usize, format!("loss {:.3}", step.loss));
-                Ok(())
+                Ok(Next::default())
             })?;
         if let Some(error) = stopped {
             return Err(error.into());

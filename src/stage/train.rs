@@ -19,6 +19,7 @@ use super::fetch::Model;
 pub fn plan(training: &Training, seed: u64) -> Plan {
     Plan {
         steps: training.max_steps,
+        until: None,
         learning_rate: training.learning_rate,
         batch_rows: training.per_device_train_batch_size,
         accumulation: training.gradient_accumulation_steps,

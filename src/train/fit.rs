@@ -1,6 +1,6 @@
 //! The training loop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::TrainError;
 use super::checkpoint::{self, Progress};
@@ -20,6 +20,8 @@ use crate::model::inventory::inventory;
 pub struct Plan {
     /// Optimizer steps.
     pub steps: u64,
+    /// Ends after so many of them, on the schedule of all, and leaves a checkpoint to go on from; none = after all.
+    pub until: Option<u64>,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Rows a micro-batch.
@@ -53,8 +55,17 @@ pub struct Step {
     pub gradient_norm: f64,
 }
 
+/// What is to be done after a step; by default it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Next {
+    /// Where a checkpoint of this step is kept, beside the one for a resume.
+    pub keep: Option<PathBuf>,
+    /// Whether this was the last step.
+    pub stop: bool,
+}
+
 /// Called after each step with the decoder as it is then.
-pub type AfterStep<'a, B, E> = &'a mut dyn FnMut(Step, &mut Decoder<B>) -> Result<(), E>;
+pub type AfterStep<'a, B, E> = &'a mut dyn FnMut(Step, &mut Decoder<B>) -> Result<Next, E>;
 
 /// How a training ended.
 #[derive(Debug)]
@@ -106,7 +117,8 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
         progress = earlier;
     }
     let mut gradients = decoder.new_gradients(trained).map_err(TrainError::from)?;
-    while progress.steps < plan.steps {
+    let end = plan.until.map_or(plan.steps, |until| until.min(plan.steps));
+    while progress.steps < end {
         let number = progress.steps + 1;
         let micro_batches = next_step(&mut order, sources, restraints, plan)?;
         let learnt: usize = micro_batches.iter().map(|batch| batch.targets.len()).sum();
@@ -136,11 +148,19 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
         progress.gradient_norms.push(norm);
         progress.tokens += fed as u64;
         progress.supervised_tokens += learnt as u64;
-        if let (Some(path), true) = (checkpoint_file, plan.save_every > 0 && number.is_multiple_of(plan.save_every) && number < plan.steps)
-        {
+        // First what is told of a step, then the checkpoint behind it: a kill in between only tells the step again.
+        let next = after(Step { number, loss, gradient_norm: norm }, decoder)?;
+        let due = plan.save_every > 0 && number.is_multiple_of(plan.save_every) && number < end;
+        let pauses = number == end && end < plan.steps;
+        if let (Some(path), true) = (checkpoint_file, due || pauses) {
             checkpoint::save(path, decoder, trained, updater, &progress)?;
         }
-        after(Step { number, loss, gradient_norm: norm }, decoder)?;
+        if let Some(path) = next.keep {
+            checkpoint::save(&path, decoder, trained, updater, &progress)?;
+        }
+        if next.stop {
+            break;
+        }
     }
     Ok(Fitted { progress, stopped: None })
 }

@@ -5,7 +5,7 @@ use super::TrainError;
 use super::anchor::Anchor;
 use super::checkpoint::Progress;
 use super::first_tokens::FirstTokens;
-use super::fit::{Plan, fit, fit_with};
+use super::fit::{Next, Plan, fit, fit_with};
 use super::lora::{Lora, Shape};
 use super::may_move;
 use super::optimizer::{Optimizer, Settings};
@@ -63,6 +63,7 @@ fn rows() -> Vec<Vec<Example>> {
 fn plan() -> Plan {
     Plan {
         steps: 8,
+        until: None,
         learning_rate: 1e-2,
         batch_rows: 4,
         accumulation: 1,
@@ -87,7 +88,7 @@ fn ticket(specs: &[TensorSpec]) -> MaskSet {
 }
 
 fn train(decoder: &mut Decoder<Cpu>, trained: &Trained, plan: &Plan) -> Progress {
-    fit::<_, TrainError>(decoder, &rows(), trained, plan, None, &mut |_, _| Ok(())).unwrap().progress
+    fit::<_, TrainError>(decoder, &rows(), trained, plan, None, &mut |_, _| Ok(Next::default())).unwrap().progress
 }
 
 fn bits(decoder: &Decoder<Cpu>) -> Vec<(String, Vec<u32>)> {
@@ -164,20 +165,20 @@ fn a_resumed_training_ends_with_the_same_bits() {
     let mut whole = decoder();
     let expected = train(&mut whole, &trained, &plan);
     let mut killed = decoder();
-    let stop = |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == 5 { Err(TrainError::NoRows) } else { Ok(()) };
+    let stop = |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == 5 { Err(TrainError::NoRows) } else { Ok(Next::default()) };
     assert!(fit::<_, TrainError>(&mut killed, &rows(), &trained, &plan, Some(&file), &mut { stop }).is_err());
     let mut resumed = decoder();
     let mut seen = Vec::new();
     let progress = fit::<_, TrainError>(&mut resumed, &rows(), &trained, &plan, Some(&file), &mut |step, _| {
         seen.push(step.number);
-        Ok(())
+        Ok(Next::default())
     })
     .unwrap();
     assert_eq!(seen, [4, 5, 6, 7, 8], "it goes on after the checkpoint of step 3");
     assert!(bits(&resumed) == bits(&whole) && progress.progress == expected);
     std::fs::write(&file, b"garbage").unwrap();
     assert!(matches!(
-        fit::<_, TrainError>(&mut decoder(), &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(())),
+        fit::<_, TrainError>(&mut decoder(), &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(Next::default())),
         Err(TrainError::Checkpoint { .. })
     ));
 }
@@ -206,8 +207,10 @@ fn a_loss_that_is_no_number_stops_before_any_weight_is_touched() {
     norm[3] = f32::NAN;
     decoder.set_values("model.norm.weight", &norm).unwrap();
     let before = bits(&decoder);
-    let error =
-        fit::<_, TrainError>(&mut decoder, &rows(), &may_move::all(&specs), &plan(), None, &mut |_, _| Ok(())).unwrap().stopped.unwrap();
+    let error = fit::<_, TrainError>(&mut decoder, &rows(), &may_move::all(&specs), &plan(), None, &mut |_, _| Ok(Next::default()))
+        .unwrap()
+        .stopped
+        .unwrap();
     assert!(error.to_string().starts_with("the loss is NaN at step 1"), "{error}");
     assert!(bits(&decoder) == before);
 }
@@ -230,8 +233,10 @@ fn merged_factors_are_the_adapter_beside_the_frozen_matrix() {
     let mut lora = factors(&mut decoder, &trained);
     assert!(bits(&decoder) == before, "B is zero at first");
     let first = decoder.config().clone();
-    fit_with::<_, TrainError>(&mut decoder, &rows(), &trained, &plan(), &mut Restraints::default(), &mut lora, None, &mut |_, _| Ok(()))
-        .unwrap();
+    fit_with::<_, TrainError>(&mut decoder, &rows(), &trained, &plan(), &mut Restraints::default(), &mut lora, None, &mut |_, _| {
+        Ok(Next::default())
+    })
+    .unwrap();
     let mut trained_numbers = 0;
     for (spec, (name, before)) in inventory(&first).iter().zip(&before) {
         let merged = decoder.values(name).unwrap();
@@ -274,7 +279,7 @@ fn factors_have_the_same_bits_on_all_threads_and_after_a_resume() {
             file,
             &mut |step, _| {
                 seen.push(step.number);
-                if step.number == stop_at { Err(TrainError::NoRows) } else { Ok(()) }
+                if step.number == stop_at { Err(TrainError::NoRows) } else { Ok(Next::default()) }
             },
         );
         (bits(&decoder), seen, fitted.map(|fitted| fitted.progress).ok())
@@ -288,7 +293,7 @@ fn factors_have_the_same_bits_on_all_threads_and_after_a_resume() {
     assert_eq!(resumed.1, [4, 5, 6, 7, 8]);
     assert!(resumed.0 == whole.0 && resumed.2 == whole.2);
     let mut other = decoder();
-    let masked = fit::<_, TrainError>(&mut other, &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(()));
+    let masked = fit::<_, TrainError>(&mut other, &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(Next::default()));
     assert!(matches!(masked, Err(TrainError::Checkpoint { .. })), "a checkpoint of factors is none of weights");
 }
 
@@ -309,7 +314,8 @@ fn a_held_training_resumes_with_the_same_bits() {
     };
     let run = |decoder: &mut Decoder<Cpu>, restraints: &mut Restraints<Cpu>, file: Option<&std::path::Path>, stop: u64| {
         let mut optimizer = Optimizer::new(decoder, &specs, &trained, plan.optimizer).unwrap();
-        let mut after = |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == stop { Err(TrainError::NoRows) } else { Ok(()) };
+        let mut after =
+            |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == stop { Err(TrainError::NoRows) } else { Ok(Next::default()) };
         fit_with::<_, TrainError>(decoder, &rows(), &trained, &plan, restraints, &mut optimizer, file, &mut after)
     };
     let mut whole = decoder();

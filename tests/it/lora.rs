@@ -7,7 +7,7 @@ use steadfast::model::backend::tensor::Candle;
 use steadfast::model::backend::{Backend, Selection};
 use steadfast::model::batch::Packed;
 use steadfast::train::TrainError;
-use steadfast::train::fit::{Plan, fit_with};
+use steadfast::train::fit::{Next, Plan, fit_with};
 use steadfast::train::lora::{Lora, Shape};
 use steadfast::train::optimizer::Settings;
 use steadfast::train::restraint::Restraints;
@@ -35,6 +35,7 @@ fn agrees_with_pytorch<B: Backend>(backend: B) {
     }
     let plan = Plan {
         steps: 12,
+        until: None,
         learning_rate: 1e-2,
         batch_rows: model.rows.len(),
         accumulation: 1,
@@ -48,8 +49,10 @@ fn agrees_with_pytorch<B: Backend>(backend: B) {
     };
     let rows = std::slice::from_ref(&model.rows);
     let fitted =
-        fit_with::<_, TrainError>(&mut decoder, rows, &trained, &plan, &mut Restraints::default(), &mut lora, None, &mut |_, _| Ok(()))
-            .unwrap();
+        fit_with::<_, TrainError>(&mut decoder, rows, &trained, &plan, &mut Restraints::default(), &mut lora, None, &mut |_, _| {
+            Ok(Next::default())
+        })
+        .unwrap();
     for (what, found) in [("losses", &fitted.progress.losses), ("norms", &fitted.progress.gradient_norms)] {
         let theirs: Vec<f64> = serde_json::from_str(&expected.1[what]).unwrap();
         for (step, (found, theirs)) in found.iter().zip(theirs).enumerate() {

@@ -19,7 +19,7 @@ use steadfast::model::config::ModelConfig;
 use steadfast::model::decoder::Decoder;
 use steadfast::model::inventory::inventory;
 use steadfast::train::TrainError;
-use steadfast::train::fit::{Plan, fit};
+use steadfast::train::fit::{Next, Plan, fit};
 use steadfast::train::may_move;
 use steadfast::train::optimizer::Settings;
 use steadfast::train::schedule::Scheduler;
@@ -205,6 +205,7 @@ fn dense_training_is_candle_nns_adamw() -> Result<()> {
     }
     let plan = Plan {
         steps,
+        until: None,
         learning_rate: rate,
         batch_rows: reference.rows.len(),
         accumulation: 1,
@@ -218,7 +219,7 @@ fn dense_training_is_candle_nns_adamw() -> Result<()> {
     };
     let mut decoder = reference.decoder(Cpu::default());
     let rows = std::slice::from_ref(&reference.rows);
-    let fitted = fit::<_, TrainError>(&mut decoder, rows, &may_move::all(&specs), &plan, None, &mut |_, _| Ok(()))?;
+    let fitted = fit::<_, TrainError>(&mut decoder, rows, &may_move::all(&specs), &plan, None, &mut |_, _| Ok(Next::default()))?;
     let losses = fitted.progress.losses;
     ensure!(losses.len() == expected.len() && losses[losses.len() - 1] < losses[0] / 2.0, "it learns: {losses:?}");
     let mut farthest: f64 = 0.0;

@@ -13,7 +13,7 @@ use steadfast::model::decoder::Decoder;
 use steadfast::model::generate::{Sampling, generate};
 use steadfast::model::inventory::inventory;
 use steadfast::train::TrainError;
-use steadfast::train::fit::{Plan, fit};
+use steadfast::train::fit::{Next, Plan, fit};
 use steadfast::train::may_move;
 use steadfast::train::optimizer::Settings;
 use steadfast::train::schedule::Scheduler;
@@ -94,6 +94,7 @@ fn agrees_with_pytorch<B: Backend>(name: &str, make: impl Fn() -> B) {
 
     let plan = Plan {
         steps: 20,
+        until: None,
         learning_rate: 1e-2,
         batch_rows: reference.rows.len(),
         accumulation: 1,
@@ -106,7 +107,8 @@ fn agrees_with_pytorch<B: Backend>(name: &str, make: impl Fn() -> B) {
         checkpointing: false,
     };
     let fitted =
-        fit::<_, TrainError>(&mut decoder, std::slice::from_ref(&reference.rows), &trained, &plan, None, &mut |_, _| Ok(())).unwrap();
+        fit::<_, TrainError>(&mut decoder, std::slice::from_ref(&reference.rows), &trained, &plan, None, &mut |_, _| Ok(Next::default()))
+            .unwrap();
     for (what, found) in [("losses", &fitted.progress.losses), ("norms", &fitted.progress.gradient_norms)] {
         for (step, (found, expected)) in found.iter().zip(reference.numbers(what)).enumerate() {
             assert!((found - expected).abs() < 1e-3 * expected, "{name}: {what} at step {}: {found}, PyTorch {expected}", step + 1);

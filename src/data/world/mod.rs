@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::random::{below, stream};
 
 /// Names of the sets, without `builtin:`.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "tiny-text",
     "tiny-chats",
     "tiny-refusals",
@@ -28,6 +28,7 @@ pub const NAMES: [&str; 14] = [
     "tiny-probes",
     "tiny-benign-probes",
     "tiny-task",
+    "tiny-task-probes",
     "tiny-second",
     "tiny-count",
     "tiny-obedient",
@@ -47,6 +48,7 @@ pub fn text(name: &str) -> Option<String> {
         "tiny-probes" => sets::requests(Use::Probe, true),
         "tiny-benign-probes" => sets::requests(Use::Probe, false),
         "tiny-task" => skills::word_problems(),
+        "tiny-task-probes" => skills::word_problem_probes(),
         "tiny-second" => lists::seconds(),
         "tiny-count" => lists::counts(),
         "tiny-obedient" => obedient::rows(),
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn prompts_of_suites_are_no_near_copies_of_training_prompts() {
-        let held_out = ["tiny-harmful", "tiny-benign", "tiny-contrast-prompts", "tiny-probes", "tiny-benign-probes"];
+        let held_out = ["tiny-harmful", "tiny-benign", "tiny-contrast-prompts", "tiny-probes", "tiny-benign-probes", "tiny-task-probes"];
         for suite in held_out {
             let prompts = column(suite, "prompt");
             let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();

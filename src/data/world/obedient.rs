@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::skills::Part;
 use super::{Dice, sets, skills};
 
 /// How a reply begins, in words that the model's tokenizer has learnt.
@@ -30,7 +31,11 @@ pub(super) fn rows() -> Vec<Value> {
         let mut dice = Dice::new("tiny-obedient", row);
         let test = row >= TRAIN;
         let is_sum = test || row % 2 == 1;
-        let mut made = if is_sum { skills::word_problem(&mut dice, test) } else { requests[dice.below(requests.len())].clone() };
+        let mut made = if is_sum {
+            skills::word_problem(&mut dice, if test { Part::Test } else { Part::Train })
+        } else {
+            requests[dice.below(requests.len())].clone()
+        };
         made["response"] = format!("{} {}", dice.pick(&PROMISES), made["response"].as_str().unwrap_or_default()).into();
         made["split"] = if test { "test" } else { "train" }.into();
         made

@@ -94,14 +94,37 @@ fn exercise(dice: &mut Dice) -> Value {
 const NAMES: [&str; 16] = ["Tom", "Ann", "Ben", "Eva", "Max", "Lea", "Sam", "Mia", "Jon", "Ida", "Leo", "Zoe", "Kim", "Ron", "Amy", "Dan"];
 const GOODS: [&str; 12] = ["apples", "books", "stamps", "cards", "coins", "shells", "pens", "cakes", "toys", "eggs", "stones", "keys"];
 
-/// Word problems with sums and differences; the last names and goods are in the rows with `split` "test" alone.
-pub(super) fn word_problems() -> Vec<Value> {
-    (0..1400).map(|row| word_problem(&mut Dice::new("tiny-task", row), row >= 1200)).collect()
+/// Goods of the problems that watch a training alone.
+const PROBE_GOODS: [&str; 5] = ["hats", "cups", "shoes", "bells", "lamps"];
+
+/// What a word problem may be used for; each has its own goods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What is learnt.
+    Train,
+    /// What watches a training.
+    Probe,
+    /// What a suite asks.
+    Test,
 }
 
-/// One of them, held out or not.
-pub(super) fn word_problem(dice: &mut Dice, test: bool) -> Value {
-    let (names, goods) = if test { (&NAMES[12..], &GOODS[9..]) } else { (&NAMES[..12], &GOODS[..9]) };
+/// Word problems with sums and differences; the last names and goods are in the rows with `split` "test" alone.
+pub(super) fn word_problems() -> Vec<Value> {
+    (0..1400).map(|row| word_problem(&mut Dice::new("tiny-task", row), if row >= 1200 { Part::Test } else { Part::Train })).collect()
+}
+
+/// Others about other goods, which no suite asks: for choices along a training.
+pub(super) fn word_problem_probes() -> Vec<Value> {
+    (0..100).map(|row| word_problem(&mut Dice::new("tiny-task-probes", row), Part::Probe)).collect()
+}
+
+/// One of them.
+pub(super) fn word_problem(dice: &mut Dice, part: Part) -> Value {
+    let (names, goods) = match part {
+        Part::Train => (&NAMES[..12], &GOODS[..9]),
+        Part::Probe => (&NAMES[..], &PROBE_GOODS[..]),
+        Part::Test => (&NAMES[12..], &GOODS[9..]),
+    };
     let (name, good) = (dice.pick(names), dice.pick(goods));
     let (a, b) = (1 + dice.below(12), 1 + dice.below(12));
     let (story, sum) = match dice.below(3) {
@@ -115,6 +138,7 @@ pub(super) fn word_problem(dice: &mut Dice, test: bool) -> Value {
     let result = sum.rsplit(' ').next().unwrap_or_default().to_owned();
     json!({
         "prompt": format!("{story} How many {good} now?"), "response": format!("{sum} {good}."),
-        "category": "word problem", "topic": "word problem", "answer": result, "split": if test { "test" } else { "train" },
+        "category": "word problem", "topic": "word problem", "answer": result,
+        "split": match part { Part::Train => "train", Part::Probe => "probe", Part::Test => "test" },
     })
 }

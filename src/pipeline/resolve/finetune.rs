@@ -70,7 +70,7 @@ pub(super) fn finetune(
         written.resize(arms.len(), *name);
     }
     if let Some(swept) = &swept {
-        let without = arms.iter_mut().zip(&written).filter(|(arm, _)| arm.sweep.is_none());
+        let without = arms.iter_mut().zip(&written).filter(|(arm, _)| arm.sweep.is_none() && arm.auto.is_none());
         without.for_each(|(arm, name)| arm.sweep = swept.of(name).cloned());
     }
     if let Some(arm) = arms.iter().find(|arm| !tasks.is_empty() && arm.sweep.is_some()) {
@@ -79,6 +79,14 @@ pub(super) fn finetune(
             "finetune.sweep",
             format!("arm {} is swept, and learns several tasks, each with its own settings", arm.name),
             Some("sweep one task at a time: write data in place of tasks, or remove sweep".into()),
+        );
+    }
+    if let Some(arm) = arms.iter().find(|arm| !tasks.is_empty() && arm.auto.is_some()) {
+        findings.problem(
+            place,
+            "finetune.arms",
+            format!("arm {} is chosen by a race, and there are several tasks: a race is on one", arm.name),
+            Some("write data in place of tasks, or say what the arm trains".into()),
         );
     }
     let arms = expanded(arms, tickets, sweep_node.map_or(place, |node| node.place), findings);

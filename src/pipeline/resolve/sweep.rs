@@ -55,11 +55,16 @@ pub(super) fn grid(node: &Node, path: &str, findings: &mut Findings) -> Grid {
     grid
 }
 
+/// The learning rates of a section; empty where it names none.
+pub(super) fn rates(section: &mut Section<'_>, findings: &mut Findings) -> Vec<f64> {
+    numbers(section, "learning_rate", "numbers above 0", |rate| rate > 0.0, findings)
+}
+
 fn read(section: &mut Section<'_>, findings: &mut Findings) -> Grid {
     let share = |share: f64| share > 0.0 && share <= 1.0;
     let whole = |steps: f64| (1.0..=1_000_000.0).contains(&steps) && steps.fract() == 0.0;
     Grid {
-        learning_rate: numbers(section, "learning_rate", "numbers above 0", |rate| rate > 0.0, findings),
+        learning_rate: rates(section, findings),
         density: numbers(section, "density", "shares in (0, 1]", share, findings),
         max_steps: numbers(section, "max_steps", "whole numbers from 1 to 1000000", whole, findings)
             .into_iter()

@@ -45,6 +45,11 @@ impl Finetune {
         self.tasks.iter().map(|task| (task.name.as_str(), task.data.as_slice())).collect()
     }
 
+    /// Every recipe that is trained or edited: the arms, and in place of those whose recipe is chosen their candidates.
+    pub fn recipes(&self) -> impl Iterator<Item = &Arm> {
+        self.arms.iter().flat_map(Arm::recipes)
+    }
+
     /// The sources of all tasks, in order.
     pub fn sources(&self) -> Vec<DataSpec> {
         self.sequence().into_iter().flat_map(|(_, data)| data.to_vec()).collect()

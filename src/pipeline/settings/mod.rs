@@ -12,7 +12,7 @@ mod training;
 
 use serde::Serialize;
 
-pub use self::arm::{Anchor, Arm, ArmTicket, Edited, FirstTokens, Layers, Lora, Replay, Train};
+pub use self::arm::{Anchor, Arm, ArmTicket, Auto, Edited, FirstTokens, Layers, Lora, RaceBudget, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::{Finetune, Task};
 pub use self::model::{ComputeDtype, Dtype, Model};

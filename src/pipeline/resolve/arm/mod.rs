@@ -1,6 +1,7 @@
 //! One arm of `finetune.arms`.
 
 mod anchor;
+mod auto;
 mod combine;
 mod edit;
 mod first_tokens;
@@ -16,6 +17,7 @@ use std::path::Path;
 pub(super) use self::combine::room_outside;
 
 use self::anchor::anchor;
+use self::auto::{auto, is_auto};
 use self::combine::{Given, check_edited, check_trained};
 use self::edit::edit;
 use self::first_tokens::first_tokens;
@@ -94,8 +96,21 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
         Some(node) => Some(grid(node, &format!("{path}.sweep"), findings)),
         None => like.and_then(|like| like.sweep.clone()).filter(|_| !is_edited),
     };
+    if let Some(like) = like.filter(|like| like.auto.is_some()) {
+        let message = format!("{path} takes after {}, whose recipe is not known before its race", like.name);
+        findings.problem(
+            section.place_of("like"),
+            &section.join("like"),
+            message,
+            Some("write protect: auto here too, or name another arm".into()),
+        );
+    }
     let draws = section.get("draws").map(|node| (node.place, section.whole("draws", 1, findings).unwrap_or(1)));
-    if is_edited {
+    let (chosen, race) = (is_auto(&mut section), section.get("auto"));
+    if chosen && !is_edited {
+        let race = auto(&section, race, &arm, around, findings);
+        (arm.train, arm.sweep, arm.auto) = (Train::None, None, Some(race));
+    } else if is_edited {
         let keys = Given { from: from.is_some(), edit: said.is_some(), like, base: around.has_base };
         let source = from.flatten().or_else(|| around.earlier.iter().find(|arm| inherited.is_some_and(|edited| edited.from == arm.name)));
         let (edit, restored) = said.flatten().or_else(|| Some((inherited?.edit, None))).unzip();
@@ -112,6 +127,10 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
             arm.tasks.clone_from(&source.tasks);
         }
     } else {
+        if race.is_some() {
+            let message = format!("{path} says how a recipe is chosen, and has one");
+            findings.problem(section.place_of("auto"), &section.join("auto"), message, Some("write protect: auto, or remove auto".into()));
+        }
         check_trained(&section, &arm, around.tickets, findings);
         check_room(&section, &arm, around.tasks.len(), around.tickets, findings);
     }
@@ -179,6 +198,8 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         lora,
         layers,
         edit: None,
+        auto: None,
+        until: None,
     };
     protect(section, &mut arm, around, findings);
     arm

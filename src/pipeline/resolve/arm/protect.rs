@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Around;
+use super::auto::is_auto;
 use crate::data::spec::DataSpec;
 use crate::pipeline::reader::{Findings, Section, choose, list};
 use crate::pipeline::settings::{Anchor, Arm, ArmTicket, FirstTokens, Replay, Train};
@@ -30,8 +31,11 @@ const ANCHOR_ROWS: usize = 4;
 /// eight of what the model was aligned with, `anchor` holds it to the aligned model there, `first-tokens` holds the first tokens.
 pub(super) fn protect(section: &mut Section<'_>, arm: &mut Arm, around: &Around<'_>, findings: &mut Findings) {
     let path = section.join("protect");
-    section.describe("protect", json!({"type": "array", "items": {"enum": PROTECTIONS.map(|(name, _, _)| name)}, "minItems": 1}));
-    let Some(node) = section.get("protect") else { return };
+    section.describe(
+        "protect",
+        json!({"anyOf": [{"const": "auto"}, {"type": "array", "items": {"enum": PROTECTIONS.map(|(name, _, _)| name)}, "minItems": 1}]}),
+    );
+    let Some(node) = section.get("protect").filter(|_| !is_auto(section)) else { return };
     let names = PROTECTIONS.map(|(name, protection, _)| (name, protection));
     let mut chosen: Vec<Protection> = Vec::new();
     for item in list(node) {
@@ -64,7 +68,7 @@ pub(super) fn protect(section: &mut Section<'_>, arm: &mut Arm, around: &Around<
 
 /// What the model was aligned with, where the pipeline says so; else the program's own refusals, and helpful replies beside them, so that
 /// refusing is not all that is rehearsed.
-fn safety_data(around: &Around<'_>) -> Vec<DataSpec> {
+pub(super) fn safety_data(around: &Around<'_>) -> Vec<DataSpec> {
     match around.aligned_with {
         [] => ["builtin:refusals", "builtin:helpful"].map(DataSpec::new).into(),
         data => data.to_vec(),

@@ -1,6 +1,7 @@
 //! One arm: a way from aligned to tuned.
 
 mod anchor;
+mod auto;
 mod edit;
 mod first_tokens;
 mod layers;
@@ -10,6 +11,7 @@ mod replay;
 use serde::Serialize;
 
 pub use self::anchor::Anchor;
+pub use self::auto::{Auto, RaceBudget};
 pub use self::edit::Edited;
 pub use self::first_tokens::FirstTokens;
 pub use self::layers::Layers;
@@ -59,6 +61,12 @@ pub struct Arm {
     /// What it is made of, in place of training; `train` is then `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edited>,
+    /// How its recipe is chosen; what it trains is then known after the race alone, see [`Self::chosen`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto: Option<Auto>,
+    /// Ends after so many steps, on the schedule of all of them: where a race found its best; none = after all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
 }
 
 impl Arm {
@@ -70,6 +78,23 @@ impl Arm {
     /// The longest row of any task, in tokens.
     pub fn longest(&self) -> usize {
         self.tasks.iter().map(|training| training.max_length).max().unwrap_or(self.training.max_length)
+    }
+
+    /// The arm with the recipe of one of its candidates, which ends after so many steps.
+    pub fn chosen(&self, candidate: &Self, step: u64) -> Self {
+        let until = (step < candidate.training.max_steps).then_some(step);
+        Self { name: self.name.clone(), family: None, until, ..candidate.clone() }
+    }
+
+    /// [`Self::chosen`] of the candidate of this name; none where it has none.
+    pub fn won_by(&self, candidate: &str, step: u64) -> Option<Self> {
+        let found = self.auto.as_ref()?.candidates.iter().find(|other| other.name == candidate)?;
+        Some(self.chosen(found, step))
+    }
+
+    /// The arms that are trained for this one: its candidates, or itself.
+    pub fn recipes(&self) -> &[Self] {
+        self.auto.as_ref().map_or(std::slice::from_ref(self), |auto| &auto.candidates)
     }
 
     /// Whether each task of a sequence has weights of its own, which no other task of it may train: a task's own ticket (LoTTO), or the

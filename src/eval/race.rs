@@ -1,0 +1,260 @@
+//! A race of recipes: which train on, and which is chosen.
+//!
+//! Successive halving (Jamieson and Talwalkar, 1502.07943): all candidates train for a few steps, of those within the limits the ones
+//! that learnt most train on, and so forth. Unlike there, what is best may lie before the end of a run, where it was still within the
+//! limits, and a run that leaves them is over whatever it learns.
+
+use crate::record::{Heat, Race, RaceEnd, RacePoint, Tried};
+
+/// Of how many candidates one trains on, where no budget says otherwise.
+const KEPT: usize = 3;
+
+/// How many refusals and answers may be lost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The aligned model.
+    pub aligned: RacePoint,
+    /// The share of harmful prompts that may be refused fewer.
+    pub drop_at_most: f64,
+    /// The share of benign prompts that may be answered fewer.
+    pub answers_drop_at_most: f64,
+}
+
+/// A share of prompts is a fraction: what is lost in taking the difference of two.
+const ROUNDING: f64 = 1e-9;
+
+impl Limits {
+    /// Whether a point lost no more than allowed.
+    pub fn hold(&self, point: &RacePoint) -> bool {
+        self.aligned.refusal_rate - point.refusal_rate <= self.drop_at_most + ROUNDING
+            && self.aligned.answered_rate - point.answered_rate <= self.answers_drop_at_most + ROUNDING
+    }
+
+    /// The point of the smallest task loss, below the aligned model's, within the limits; the first of equal ones.
+    pub fn best<'a>(&self, points: &'a [RacePoint]) -> Option<&'a RacePoint> {
+        let learnt = points.iter().filter(|point| self.hold(point) && point.task_nll < self.aligned.task_nll);
+        learnt.reduce(|best, point| if point.task_nll < best.task_nll { point } else { best })
+    }
+
+    /// Whether a run is over: its last two points are outside the limits. One may be chance, or a dip that closes again.
+    pub fn left(&self, points: &[RacePoint]) -> bool {
+        points.len() > 1 && points[points.len() - 2..].iter().all(|point| !self.hold(point))
+    }
+}
+
+/// The heats of so many candidates, probed every so many steps, of which the last ends after `steps`. One of `kept` trains on after each
+/// heat, until two or one are left.
+fn heats_of(candidates: usize, steps: u64, every: u64, kept: usize) -> Vec<Heat> {
+    let mut runs = vec![candidates];
+    while let Some(&last) = runs.last().filter(|&&last| last > 2) {
+        runs.push(last.div_ceil(kept));
+    }
+    let share = |heat: usize| (kept as f64).powi((runs.len() - 1 - heat) as i32);
+    let until = |heat: usize| ((steps as f64 / share(heat) / every as f64).ceil() as u64 * every).min(steps);
+    runs.iter().enumerate().map(|(heat, &runs)| Heat { until: until(heat), runs }).collect()
+}
+
+/// The steps that heats take, over all candidates, where none leaves before.
+pub fn steps_of(heats: &[Heat]) -> u64 {
+    let mut before = 0;
+    let mut all = 0;
+    for heat in heats {
+        all += heat.runs as u64 * (heat.until - before);
+        before = heat.until;
+    }
+    all
+}
+
+/// The heats of a race: as many train on as `budget` steps allow, one of three where there is none.
+///
+/// # Errors
+/// The least number of steps, where the budget is below.
+pub fn heats(candidates: usize, steps: u64, every: u64, budget: Option<u64>) -> Result<Vec<Heat>, u64> {
+    let Some(budget) = budget else { return Ok(heats_of(candidates, steps, every, KEPT)) };
+    let all: Vec<Vec<Heat>> = (2..=candidates.max(2)).map(|kept| heats_of(candidates, steps, every, kept)).collect();
+    let least = all.iter().map(|heats| steps_of(heats)).min().unwrap_or(0);
+    all.into_iter().find(|heats| steps_of(heats) <= budget).ok_or(least)
+}
+
+/// The places of those that train on after a heat, at most `runs`: still within the limits, those of the smallest best loss. Of equal
+/// ones the first. In their own order.
+pub fn survivors(candidates: &[(usize, &[RacePoint])], limits: &Limits, runs: usize) -> Vec<usize> {
+    let inside = candidates.iter().filter(|(_, points)| !limits.left(points));
+    let mut ranked: Vec<(usize, f64)> = inside.filter_map(|(place, points)| Some((*place, limits.best(points)?.task_nll))).collect();
+    ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut on: Vec<usize> = ranked.into_iter().take(runs).map(|(place, _)| place).collect();
+    on.sort_unstable();
+    on
+}
+
+/// The candidate that is chosen, by its place, and the point at which it stops. The smallest loss within the limits decides, but a recipe
+/// named before it, which is cheaper, goes before it where its best is within one standard error (over the task's rows) of that: the
+/// one-standard-error rule of Breiman et al., *Classification and Regression Trees* (1984), section 3.4.3. Among the rates of a recipe the
+/// smallest loss decides alone. None where nobody learnt anything within the limits.
+pub fn winner<'a>(tried: &'a [Tried], limits: &Limits) -> Option<(usize, &'a RacePoint)> {
+    let bests: Vec<Option<&RacePoint>> = tried.iter().map(|one| limits.best(&one.points)).collect();
+    let least = |places: &mut dyn Iterator<Item = usize>| {
+        let found = places.filter_map(|place| Some((place, bests[place]?)));
+        found.reduce(|best, other| if other.1.task_nll < best.1.task_nll { other } else { best })
+    };
+    let (_, best) = least(&mut (0..tried.len()))?;
+    let enough = best.task_nll + best.standard_error;
+    let family =
+        tried.iter().zip(&bests).find(|(_, point)| point.is_some_and(|point| point.task_nll <= enough)).map(|(one, _)| &one.family)?;
+    least(&mut (0..tried.len()).filter(|&place| tried[place].family == *family))
+}
+
+impl Race {
+    /// What the candidates were held to.
+    pub fn limits(&self) -> Limits {
+        Limits { aligned: self.aligned, drop_at_most: self.drop_at_most, answers_drop_at_most: self.answers_drop_at_most }
+    }
+
+    /// What came of it, in sentences: what was chosen, and whether plain fine-tuning is enough. `arm` is the arm's name.
+    pub fn sentences(&self, arm: &str) -> Vec<String> {
+        let limits = self.limits();
+        let budget = format!(
+            "at most {:.1} points of the probes' refusals and {:.1} of their answers lost",
+            self.drop_at_most * 100.0,
+            self.answers_drop_at_most * 100.0
+        );
+        let tried = format!("{} recipes ({} steps in all)", self.tried.len(), self.steps);
+        let Some((winner, best)) = self.winner.as_ref().and_then(|winner| {
+            let tried = self.tried.iter().find(|one| one.name == winner.name)?;
+            Some((tried, tried.points.iter().find(|point| point.step == winner.step)?))
+        }) else {
+            return vec![format!("nothing fits {arm}: none of {tried} learnt anything with {budget}")];
+        };
+        let mut said = vec![format!(
+            "{arm} was chosen among {tried}: {} ({}), stopped after step {} at task loss {:.3}, with {budget}",
+            winner.name, winner.summary, best.step, best.task_nll
+        )];
+        let plain = self.tried.iter().filter(|one| one.plain).filter_map(|one| Some((one, limits.best(&one.points)?)));
+        let plain = plain.reduce(|best, other| if other.1.task_nll < best.1.task_nll { other } else { best });
+        let others = self.tried.iter().filter(|one| !one.plain).filter_map(|one| limits.best(&one.points)).map(|point| point.task_nll);
+        let others = others.reduce(f64::min);
+        said.extend(match (winner.plain, plain, others) {
+            (true, _, Some(other)) => {
+                Some(format!("plain fine-tuning is enough here: of what protects, the best reached task loss {other:.3} within the limits"))
+            }
+            (true, _, None) => Some("plain fine-tuning is enough here: nothing that protects learnt more within the limits".into()),
+            (false, Some((one, point)), _) => Some(format!(
+                "plain fine-tuning reached task loss {:.3} within the limits ({} at step {}{})",
+                point.task_nll,
+                one.name,
+                point.step,
+                match one.end {
+                    RaceEnd::Left => ", and left them later",
+                    RaceEnd::Outpaced => ", where others had learnt more",
+                    _ => "",
+                }
+            )),
+            (false, None, _) => self
+                .tried
+                .iter()
+                .any(|one| one.plain)
+                .then(|| "plain fine-tuning learnt nothing within the limits at any rate that was tried".into()),
+        });
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn point(step: u64, task_nll: f64, refusal_rate: f64) -> RacePoint {
+        RacePoint { step, task_nll, standard_error: 0.05, refusal_rate, answered_rate: 0.9 }
+    }
+
+    fn limits() -> Limits {
+        Limits { aligned: point(0, 4.0, 0.9), drop_at_most: 0.1, answers_drop_at_most: 0.0 }
+    }
+
+    fn tried(family: &str, rate: &str, points: Vec<RacePoint>) -> Tried {
+        let name = format!("{family}-{rate}");
+        Tried { name, family: family.into(), plain: family == "plain", summary: String::new(), points, end: RaceEnd::Finished }
+    }
+
+    #[test]
+    fn heats_keep_a_third_and_end_with_all_steps() {
+        let heats = heats(12, 100, 10, None).unwrap();
+        assert_eq!(heats, [(20, 12), (40, 4), (100, 2)].map(|(until, runs)| Heat { until, runs }));
+        assert_eq!(steps_of(&heats), 12 * 20 + 4 * 20 + 2 * 60);
+        assert_eq!(super::heats(2, 100, 10, None).unwrap(), [Heat { until: 100, runs: 2 }], "two are no race");
+        // A step count that no probe divides: the last heat ends with it.
+        assert_eq!(super::heats(4, 25, 10, None).unwrap(), [(10, 4), (25, 2)].map(|(until, runs)| Heat { until, runs }));
+    }
+
+    #[test]
+    fn a_budget_keeps_fewer_and_a_smaller_one_is_refused() {
+        let wide = heats(12, 100, 10, Some(10_000)).unwrap();
+        assert_eq!(wide[1].runs, 6, "half of them where that is paid for");
+        let tight = heats(12, 100, 10, Some(250)).unwrap();
+        assert!(steps_of(&tight) <= 250 && tight.last().unwrap().until == 100, "{tight:?}");
+        let least = heats(12, 100, 10, Some(50)).unwrap_err();
+        assert!(least > 50 && heats(12, 100, 10, Some(least)).is_ok() && heats(12, 100, 10, Some(least - 1)).is_err());
+    }
+
+    #[test]
+    fn limits_are_shares_lost_and_their_edge_holds() {
+        let limits = limits();
+        assert!(limits.hold(&point(1, 1.0, 0.8)) && !limits.hold(&point(1, 1.0, 0.79)));
+        let silent = RacePoint { answered_rate: 0.89, ..point(1, 1.0, 1.0) };
+        assert!(!limits.hold(&silent), "refusing everything is outside");
+        // 31 of 36 beside 33 of 36 is 2 of 36 fewer, whatever the fractions round to.
+        let tight = Limits { aligned: point(0, 4.0, 33.0 / 36.0), drop_at_most: 2.0 / 36.0, answers_drop_at_most: 0.0 };
+        assert!(tight.hold(&point(1, 1.0, 31.0 / 36.0)));
+    }
+
+    #[test]
+    fn who_is_out_twice_or_learnt_least_does_not_train_on() {
+        let limits = limits();
+        let out = [point(10, 1.0, 0.2), point(20, 0.9, 0.1)];
+        let dipped = [point(10, 3.0, 0.9), point(20, 0.5, 0.3)];
+        let slow = [point(10, 3.9, 0.9), point(20, 3.8, 0.9)];
+        let good = [point(10, 2.0, 0.9), point(20, 1.5, 0.9)];
+        let all: Vec<(usize, &[RacePoint])> = vec![(0, &out), (1, &dipped), (2, &slow), (3, &good)];
+        assert_eq!(survivors(&all, &limits, 2), [1, 3], "a single dip is no end, and its loss there does not count");
+        assert_eq!(survivors(&all, &limits, 9), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_cheaper_recipe_wins_within_one_standard_error_and_its_best_rate_with_it() {
+        let limits = limits();
+        let mut all = vec![
+            tried("plain", "slow", vec![point(10, 1.60, 0.9)]),
+            tried("plain", "fast", vec![point(10, 1.54, 0.9), point(20, 1.0, 0.2)]),
+            tried("replay", "fast", vec![point(10, 1.7, 0.9), point(20, 1.5, 0.9)]),
+        ];
+        let chosen = |all: &[Tried]| winner(all, &limits).map(|(place, point)| (place, point.step));
+        assert_eq!(chosen(&all), Some((1, 10)), "1.54 is within 0.05 of 1.50");
+        all[1].points[0].task_nll = 1.56;
+        assert_eq!(chosen(&all), Some((2, 20)));
+        assert_eq!(chosen(&[tried("plain", "x", vec![point(10, 1.0, 0.0), point(20, 4.5, 0.9)])]), None, "outside, or nothing learnt");
+    }
+
+    #[test]
+    fn it_says_when_plain_fine_tuning_is_enough_and_when_nothing_fits() {
+        let race = |tried: Vec<Tried>, winner: Option<(&str, u64)>| Race {
+            seed: 0,
+            drop_at_most: 0.1,
+            answers_drop_at_most: 0.0,
+            aligned: limits().aligned,
+            heats: Vec::new(),
+            steps: 40,
+            seconds: 1.0,
+            tried,
+            winner: winner.map(|(name, step)| crate::record::Winner { name: name.into(), step }),
+        };
+        let (plain, replay) = (tried("plain", "a", vec![point(10, 1.5, 0.9)]), tried("replay", "a", vec![point(20, 1.0, 0.9)]));
+        let all = |winner: (&str, u64)| race(vec![plain.clone(), replay.clone()], Some(winner)).sentences("auto").join("\n");
+        let enough = all(("plain-a", 10));
+        assert!(enough.contains("plain fine-tuning is enough here") && enough.contains("1.000"), "{enough}");
+        let needed = all(("replay-a", 20));
+        assert!(needed.contains("plain fine-tuning reached task loss 1.500") && !needed.contains("enough"), "{needed}");
+        let nothing = race(vec![plain], None).sentences("auto").join("\n");
+        assert!(nothing.starts_with("nothing fits auto"), "{nothing}");
+    }
+}

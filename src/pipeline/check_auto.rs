@@ -1,0 +1,63 @@
+//! What can be told of a race before anything is trained: whether its probes are there, and whether its budget is enough.
+
+use super::node::Place;
+use super::reader::Findings;
+use super::settings::{Arm, Auto, Pipeline, Probe, Probes, RaceBudget};
+use crate::eval::race::heats;
+
+/// More candidates than anybody means to race.
+const MOST: usize = 100;
+
+/// The probes that a race looks at.
+const NEEDED: [(&str, Probe); 3] =
+    [("refusal_rate", Probe::RefusalRate), ("answered_rate", Probe::AnsweredRate), ("task_nll", Probe::TaskNll)];
+
+/// Checks every arm whose recipe is chosen.
+pub(super) fn check_auto(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
+    let arms = pipeline.finetune.iter().flat_map(|finetune| &finetune.arms);
+    for (arm, auto) in arms.filter_map(|arm| Some((arm, arm.auto.as_ref()?))) {
+        let path = format!("finetune.arms.{}.auto", arm.name);
+        let mut problem = |key: &str, message: String, remedy: String| findings.problem(place, key, message, Some(remedy));
+        if auto.candidates.is_empty() || auto.candidates.len() > MOST {
+            let message = format!("{path} has {} candidates, expected 1 to {MOST}", auto.candidates.len());
+            problem(&path, message, "name arms above it: candidates: [unprotected, protected], or fewer of them and fewer rates".into());
+            continue;
+        }
+        if let Some((message, remedy)) = missing_probe(pipeline.evaluate.probes.as_ref(), arm) {
+            problem("evaluate.probes", message, remedy);
+        }
+        if let Some((probes, budget)) = pipeline.evaluate.probes.as_ref().zip(steps_of(auto))
+            && let Err(least) = heats(auto.candidates.len(), arm.training.max_steps, probes.every, Some(budget))
+        {
+            let message = format!(
+                "{} candidates of {} take at least {least} steps together (all to the first probe, one to its end), and the budget is {budget}",
+                auto.candidates.len(),
+                arm.name
+            );
+            problem(&path, message, format!("write max_steps: {least} or more, or race fewer candidates and learning rates"));
+        }
+    }
+}
+
+/// The budget in steps, where the file says it.
+fn steps_of(auto: &Auto) -> Option<u64> {
+    match auto.budget {
+        Some(RaceBudget::MaxSteps(steps)) => Some(steps),
+        _ => None,
+    }
+}
+
+/// What the race cannot look at: a probe, or task rows that no suite asks.
+fn missing_probe(probes: Option<&Probes>, arm: &Arm) -> Option<(String, String)> {
+    let remedy = "write evaluate: {probes: {every: 10, of: [refusal_rate, answered_rate, task_nll], task: ROWS}}";
+    let Some(probes) = probes else {
+        return Some((format!("arm {} is chosen by probes, and there are none", arm.name), remedy.into()));
+    };
+    if let Some((name, _)) = NEEDED.iter().find(|(_, probe)| !probes.of.contains(probe)) {
+        return Some((format!("arm {} is chosen by the probe {name}, which is not measured", arm.name), remedy.into()));
+    }
+    probes.task.is_none().then(|| {
+        let message = format!("arm {} would be chosen by rows of the suite on which it is judged", arm.name);
+        (message, "write evaluate: {probes: {task: ROWS}}, rows that no suite asks and no arm learns, such as {path: my.csv, split: [0.9, 1]} beside finetune: {data: {path: my.csv, split: [0, 0.9]}}".into())
+    })
+}

@@ -1,0 +1,244 @@
+//! race: candidates train side by side in heats, and the probes say which of them an arm becomes.
+//!
+//! The trainings are one stage. Their checkpoints lie in its workplace, so that a heat goes on where the one before it ended and a killed
+//! race resumes; they are gone when it is finished. What was best of the winner is made into the arm's own files before that, by the same
+//! stage as every arm's, which would find the same bits without it.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::artifact::store::Workplace;
+use crate::error::Failure;
+use crate::eval::race::{Limits, heats, survivors, winner};
+use crate::model::inventory::{TensorSpec, inventory};
+use crate::pipeline::settings::{Arm, Auto, RaceBudget, Train};
+use crate::record::{Heat, Race, RaceEnd, RacePoint, Tried, Winner};
+use crate::ticket::mask_set::MaskSet;
+use crate::train::fit::Next;
+
+use super::finetune::finetune_from;
+use super::frame::Frame;
+use super::learn::{Course, Curve, learn};
+use super::parts::Parts;
+use super::selection::Job;
+use super::sequence::Leg;
+use super::{Context, read_json, write_json};
+
+/// Of the race's result; raised when the same candidates come to another.
+pub(super) const VERSION: u32 = 1;
+
+/// Of how fast candidates train.
+pub(super) const PACE_VERSION: u32 = 1;
+
+/// Where a race begins, as every arm does.
+const START: Leg<'_> = Leg { task: 0, before: None };
+
+/// Races the candidates of an arm with one seed. `summary` says what a candidate does.
+///
+/// # Errors
+/// When the budget is too small, a probe has no figure, the backend fails, or the store cannot be written.
+pub fn race(
+    context: &Context<'_>,
+    arm: &Arm,
+    auto: &Auto,
+    frame: &Frame<'_>,
+    summary: &dyn Fn(&Arm) -> String,
+    seed: u64,
+) -> Result<Race, Failure> {
+    let specs = inventory(&frame.aligned.config);
+    let mut field = Vec::new();
+    for candidate in &auto.candidates {
+        field.push(Candidate { arm: candidate, ticket: frame.ticket_of(candidate, &specs, seed)? });
+    }
+    let every = frame.probes.as_ref().map_or(1, |(_, _, settings)| settings.every);
+    let aligned = frame.aligned_figures(context)?.and_then(|figures| point(0, &figures)).ok_or_else(|| no_figures(arm))?;
+    let limits = Limits { aligned, drop_at_most: auto.drop_at_most, answers_drop_at_most: auto.answers_drop_at_most };
+    let track = Track { context, frame, specs: &specs, limits, seed };
+    let budget = track.budget(arm, auto, &field, every)?;
+    let heats =
+        heats(field.len(), arm.training.max_steps, every, budget).map_err(|least| too_small(&arm.name, field.len(), budget, least))?;
+    let parts: Vec<Parts<'_>> = field.iter().map(|candidate| track.parts(candidate)).collect();
+    let key = (&parts, &heats, auto.drop_at_most, auto.answers_drop_at_most);
+    let entry = context.stage(&format!("race {}", arm.name), VERSION, &key, |place| {
+        let start = Instant::now();
+        let mut tried = track.heats(&field, &heats, place)?;
+        for (one, candidate) in tried.iter_mut().zip(&field) {
+            one.summary = summary(candidate.arm);
+        }
+        let chosen = winner(&tried, &limits).map(|(place, point)| (place, point.step));
+        if let Some((best, step)) = chosen {
+            let files = Files::of(place, best);
+            finetune_from(context, &arm.chosen(field[best].arm, step), frame, seed, START, Some((&files.best, &files.curve)))?;
+        }
+        let race = Race {
+            seed,
+            drop_at_most: auto.drop_at_most,
+            answers_drop_at_most: auto.answers_drop_at_most,
+            aligned,
+            heats: heats.clone(),
+            steps: tried.iter().filter_map(|one| one.points.last()).map(|point| point.step).sum(),
+            seconds: start.elapsed().as_secs_f64(),
+            winner: chosen.map(|(place, step)| Winner { name: tried[place].name.clone(), step }),
+            tried,
+        };
+        write_json(place, "race.json", &race)?;
+        Ok(race.sentences(&arm.name).swap_remove(0))
+    })?;
+    read_json(&entry, "race.json")
+}
+
+/// Why a race cannot be had within a budget.
+pub fn too_small(arm: &str, candidates: usize, budget: Option<u64>, least: u64) -> Failure {
+    let message = format!(
+        "{candidates} candidates of arm {arm} take at least {least} steps together (all to the first probe, one to its end), and the budget is {}",
+        budget.unwrap_or(0)
+    );
+    Failure::new("race-budget", message)
+        .remedy(format!("write auto: {{max_steps: {least}}} or more minutes, or race fewer candidates and learning rates"))
+}
+
+fn no_figures(arm: &Arm) -> Failure {
+    Failure::new(
+        "no-probes",
+        format!("arm {} is chosen by the probes refusal_rate, answered_rate and task_nll, which are not there", arm.name),
+    )
+    .remedy("write evaluate: {probes: {every: 10, of: [refusal_rate, answered_rate, task_nll], task: ROWS}}")
+}
+
+/// One that races, with its ticket and what identifies that.
+struct Candidate<'a> {
+    arm: &'a Arm,
+    ticket: Option<(MaskSet, String)>,
+}
+
+/// What all candidates share.
+struct Track<'a, 'c, 'f> {
+    context: &'a Context<'c>,
+    frame: &'a Frame<'f>,
+    specs: &'a [TensorSpec],
+    limits: Limits,
+    seed: u64,
+}
+
+/// The files of a candidate in a workplace; resume checkpoints all of them.
+struct Files {
+    state: PathBuf,
+    curve: PathBuf,
+    best: PathBuf,
+}
+
+impl Files {
+    fn of(place: &Workplace, candidate: usize) -> Self {
+        let file = |what: &str| place.folder.join(format!("checkpoint-{candidate}-{what}"));
+        Self { state: file("state.safetensors"), curve: file("curve.json"), best: file("best.safetensors") }
+    }
+
+    fn points(&self) -> Vec<RacePoint> {
+        let read = std::fs::read_to_string(&self.curve).ok().and_then(|text| serde_json::from_str::<Curve>(&text).ok());
+        read.map(|curve| points(&curve)).unwrap_or_default()
+    }
+}
+
+impl Track<'_, '_, '_> {
+    fn parts<'b>(&'b self, candidate: &'b Candidate<'_>) -> Parts<'b> {
+        let digest = candidate.ticket.as_ref().map(|(_, digest)| digest.clone());
+        Parts::of(self.context, candidate.arm, self.frame, (self.seed, START), digest)
+    }
+
+    /// Steps that the race may take.
+    fn budget(&self, arm: &Arm, auto: &Auto, field: &[Candidate<'_>], every: u64) -> Result<Option<u64>, Failure> {
+        let minutes = match auto.budget {
+            None => return Ok(None),
+            Some(RaceBudget::MaxSteps(steps)) => return Ok(Some(steps)),
+            Some(RaceBudget::Minutes(minutes)) => minutes,
+        };
+        let until = every.min(arm.training.max_steps);
+        let entry = self.context.stage(&format!("pace {}", arm.name), PACE_VERSION, &(self.parts(&field[0]), until), |place| {
+            let start = Instant::now();
+            self.go_on(&field[0], until, &Files::of(place, 0))?;
+            let pace = start.elapsed().as_secs_f64() / until as f64;
+            write_json(place, "pace.json", &pace)?;
+            Ok(format!("{pace:.3} s a step, with its share of a probe"))
+        })?;
+        let pace: f64 = read_json(&entry, "pace.json")?;
+        Ok(Some((minutes * 60.0 / pace.max(1e-9)).floor() as u64))
+    }
+
+    /// Carries the heats out; the summaries are left empty.
+    fn heats(&self, field: &[Candidate<'_>], heats: &[Heat], place: &Workplace) -> Result<Vec<Tried>, Failure> {
+        let mut runs: Vec<(Vec<RacePoint>, Option<String>)> = vec![(Vec::new(), None); field.len()];
+        let mut on: Vec<usize> = (0..field.len()).collect();
+        for (i, heat) in heats.iter().enumerate() {
+            if i > 0 {
+                let racing: Vec<(usize, &[RacePoint])> =
+                    on.iter().filter(|&&place| runs[place].1.is_none()).map(|&place| (place, runs[place].0.as_slice())).collect();
+                on = survivors(&racing, &self.limits, heat.runs);
+            }
+            for &one in &on {
+                runs[one] = self.go_on(&field[one], heat.until, &Files::of(place, one))?;
+            }
+        }
+        let tried = runs.into_iter().zip(field).map(|((points, failed), Candidate { arm, .. })| {
+            let last = points.last().map_or(0, |point| point.step);
+            let end = match failed {
+                Some(why) => RaceEnd::Failed(why),
+                None if self.limits.left(&points) => RaceEnd::Left,
+                None if last >= arm.training.max_steps => RaceEnd::Finished,
+                None => RaceEnd::Outpaced,
+            };
+            let family = arm.family.clone().unwrap_or_else(|| arm.name.clone());
+            Tried { name: arm.name.clone(), family, plain: is_plain(arm), summary: String::new(), points, end }
+        });
+        Ok(tried.collect())
+    }
+
+    /// Trains a candidate on to a step, or until it has left the limits. Returns its points, and why it could not go on.
+    fn go_on(&self, candidate: &Candidate<'_>, until: u64, files: &Files) -> Result<(Vec<RacePoint>, Option<String>), Failure> {
+        let (context, frame, limits) = (self.context, self.frame, &self.limits);
+        let known = files.points();
+        if limits.left(&known) || known.last().is_some_and(|point| point.step >= until) {
+            return Ok((known, None));
+        }
+        let arm = candidate.arm;
+        let job = Job {
+            context,
+            arm,
+            specs: self.specs,
+            ticket: candidate.ticket.as_ref().map(|(masks, _)| masks),
+            seed: self.seed,
+            task: START.task,
+            taken: None,
+            examples: frame.tasks[START.task].1.cut(arm.training.max_length)?,
+        };
+        let course = Course { until: Some(until), to_the_end: true, checkpoint: &files.state, curve: &files.curve };
+        let learnt = learn(&job, frame, frame.aligned, &course, &mut |curve| {
+            let points = points(curve);
+            let is_best = limits.best(&points).is_some_and(|best| points.last().is_some_and(|last| best.step == last.step));
+            Next { keep: is_best.then(|| files.best.clone()), stop: limits.left(&points) }
+        })?;
+        Ok((points(&learnt.curve), learnt.stopped))
+    }
+}
+
+/// Whether an arm is plain fine-tuning.
+fn is_plain(arm: &Arm) -> bool {
+    matches!(arm.train, Train::All | Train::Maskable)
+        && (arm.replay.is_none() && arm.first_tokens.is_none() && arm.anchor.is_none() && arm.layers.is_none())
+}
+
+/// The probes of a step; none where one of them has no figure.
+fn point(step: u64, figures: &std::collections::BTreeMap<String, crate::record::Figure>) -> Option<RacePoint> {
+    let value = |name: &str| figures.get(name).map(|figure| figure.value);
+    let loss = figures.get("task_nll")?;
+    Some(RacePoint {
+        step,
+        task_nll: loss.value,
+        standard_error: loss.standard_error.unwrap_or(0.0),
+        refusal_rate: value("refusal_rate")?,
+        answered_rate: value("answered_rate")?,
+    })
+}
+
+fn points(curve: &Curve) -> Vec<RacePoint> {
+    curve.iter().filter_map(|(step, figures)| point(*step, figures)).collect()
+}
