@@ -24,6 +24,15 @@ pub fn render(record: &Record) -> String {
         let name = if arm.gated { format!("**{}**", escape(&arm.name)) } else { escape(&arm.name) };
         let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
     }
+    for race in &view.races {
+        let _ = writeln!(text, "\n## How {} was chosen\n\n{}\n", escape(&race.arm), escape(&race.caption));
+        let _ = writeln!(text, "| recipe | {} |\n|---|{}", view.race_columns.join(" | "), "---|".repeat(view.race_columns.len()));
+        for row in &race.rows {
+            let cells: Vec<String> = row.cells.iter().map(|cell| escape(cell)).collect();
+            let name = if row.chosen { format!("**{}**", escape(&row.name)) } else { escape(&row.name) };
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
+    }
     equal::write(&mut text, &view.matched, &|part| escape(part));
     if !view.judges.is_empty() {
         let _ = writeln!(text, "\nJudge: {}.", escape(&view.judges));

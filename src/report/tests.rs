@@ -23,6 +23,10 @@ fn hostile() -> Record {
                           "gradient_norms": [1.0], "seconds": 1.0, "update_norm": 1.0, "erased_by_rounding": 0.0, "frozen_changed": 0, "stopped": HOSTILE});
     let rule = json!({"rule": HOSTILE, "arm": HOSTILE, "metric": HOSTILE, "judge": HOSTILE, "decision": "pass", "value": 0.5, "interval": [0.1, 0.9],
                       "limit": 0.5, "p": null, "p_holm": null, "corrected": null, "reason": HOSTILE, "needed_prompts": null});
+    let point = json!({"step": 1, "task_nll": 1.0, "standard_error": 0.1, "refusal_rate": 1.0, "answered_rate": 1.0});
+    let race = json!({"seed": 0, "drop_at_most": 0.05, "answers_drop_at_most": 0.05, "aligned": point, "heats": [{"until": 1, "runs": 1}],
+                           "steps": 1, "seconds": 0.1, "winner": {"name": HOSTILE, "step": 1},
+                           "tried": [{"name": HOSTILE, "family": HOSTILE, "plain": true, "summary": HOSTILE, "points": [point], "end": {"failed": HOSTILE}}]});
     let record = json!({
         "version": RECORD_VERSION, "name": HOSTILE, "run_id": HOSTILE, "program": HOSTILE, "started": HOSTILE, "seconds": 1.0,
         "peak_memory_bytes": 1, "pipeline": {HOSTILE: HOSTILE}, "digests": {HOSTILE: HOSTILE}, "numerics": {HOSTILE: HOSTILE},
@@ -37,7 +41,8 @@ fn hostile() -> Record {
         "arms": [{"name": "aligned", "settings": null, "summary": HOSTILE, "training": null, "cells": [cell]},
                  {"name": HOSTILE, "settings": {HOSTILE: HOSTILE}, "summary": HOSTILE, "training": training, "cells": [cell],
                   "edit": {"from": HOSTILE, "weights": "", "changed": 3, "changed_share": 0.5, "projected": [1, 2], "distance": 1.0, "update_norm": 2.0,
-                           "erased_by_rounding": 0.0, "kept_changed": 0, "seconds": 0.1}}],
+                           "erased_by_rounding": 0.0, "kept_changed": 0, "seconds": 0.1},
+                  "race": race}],
         "warnings": [HOSTILE],
         "gate": {"decision": "error", "headline": HOSTILE, "findings": [HOSTILE], "rules": [rule]},
     });
@@ -281,7 +286,7 @@ fn the_summary_keeps_its_tables() {
         .map(|part| part.lines().filter(|line| line.starts_with('|')).collect())
         .filter(|t: &Vec<_>| !t.is_empty())
         .collect();
-    assert_eq!(tables.len(), 4, "scorecard, rules, training, edits: {summary}");
+    assert_eq!(tables.len(), 5, "scorecard, race, rules, training, edits: {summary}");
     for table in tables {
         assert!(table.len() > 2, "{table:?}");
         for line in &table {

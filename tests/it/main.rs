@@ -3,6 +3,7 @@
 
 mod arms;
 mod audit;
+mod auto;
 mod bad_input;
 mod choices;
 mod classifier;

@@ -11,6 +11,7 @@ mod facts;
 mod flips;
 mod matched;
 mod prompts;
+mod races;
 mod replaced;
 mod scorecard;
 mod sequences;
@@ -35,6 +36,8 @@ pub use self::facts::{ProbesView, probes};
 pub use self::flips::{FlipCell, FlipRow, FlipsView};
 pub use self::matched::{MatchedRow, MatchedView};
 pub use self::prompts::{Data, ItemData, PromptsView, Said, SuiteData, prompts};
+use self::races::races;
+pub use self::races::{COLUMNS as RACE_COLUMNS, RaceRow, RaceView};
 pub use self::replaced::{ReplacedRow, ReplacedView};
 use self::replaced::{replaced, sentences};
 use self::scorecard::scorecard;
@@ -88,6 +91,10 @@ pub struct View {
     pub edit_columns: [&'static str; 8],
     /// What was done to another arm's weights.
     pub edits: Vec<EditRow>,
+    /// Column heads of the tables of races.
+    pub race_columns: [&'static str; 5],
+    /// How the recipes of arms were chosen.
+    pub races: Vec<RaceView>,
     /// Arms at equal utility.
     pub matched: Vec<MatchedView>,
     /// What each task of a sequence did to all of them, by arm.
@@ -165,6 +172,8 @@ pub fn view(record: &Record) -> View {
         training: training(record),
         edit_columns: EDIT_COLUMNS,
         edits: edits(record),
+        race_columns: RACE_COLUMNS,
+        races: races(record),
         matched: matched::tables(record),
         sequences: sequences::views(record),
         charts: charts(record, &gated),
