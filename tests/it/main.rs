@@ -4,6 +4,7 @@
 mod arms;
 mod audit;
 mod bad_input;
+mod benchmark;
 mod choices;
 mod classifier;
 mod cli;
