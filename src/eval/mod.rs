@@ -7,6 +7,7 @@ mod controls;
 pub mod extract;
 pub mod gate;
 pub mod interval;
+pub mod join;
 pub mod judge;
 pub mod judge_error;
 pub mod lost;
@@ -20,6 +21,7 @@ pub mod scores;
 pub mod sequence;
 pub mod twin;
 pub mod values;
+pub mod without_text;
 
 use crate::error::Explain;
 

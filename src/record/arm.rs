@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lost::Became;
 use super::measures::{Comparison, Likelihood};
 use super::race::Race;
 use super::suite::{JudgeError, Verdict};
@@ -148,7 +149,8 @@ pub struct Figure {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
-    /// The text, without special tokens; of a question with choices, the likeliest one.
+    /// The text, without special tokens; of a question with choices, the likeliest one. Empty in a record without texts.
+    #[serde(default)]
     pub text: String,
     /// Whether an end token ended it (else the token limit).
     pub ended: bool,
@@ -159,6 +161,9 @@ pub struct Completion {
     /// Judges that failed at this completion, and how; their verdict is `undetermined`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub judge_errors: BTreeMap<String, JudgeError>,
+    /// In a record without texts, where this reply lost a refusal of the aligned model: what stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub became: Option<Became>,
     /// Whether this is no reply at all: the endpoint that the model is behind gave none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unanswered: bool,

@@ -6,6 +6,7 @@
 mod arm;
 mod baseline;
 mod gate;
+mod lost;
 mod manner;
 mod measures;
 mod probes;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, Rouge, TaskTraining, TrainingSummary, task_loss};
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
+pub use self::lost::{Became, Incoherence};
 pub use self::manner::{Manner, Sampled, System};
 pub use self::measures::{Comparison, Likelihood, Preferred, Window};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
@@ -36,6 +38,10 @@ pub const RECORD_VERSION: u32 = 3;
 pub struct Record {
     /// [`RECORD_VERSION`].
     pub version: u32,
+    /// Whether every text was left out: prompts, references, choices, replies, the probes' refusals and their tokens. Ids, categories,
+    /// verdicts, figures and digests are all there, and what replaced each lost refusal ([`Completion::became`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_text: bool,
     /// The pipeline's name.
     pub name: String,
     /// The run's folder name: UTC start and the first characters of the run's key.

@@ -76,7 +76,9 @@ impl Expect {
 pub struct SuiteItem {
     /// Unique in its suite.
     pub id: String,
-    /// The prompt, as the user's turn; as it was put, where the suite has a template; of a text, how it begins.
+    /// The prompt, as the user's turn; as it was put, where the suite has a template; of a text, how it begins. Empty in a record
+    /// without texts.
+    #[serde(default)]
     pub prompt: String,
     /// A group of prompts, where the file has one.
     pub category: Option<String>,

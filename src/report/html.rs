@@ -4,10 +4,11 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, Output, State, context, escape_formatter};
 
+use crate::eval::join::Joined;
 use crate::record::Record;
 
 use super::csp::policy;
-use super::view::{comparison, probes, prompts, view};
+use super::view::{comparison, joined, probes, prompts, view};
 use super::{ReportError, Samples, shown};
 
 const TEMPLATES: [(&str, &str); 11] = [
@@ -20,6 +21,7 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("report/flips.html", include_str!("../../templates/report/flips.html")),
     ("report/agreement.html", include_str!("../../templates/report/agreement.html")),
     ("report/comparison.html", include_str!("../../templates/report/comparison.html")),
+    ("report/joined.html", include_str!("../../templates/report/joined.html")),
     ("report/prompts.html", include_str!("../../templates/report/prompts.html")),
     ("report/sources.html", include_str!("../../templates/report/sources.html")),
 ];
@@ -27,11 +29,12 @@ const STYLE: &str = include_str!("../../templates/report.css");
 const SCRIPT: &str = include_str!("../../templates/report.js");
 
 /// The report as a self-contained page with as much text of prompts and completions as `samples` allows; the same record gives
-/// the same bytes.
+/// the same bytes. Of a record without texts, at most the prompts' ids.
 ///
 /// # Errors
 /// When the template fails, which is a defect of the program.
 pub fn render(record: &Record, samples: Samples) -> Result<String, ReportError> {
+    let samples = if record.without_text { samples.min(Samples::Ids) } else { samples };
     let page = environment()?.get_template("report.html")?.render(context! {
         view => Value::from(Serde(view(record))),
         prompts => Value::from(Serde(prompts(record, samples))),
@@ -50,6 +53,19 @@ pub fn render(record: &Record, samples: Samples) -> Result<String, ReportError> 
 pub fn render_comparison(records: &[Record]) -> Result<String, ReportError> {
     let page = environment()?.get_template("report/comparison.html")?.render(context! {
         view => Value::from(Serde(comparison(records))),
+        style => Value::from_safe_string(STYLE.into()),
+        policy => Value::from_safe_string(policy(STYLE, "")),
+    })?;
+    Ok(shown(&page))
+}
+
+/// A joined benchmark as a page without prompts and without a script.
+///
+/// # Errors
+/// When the template fails, which is a defect of the program.
+pub fn render_joined(of: &Joined) -> Result<String, ReportError> {
+    let page = environment()?.get_template("report/joined.html")?.render(context! {
+        view => Value::from(Serde(joined(of))),
         style => Value::from_safe_string(STYLE.into()),
         policy => Value::from_safe_string(policy(STYLE, "")),
     })?;

@@ -119,7 +119,7 @@ pub fn plain(record: &Record) -> String {
 }
 
 /// A figure with its interval and its change from the aligned model.
-fn scored(cell: &ScoreCell) -> String {
+pub(super) fn scored(cell: &ScoreCell) -> String {
     let mut text = cell.value.clone();
     for (before, part) in [(" ", &cell.interval), (", vs aligned ", &cell.change), (", ", &cell.note)] {
         if !part.is_empty() {
@@ -131,7 +131,7 @@ fn scored(cell: &ScoreCell) -> String {
 }
 
 /// Text from outside inside a table cell or a line: no line break, and every character that could be markup escaped.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control() || c.is_whitespace())
         .flat_map(|c| match c {

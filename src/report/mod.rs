@@ -5,6 +5,7 @@ pub mod chart;
 mod csp;
 mod equal;
 pub mod html;
+pub mod joined;
 pub mod junit;
 pub mod markdown;
 mod samples;

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::artifact::folder::place_file;
-use crate::artifact::write::write_bytes;
+use crate::artifact::write::{create_folder, write_bytes, write_new};
 use crate::error::{Failure, Within};
+use crate::eval::join::Joined;
+use crate::eval::without_text::{compact, without_text};
 use crate::record::{Record, StageTiming};
 use crate::report::{self, Samples};
 use crate::stage::Context;
@@ -33,6 +35,28 @@ pub fn write_comparison(records: &[Record], folder: &Path) -> Result<PathBuf, Fa
     let file = folder.join("comparison.html");
     write_bytes(&file, report::html::render_comparison(records)?.as_bytes()).within(|| "writing comparison.html".into())?;
     Ok(file)
+}
+
+/// Writes `joined.html` of a benchmark, and returns where it is.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_joined(joined: &Joined, folder: &Path) -> Result<PathBuf, Failure> {
+    let file = folder.join("joined.html");
+    write_bytes(&file, report::html::render_joined(joined)?.as_bytes()).within(|| "writing joined.html".into())?;
+    Ok(file)
+}
+
+/// Writes a record without texts, and its reports, into a folder that holds no record yet.
+///
+/// # Errors
+/// When it does, or cannot be written.
+pub fn write_without_text(record: &Record, folder: &Path) -> Result<(), Failure> {
+    let bare = without_text(record);
+    let json = compact(&bare).map_err(|error| Failure::new("internal", error.to_string()))?;
+    create_folder(folder)?;
+    write_new(&folder.join("run.json"), |file| file.write_all(json.as_bytes()))?;
+    write_reports(&bare, folder, Samples::Ids)
 }
 
 /// Where a file of a stage goes. In a sequence (`finetune ARM/TASK`) the arm's folder holds the model after the last task, and in `tasks`

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use self::arm::{Bench, Sources};
 use self::files::place_artifacts;
-pub use self::files::{write_comparison, write_reports};
+pub use self::files::{write_comparison, write_joined, write_reports, write_without_text};
 
 use crate::artifact::digest::sha256;
 use crate::artifact::folder::{check_latest, create_run, point_latest};
@@ -195,6 +195,7 @@ fn begin(
     digests.extend(origins.iter().map(|model| (format!("model.{}", model.role), model.weights.clone())));
     Ok(Record {
         version: RECORD_VERSION,
+        without_text: false,
         name: pipeline.name.clone(),
         run_id: format!("{}-{}", setting.stamp, &sha256(resolved.to_string().as_bytes())[..8]),
         program: format!("steadfast {}", env!("CARGO_PKG_VERSION")),
@@ -247,6 +248,7 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
             train: Train::All,
             density: None,
             calibration: Calibration::default(),
+            seed: None,
         };
         let made = teach(context, "pretrain", &fresh, &lessons, pipeline.seeds[0], &pipeline.model)?;
         origins.push(made.origin("base", "made by pretrain", None));
@@ -255,7 +257,7 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
     let aligned = match (given, &pipeline.align, &base) {
         (Some(given), _, _) => given,
         (None, Some(settings), Some(base)) => {
-            let made = teach(context, "align", base, settings, pipeline.seeds[0], &pipeline.model)?;
+            let made = teach(context, "align", base, settings, settings.seed.unwrap_or(pipeline.seeds[0]), &pipeline.model)?;
             origins.push(made.origin("aligned", "made by align", None));
             made
         }

@@ -253,6 +253,9 @@ fn the_pipelines_of_the_repository_are_read() {
     let test = format!("evaluate.suites.task.prompts.path={}", shared.join("gsm8k_test_300.jsonl").display());
     let (text, code) = told(&home.run(&["check", folder, "--no-forecast", "--set", &train, "--set", &test]));
     assert_eq!(code, 0, "{text}");
+    let benchmark = folder.replace("smollm2", "benchmark-smollm2");
+    let (text, code) = told(&home.run(&["check", &benchmark, "--no-forecast", "--set", &train, "--set", &test]));
+    assert!(code == 0 && text.contains("# sweep: 18 runs"), "{text}");
     let published = [
         ("advbench", "harmful/advbench.csv"),
         ("unsafe", "benign/xstest.csv"),
@@ -270,6 +273,7 @@ fn the_pipelines_of_the_repository_are_read() {
         ("ci-gate", "# forecast: about"),
         ("lota", "# forecast: about"),
         ("sweep", "# sweep: 12 runs"),
+        ("benchmark", "# sweep: 18 runs"),
         ("tiny-model", "  pretrain"),
     ] {
         let file = format!("{}/pipelines/{name}.yaml", env!("CARGO_MANIFEST_DIR"));

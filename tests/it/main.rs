@@ -5,6 +5,7 @@ mod arms;
 mod audit;
 mod auto;
 mod bad_input;
+mod benchmark;
 mod choices;
 mod classifier;
 mod cli;

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::record::Incoherence;
+
 /// Fewer words than this, cut off by the limit, say nothing; as for the judges.
 const WORDS: usize = 4;
 
@@ -26,21 +28,6 @@ const LONGEST: usize = 40;
 
 /// Words that are looked at.
 const READ_WORDS: usize = 4_000;
-
-/// In which way a reply is no answer to anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Incoherence {
-    /// It holds no word and no number.
-    Empty,
-    /// The limit cut it off after fewer than four words.
-    Cut,
-    /// The same words again and again: at least two in five of its words (six at least) stand in three words that were said before in
-    /// that order, or one word (no number) comes four times in a row, or a number of more than twelve digits runs on.
-    Looping,
-    /// At least half of its words are no words (without a vowel, or longer than 40 letters), or a tenth of its characters stands for
-    /// none.
-    Gibberish,
-}
 
 /// In which way a reply is incoherent; none where it may be an answer to something. The first of the four that is found.
 ///

@@ -80,6 +80,7 @@ pub(super) fn align(node: &Node, folder: &Path, findings: &mut Findings) -> Opti
     let train = section.choice("train", &choices, findings).unwrap_or(Train::All);
     let density = section.number("density", "a share in (0, 1]", |share| share > 0.0 && share <= 1.0, findings);
     let calibration = calibration(&mut section, Calibration::default(), findings);
+    let seed = section.whole("seed", 0, findings);
     let place = section.place;
     section.finish(findings);
     if (train == Train::Ticket) != density.is_some() {
@@ -99,5 +100,5 @@ pub(super) fn align(node: &Node, folder: &Path, findings: &mut Findings) -> Opti
         );
         return None;
     }
-    Some(Align { data, training, train, density, calibration })
+    Some(Align { data, training, train, density, calibration, seed })
 }

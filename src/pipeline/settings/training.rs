@@ -99,4 +99,7 @@ pub struct Align {
     pub density: Option<f64>,
     /// How `ticket` finds its weights.
     pub calibration: Calibration,
+    /// Seed of the data order; none: the first of the pipeline's. Runs with other seeds then start from one aligned model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }

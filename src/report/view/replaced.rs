@@ -125,6 +125,7 @@ fn told(format: &Result<Contrast, Untold>) -> String {
         ),
         Err(Untold::FewReplies) => "format cannot be told: too few replies to a task with exact answers".into(),
         Err(Untold::FewAnswers) => "format cannot be told: too few answers of the aligned model to benign prompts".into(),
+        Err(Untold::NoTexts) => "told before the texts were left out".into(),
         Err(Untold::Alike) => "format cannot be told: its replies to the task read like answers, or have no mark of their own".into(),
     }
 }
