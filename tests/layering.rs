@@ -97,7 +97,9 @@ fn only_kernels_and_mapped_files_are_unsafe() {
         let text = std::fs::read_to_string(&file).unwrap();
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            if !code.contains("unsafe_code") && !["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|word| code.contains(word)) {
+            if !code.contains("unsafe_code")
+                && !["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|word| code.contains(word))
+            {
                 continue;
             }
             match TRUSTED.iter().position(|place| inside.starts_with(place)) {
