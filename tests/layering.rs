@@ -82,6 +82,36 @@ fn only_their_rooms_open_the_doors() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Where the compiler is told to trust us: the engine's kernels, and the one function that maps a file.
+const TRUSTED: [&str; 2] = ["model/backend/cpu/kernels", "artifact/map.rs"];
+
+/// The lint `unsafe_code` is denied for the whole crate, so the places where it is allowed are all that there are.
+#[test]
+fn only_kernels_and_mapped_files_are_unsafe() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let manifest = std::fs::read_to_string(source.with_file_name("Cargo.toml")).unwrap();
+    assert!(manifest.lines().any(|line| line.starts_with("unsafe_code = \"deny\"")), "the lint is not denied");
+    let (mut wrong, mut trusted) = (Vec::new(), [0; TRUSTED.len()]);
+    for file in files(&source) {
+        let inside = file.strip_prefix(&source).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if !code.contains("unsafe_code")
+                && !["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|word| code.contains(word))
+            {
+                continue;
+            }
+            match TRUSTED.iter().position(|place| inside.starts_with(place)) {
+                Some(place) => trusted[place] += 1,
+                None => wrong.push(format!("{}:{}: {}", inside.display(), number + 1, line.trim())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(trusted.iter().all(|&count| count > 0), "a trusted place that needs no trust: {trusted:?}");
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

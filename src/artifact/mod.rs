@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod digest;
 pub mod folder;
+pub mod map;
 pub mod store;
 pub mod write;
 

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::DeltaError;
 use crate::artifact::digest::{hex, sha256};
+use crate::artifact::map::map;
 use crate::mask::Mask;
 use crate::model::weights::Dtype;
 
@@ -108,8 +109,7 @@ impl Delta {
         if file.metadata().map_err(io)?.len() == 0 {
             return Err(damaged("the file is empty".into()));
         }
-        // SAFETY: the map is read-only; a file that another process changes meanwhile gives wrong bits, as it would for weights.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let map = map(&file).map_err(io)?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| damaged(error.to_string()))?;
         let origin = read_origin(path, metadata.metadata().as_ref().and_then(|map| map.get(KEY)))?;
         let end = metadata.tensors().values().map(|info| info.data_offsets.1).max().unwrap_or(0);

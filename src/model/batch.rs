@@ -60,6 +60,21 @@ impl Packed {
         packed
     }
 
+    /// Packs rows in the given order into as few as hold at most so many tokens each; a longer row has one of its own.
+    pub fn within<'a>(rows: impl IntoIterator<Item = &'a Example>, most_tokens: usize) -> Vec<Self> {
+        let (mut packs, mut chosen, mut tokens) = (Vec::new(), Vec::new(), 0);
+        for row in rows {
+            if tokens + row.tokens.len() > most_tokens && !chosen.is_empty() {
+                packs.push(Self::from_examples(std::mem::take(&mut chosen)));
+                tokens = 0;
+            }
+            tokens += row.tokens.len();
+            chosen.push(row);
+        }
+        packs.extend((!chosen.is_empty()).then(|| Self::from_examples(chosen)));
+        packs
+    }
+
     /// Where hidden states predict a supervised token, (N).
     pub fn target_positions(&self) -> Vec<usize> {
         self.targets.iter().map(|target| target.position).collect()

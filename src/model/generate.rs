@@ -165,7 +165,7 @@ fn feed<B: Backend>(decoder: &mut Decoder<B>, caches: &mut [B::Cache], fed: &[Fe
     }
     let hidden = decoder.backend_mut().gather_rows(&x, &last)?;
     let (normed, _) = decoder.last_norm(&hidden)?;
-    decoder.head(&normed)
+    decoder.head(&normed, None)
 }
 
 /// The next token.

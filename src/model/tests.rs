@@ -401,3 +401,14 @@ fn attention_in_bfloat16_follows_f32() {
         }
     }
 }
+
+#[test]
+fn passes_of_so_many_tokens_have_all_rows_in_order() {
+    let rows: Vec<Example> = [4, 3, 3, 12, 1, 9, 0, 1].iter().enumerate().map(|(i, &length)| row(i as u64, length)).collect();
+    let passes = Packed::within(&rows, 10);
+    let lengths: Vec<usize> = passes.iter().map(|pass| pass.tokens.len()).collect();
+    assert_eq!(lengths, [10, 12, 10, 1], "a row that is too long is alone");
+    let tokens: Vec<u32> = passes.iter().flat_map(|pass| pass.tokens.clone()).collect();
+    assert_eq!(tokens, rows.iter().flat_map(|row| row.tokens.clone()).collect::<Vec<_>>());
+    assert!(Packed::within([], 10).is_empty());
+}

@@ -1,14 +1,14 @@
 //! divergence: how far a model's next tokens are from the aligned model's, along the aligned model's own replies to a suite's prompts.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::digest::Key;
 use crate::error::Failure;
-use crate::model::batch::{Example, Packed};
+use crate::model::batch::Example;
 use crate::model::generate::generate;
 use crate::pipeline::settings::Manner;
 
+use super::along::Along;
 use super::evaluate::{Questions, backend_failed};
 use super::fetch::Model;
 use super::manner::{beside_the_prompts, greedy, prompts};
@@ -21,9 +21,8 @@ pub(super) const VERSION: u32 = 1;
 /// Of the aligned model's replies, likewise.
 pub(super) const PATH_VERSION: u32 = 1;
 
-/// Rows of a forward pass at most, so that the log-probabilities of both models stay within memory: at any time those of so many
-/// replies exist, (rows · tokens, V) twice.
-const ROWS_AT_ONCE: usize = 8;
+/// Rows between two words of progress.
+const ROWS_AT_ONCE: usize = 32;
 
 /// How a greedy reply begins.
 #[derive(Serialize, Deserialize)]
@@ -123,13 +122,13 @@ fn distances(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Option<f64>>, Failure> {
     let (mut first, mut second) = (context.compute.load(aligned)?, context.compute.load(model)?);
-    let vocabulary = first.config().vocab_size;
+    let head = first.head_weight().map_err(backend_failed)?.clone();
     let mut found = Vec::with_capacity(rows.len());
     for part in rows.chunks(ROWS_AT_ONCE) {
-        let packed = Packed::from_examples(part);
-        let expected = first.log_probabilities(&packed).map_err(backend_failed)?;
-        let got = second.log_probabilities(&packed).map_err(backend_failed)?;
-        let of_place: Vec<f64> = expected.par_chunks(vocabulary).zip(got.par_chunks(vocabulary)).map(|(p, q)| divergence(p, q)).collect();
+        let mut of_place = Vec::new();
+        for along in Along::of(&mut first, part).map_err(backend_failed)? {
+            of_place.extend(along.compared(&mut second, &head, divergence).map_err(backend_failed)?);
+        }
         let mut places = of_place.into_iter();
         for row in part {
             let count = row.supervised_tokens();

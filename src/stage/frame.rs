@@ -9,7 +9,6 @@ use crate::data::example::encode;
 use crate::data::spec::DataSpec;
 use crate::error::{Failure, Within};
 use crate::eval::judge::Judge;
-use crate::model::backend::Backend;
 use crate::model::batch::Example;
 use crate::model::decoder::Decoder;
 use crate::model::inventory::{TensorSpec, inventory};
@@ -18,6 +17,7 @@ use crate::record::{Figure, ProbeReference};
 use crate::ticket::budget::count_for;
 use crate::ticket::mask_set::MaskSet;
 
+use super::engine::Engine;
 use super::evaluate::Questions;
 use super::extract::{Extracted, random_masks};
 use super::fetch::Model;
@@ -45,7 +45,7 @@ pub struct Frame<'a> {
     /// Other rows that arms learn from or are held on, by where they come from; arms with the same ones share them.
     others: Vec<(Vec<DataSpec>, TrainingRows)>,
     pub(super) probes: Option<(Reference, String, &'a settings::Probes)>,
-    measure: OnceCell<Measure<'a>>,
+    measure: OnceCell<Measure<'a, Engine>>,
     /// What the probes that ask need, with its digest; none where no such probe is wanted.
     asked: Option<(Asked<'a>, String)>,
 }
@@ -150,7 +150,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The probes' measure and its interval in steps, made once from a decoder that holds the aligned weights.
-    pub(super) fn measure<B: Backend>(&self, aligned: &mut Decoder<B>) -> Result<Option<(&Measure<'a>, u64)>, Failure> {
+    pub(super) fn measure(&self, aligned: &mut Decoder<Engine>) -> Result<Option<(&Measure<'a, Engine>, u64)>, Failure> {
         let Some((made, _, settings)) = &self.probes else { return Ok(None) };
         if self.measure.get().is_none() {
             // Nobody else can have set it meanwhile: stages run one after another.

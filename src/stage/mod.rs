@@ -1,6 +1,7 @@
 //! The stages of a run: one public function each, typed in and out, each remembered in the store under its key.
 
 pub mod against;
+mod along;
 mod answers;
 pub mod audit;
 mod calibrate;

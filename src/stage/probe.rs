@@ -1,11 +1,10 @@
 //! Probes: figures along the training curve that move before refusals do.
 //!
-//! The reference is made once from the aligned model: its own greedy refusals of the probe prompts, and its
-//! log-probabilities along them. A tuned model is then compared with it by forward passes alone.
+//! The reference is made once from the aligned model: its own greedy refusals of the probe prompts, and what its last layer made of
+//! them, from which its head tells its log-probabilities. A tuned model is then compared with it by forward passes alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::rows::Row;
@@ -18,6 +17,7 @@ use crate::model::generate::generate;
 use crate::pipeline::settings::Probe;
 use crate::record::{Figure, FirstToken, ProbeReference, ReferenceRefusal, Verdict};
 
+use super::along::{Along, TOKENS, predicted};
 use super::evaluate::backend_failed;
 use super::fetch::Model;
 use super::manner::{asked_tokens, greedy};
@@ -26,9 +26,6 @@ use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
 pub(super) const VERSION: u32 = 2;
-
-/// Rows of a forward pass at most, so that logits of a large vocabulary stay within memory.
-const ROWS_AT_ONCE: usize = 8;
 
 /// What tuned models are compared with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -158,44 +155,36 @@ fn make(context: &Context<'_>, model: &Model, input: &ProbeInput<'_>, judge: &Ju
     Ok(made)
 }
 
-/// The reference with the aligned model's log-probabilities, held while arms train.
-pub struct Measure<'a> {
+/// The reference with the aligned model's hidden states, held while arms train.
+pub struct Measure<'a, B: Backend> {
     reference: Reference,
     /// What the probes that ask need; none where none is wanted.
     asked: Option<Asked<'a>>,
     of: Vec<Probe>,
-    /// Rows of [`ROWS_AT_ONCE`] refusals with the aligned model's log-probabilities, (N, V).
-    chunks: Vec<(Packed, Vec<f32>)>,
+    /// The refusals behind their prompts, with the aligned model's head; none where no probe looks at them.
+    refusals: Option<(Vec<Along<B>>, B::Weight)>,
 }
 
-impl<'a> Measure<'a> {
-    /// Takes the aligned model's log-probabilities from a decoder that holds its weights.
+impl<'a, B: Backend> Measure<'a, B> {
+    /// Takes the aligned model's states from a decoder that holds its weights.
     ///
     /// # Errors
     /// When the backend fails.
-    pub fn new<B: Backend>(
-        decoder: &mut Decoder<B>,
-        reference: Reference,
-        of: &[Probe],
-        asked: Option<Asked<'a>>,
-    ) -> Result<Self, Failure> {
-        let mut chunks = Vec::new();
-        if of.iter().any(|probe| matches!(probe, Probe::Drift | Probe::RefusalLogOdds)) {
-            for part in reference.refusals.chunks(ROWS_AT_ONCE) {
-                let examples: Vec<Example> = part.iter().map(|refusal| continued(&refusal.prompt, &refusal.tokens)).collect();
-                let packed = Packed::from_examples(&examples);
-                let expected = decoder.log_probabilities(&packed).map_err(backend_failed)?;
-                chunks.push((packed, expected));
-            }
+    pub fn new(decoder: &mut Decoder<B>, reference: Reference, of: &[Probe], asked: Option<Asked<'a>>) -> Result<Self, Failure> {
+        let mut refusals = None;
+        if of.iter().any(|probe| matches!(probe, Probe::Drift | Probe::RefusalLogOdds)) && !reference.refusals.is_empty() {
+            let rows: Vec<Example> = reference.refusals.iter().map(|refusal| continued(&refusal.prompt, &refusal.tokens)).collect();
+            let along = Along::of(decoder, &rows).map_err(backend_failed)?;
+            refusals = Some((along, decoder.head_weight().map_err(backend_failed)?.clone()));
         }
-        Ok(Self { reference, asked, of: of.to_vec(), chunks })
+        Ok(Self { reference, asked, of: of.to_vec(), refusals })
     }
 
     /// Measures saved weights: the figures of [`Self::measure`], and the refusals' first tokens on benign prompts.
     ///
     /// # Errors
     /// When the backend fails.
-    pub fn measure_saved<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<BTreeMap<String, Figure>, Failure> {
+    pub fn measure_saved(&self, decoder: &mut Decoder<B>) -> Result<BTreeMap<String, Figure>, Failure> {
         let mut figures = self.measure(decoder)?;
         if self.of.contains(&Probe::RefusalLogOdds) {
             let masses = first_token_masses(decoder, &self.reference.benign, &self.reference.first_tokens)?;
@@ -208,7 +197,7 @@ impl<'a> Measure<'a> {
     ///
     /// # Errors
     /// When the backend fails.
-    pub fn measure<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<BTreeMap<String, Figure>, Failure> {
+    pub fn measure(&self, decoder: &mut Decoder<B>) -> Result<BTreeMap<String, Figure>, Failure> {
         let (drift, log_odds) = self.along_refusals(decoder)?;
         let mut figures = BTreeMap::new();
         for probe in &self.of {
@@ -228,27 +217,24 @@ impl<'a> Measure<'a> {
         Ok(figures)
     }
 
-    /// For each refusal, in one pass over all: KL(aligned ‖ these weights) per token, in nats, and the logit of the
+    /// For each refusal, in passes over many: KL(aligned ‖ these weights) per token, in nats, and the logit of the
     /// probability that the reply begins with one of the refusals' first tokens.
-    fn along_refusals<B: Backend>(&self, decoder: &mut Decoder<B>) -> Result<(Vec<f64>, Vec<f64>), Failure> {
+    fn along_refusals(&self, decoder: &mut Decoder<B>) -> Result<(Vec<f64>, Vec<f64>), Failure> {
         let (mut drift, mut log_odds) = (Vec::new(), Vec::new());
-        for (packed, expected) in &self.chunks {
-            let got = decoder.log_probabilities(packed).map_err(backend_failed)?;
-            let vocabulary = decoder.config().vocab_size;
-            let divergences: Vec<f64> =
-                expected.par_chunks(vocabulary).zip(got.par_chunks(vocabulary)).map(|(p, q)| divergence(p, q)).collect();
-            let mut from = 0;
-            for row in packed.row_starts.windows(2) {
-                let tokens = packed.targets.iter().filter(|target| (row[0]..row[1]).contains(&target.position)).count();
-                if tokens > 0 {
-                    drift.push(divergences[from..from + tokens].iter().sum::<f64>() / tokens as f64);
-                    // The first target of a row is the first token of its reply.
-                    let mass = mass_of(&self.reference.first_tokens, &got[from * vocabulary..]);
-                    // A mass that rounds to 0 or 1 would be an infinite logit.
-                    let mass = mass.clamp(1e-9, 1.0 - 1e-9);
-                    log_odds.push((mass / (1.0 - mass)).ln());
-                }
-                from += tokens;
+        let Some((refusals, head)) = &self.refusals else { return Ok((drift, log_odds)) };
+        let first_tokens = &self.reference.first_tokens;
+        for along in refusals {
+            let compare = |p: &[f32], q: &[f32]| (divergence(p, q), mass_of(first_tokens, q));
+            let mut found = along.compared(decoder, head, compare).map_err(backend_failed)?.into_iter();
+            for row in along.batch.row_starts.windows(2) {
+                let tokens = along.batch.targets.iter().filter(|target| (row[0]..row[1]).contains(&target.position)).count();
+                // The first target of a row is the first token of its reply.
+                let Some((mut sum, mass)) = (tokens > 0).then(|| found.next()).flatten() else { continue };
+                sum += found.by_ref().take(tokens - 1).map(|(divergence, _)| divergence).sum::<f64>();
+                drift.push(sum / tokens as f64);
+                // A mass that rounds to 0 or 1 would be an infinite logit.
+                let mass = mass.clamp(1e-9, 1.0 - 1e-9);
+                log_odds.push((mass / (1.0 - mass)).ln());
             }
         }
         Ok((drift, log_odds))
@@ -261,17 +247,18 @@ impl<'a> Measure<'a> {
 /// When the backend fails.
 pub(super) fn task_nll<B: Backend>(decoder: &mut Decoder<B>, rows: &[Example]) -> Result<Option<Figure>, Failure> {
     let (mut sum, mut tokens, mut per_row) = (0.0, 0_u64, Vec::new());
-    for part in rows.chunks(ROWS_AT_ONCE) {
-        let packed = Packed::from_examples(part);
-        let mut losses = decoder.losses(&packed).map_err(backend_failed)?.into_iter().map(f64::from);
-        for row in part {
-            let count = row.supervised_tokens();
-            let loss: f64 = losses.by_ref().take(count).sum();
-            sum += loss;
-            tokens += count as u64;
-            if count > 0 {
-                per_row.push(loss / count as f64);
-            }
+    let mut losses = Vec::new();
+    for batch in Packed::within(rows, TOKENS) {
+        losses.extend(decoder.losses(&batch).map_err(backend_failed)?);
+    }
+    let mut losses = losses.into_iter().map(f64::from);
+    for row in rows {
+        let count = row.supervised_tokens();
+        let loss: f64 = losses.by_ref().take(count).sum();
+        sum += loss;
+        tokens += count as u64;
+        if count > 0 {
+            per_row.push(loss / count as f64);
         }
     }
     let spread = mean(&per_row).and_then(|figure| figure.standard_error);
@@ -281,16 +268,9 @@ pub(super) fn task_nll<B: Backend>(decoder: &mut Decoder<B>, rows: &[Example]) -
 /// Each prompt's summed probability of the tokens as the first of the reply.
 fn first_token_masses<B: Backend>(decoder: &mut Decoder<B>, prompts: &[Vec<u32>], tokens: &BTreeSet<u32>) -> Result<Vec<f64>, Failure> {
     let Some(&any) = tokens.first() else { return Ok(Vec::new()) };
-    let mut masses = Vec::with_capacity(prompts.len());
-    for part in prompts.chunks(ROWS_AT_ONCE) {
-        // Which token is the target does not matter: every log-probability at the last position is read.
-        let examples: Vec<Example> = part.iter().map(|prompt| continued(prompt, &[any])).collect();
-        let packed = Packed::from_examples(&examples);
-        let got = decoder.log_probabilities(&packed).map_err(backend_failed)?;
-        let vocabulary = got.len() / packed.targets.len().max(1);
-        masses.extend(got.chunks(vocabulary).map(|row| mass_of(tokens, row)));
-    }
-    Ok(masses)
+    // Which token is the target does not matter: every log-probability at the last position is read.
+    let rows: Vec<Example> = prompts.iter().map(|prompt| continued(prompt, &[any])).collect();
+    predicted(decoder, &rows, |row| mass_of(tokens, row)).map_err(backend_failed)
 }
 
 /// The summed probability of tokens, given log-probabilities that begin with a row over the vocabulary.

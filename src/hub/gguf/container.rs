@@ -9,6 +9,7 @@ use memmap2::Mmap;
 use super::GgufError;
 use super::blocks::{self, Block};
 use super::reader::{Place, Reader, Value};
+use crate::artifact::map::map;
 
 /// An opened GGUF file.
 pub struct Gguf {
@@ -31,8 +32,7 @@ impl Gguf {
         if file.metadata().map_err(io)?.len() < 24 {
             return Err(damaged("it is shorter than a header".into()));
         }
-        // SAFETY: the map is read-only; a file that another process changes meanwhile gives wrong numbers, which the digests show.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let map = map(&file).map_err(io)?;
         let mut reader = Reader::new(&map);
         if reader.take(4).map_err(damaged)? != b"GGUF" {
             return Err(damaged("it does not begin with GGUF".into()));

@@ -26,7 +26,17 @@ impl<B: Backend> Decoder<B> {
     /// # Errors
     /// When a token is not in the vocabulary or the backend fails.
     pub fn log_probabilities(&mut self, batch: &Packed) -> Done<Vec<f32>> {
-        let mut logits = self.logits(batch)?;
+        let states = self.target_states(batch)?;
+        self.predictions(&states, None)
+    }
+
+    /// Log-softmax over the vocabulary of normalised final hidden states (N, C), see [`Self::target_states`], by this model's head or by
+    /// another one (V, C), which the states are of then: (N, V) row-major.
+    ///
+    /// # Errors
+    /// When shapes do not fit or the backend fails.
+    pub fn predictions(&mut self, states: &B::Buffer, head: Option<&B::Weight>) -> Done<Vec<f32>> {
+        let mut logits = self.head(states, head)?;
         logits.par_chunks_mut(self.config.vocab_size).for_each(|row| {
             let peak = row.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
             let sum: f64 = row.iter().map(|&v| f64::from(v - peak).exp()).sum();
@@ -42,7 +52,7 @@ impl<B: Backend> Decoder<B> {
     /// When a token is not in the vocabulary or the backend fails.
     pub fn logits(&mut self, batch: &Packed) -> Done<Vec<f32>> {
         let hidden = self.target_states(batch)?;
-        self.head(&hidden)
+        self.head(&hidden, None)
     }
 
     /// The embedding of tokens, (T, C).
@@ -65,10 +75,11 @@ impl<B: Backend> Decoder<B> {
         get(&self.parameters, head_name(&self.config))
     }
 
-    /// Logits of normalised final hidden states (N, C), (N, V).
-    pub(in crate::model) fn head(&mut self, normed: &B::Buffer) -> Done<Vec<f32>> {
+    /// Logits of normalised final hidden states (N, C), by this model's head or another: (N, V).
+    pub(in crate::model) fn head(&mut self, normed: &B::Buffer, head: Option<&B::Weight>) -> Done<Vec<f32>> {
         let Self { backend, parameters, config, .. } = self;
-        let [logits] = backend.linear(normed, [(get(parameters, head_name(config))?, None)])?;
+        let head = head.map_or_else(|| get(parameters, head_name(config)), Ok)?;
+        let [logits] = backend.linear(normed, [(head, None)])?;
         backend.download(&logits)
     }
 

@@ -20,6 +20,7 @@ pub use self::write::{ChangedTensor, Rounding, write_changed, write_fresh};
 use super::config::ModelConfig;
 use super::inventory::inventory;
 use crate::artifact::digest::hex;
+use crate::artifact::map::map;
 use crate::error::Explain;
 
 /// Weights that cannot be used.
@@ -140,8 +141,7 @@ impl Weights {
         if file.metadata().map_err(io)?.len() == 0 {
             return Err(damaged("the file is empty".into()));
         }
-        // SAFETY: the map is read-only; a file that another process changes meanwhile gives wrong numbers, which the digests show.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let map = map(&file).map_err(io)?;
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| damaged(error.to_string()))?;
         let data = header + 8;
         let end = metadata.tensors().values().map(|info| info.data_offsets.1).max().unwrap_or(0);

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::head::{Head, Mixture};
-use super::out::Out;
+use super::kernels::tile::{Tile, every};
 use super::simd::{dispatched, dot, exponentiate, max};
 use super::{Matrix, Precision};
 use crate::model::backend::Heads;
@@ -46,26 +46,27 @@ dispatched! {
     }
 }
 
-/// Writes the matrix of head `h` back to its columns, from row `from` on.
-///
-/// # Safety
-/// `out` is of a matrix with `stride` columns and all of these rows; nothing else reads or writes the head's columns of them meanwhile.
-unsafe fn put(out: Out<f32>, stride: usize, from: usize, h: usize, d: usize, part: &[f32]) {
+/// Writes a matrix with rows of `d` to a tile's columns from `column` on.
+fn put(tile: &mut Tile<'_, f32>, column: usize, d: usize, part: &[f32]) {
     for (i, row) in part.chunks(d).enumerate() {
-        // SAFETY: the caller vouches for it.
-        unsafe { out.part((from + i) * stride + h * d, d) }.copy_from_slice(row);
+        tile.row(i)[column..column + d].copy_from_slice(row);
     }
+}
+
+/// The tiles of a matrix for each row of tokens and so many columns.
+fn cut<'a>(matrix: &'a mut Matrix, row_starts: &[usize], width: usize) -> Vec<Tile<'a, f32>> {
+    Tile::cut(&mut matrix.data, matrix.columns, row_starts, &every(width, matrix.columns))
 }
 
 /// Mixed values (T, H·D) and log-sum-exps (T, H).
 pub fn forward(precision: Precision, q: &Matrix, k: &Matrix, v: &Matrix, row_starts: &[usize], heads: Heads) -> (Matrix, Matrix) {
     let (d, group) = (heads.size, heads.query / heads.key_value);
     let scale = 1.0 / (d as f32).sqrt();
-    let work: Vec<(usize, usize, usize)> =
-        row_starts.windows(2).flat_map(|row| (0..heads.query).map(move |h| (row[0], row[1], h))).collect();
     let (mut all_mixed, mut all_sums) = (Matrix::blank(q.rows, heads.query * d), Matrix::blank(q.rows, heads.query));
-    let (out, out_sums) = (Out::of(&mut all_mixed.data), Out::of(&mut all_sums.data));
-    work.par_iter().for_each(|&(from, to, h)| {
+    let tiles = cut(&mut all_mixed, row_starts, d).into_par_iter().zip(cut(&mut all_sums, row_starts, 1));
+    tiles.for_each(|(mut mixed_tile, mut sums_tile)| {
+        let (from, h) = sums_tile.place();
+        let to = from + sums_tile.rows();
         let part = |x: &Matrix, h: usize| Head::of(precision, x, from..to, h, d);
         let (qh, kh, vh) = (part(q, h), part(k, h / group), part(v, h / group));
         let n = to - from;
@@ -82,11 +83,8 @@ pub fn forward(precision: Precision, q: &Matrix, k: &Matrix, v: &Matrix, row_sta
             }
             Mixture::new(s, j).of(&vh, &mut mixed[i * d..j * d]);
         }
-        // SAFETY: this head of these rows is in one unit of work alone.
-        unsafe {
-            put(out, heads.query * d, from, h, d, &mixed);
-            put(out_sums, heads.query, from, h, 1, &log_sum_exps);
-        }
+        put(&mut mixed_tile, 0, d, &mixed);
+        put(&mut sums_tile, 0, 1, &log_sum_exps);
     });
     (all_mixed, all_sums)
 }
@@ -107,13 +105,14 @@ pub fn backward(
     let (d, group) = (heads.size, heads.query / heads.key_value);
     let scale = 1.0 / (d as f32).sqrt();
     // One unit of work per row and key/value head, so that its query heads add to dk and dv in a fixed order.
-    let work: Vec<(usize, usize, usize)> =
-        row_starts.windows(2).flat_map(|row| (0..heads.key_value).map(move |h| (row[0], row[1], h))).collect();
     let (mut all_dq, mut all_dk, mut all_dv) =
         (Matrix::blank(q.rows, q.columns), Matrix::blank(k.rows, k.columns), Matrix::blank(v.rows, v.columns));
-    let (out_dq, out_dk, out_dv) = (Out::of(&mut all_dq.data), Out::of(&mut all_dk.data), Out::of(&mut all_dv.data));
-    work.par_iter().for_each(|&(from, to, kv)| {
-        let n = to - from;
+    let tiles = cut(&mut all_dq, row_starts, group * d).into_par_iter();
+    let tiles = tiles.zip(cut(&mut all_dk, row_starts, d)).zip(cut(&mut all_dv, row_starts, d));
+    tiles.for_each(|((mut dq_tile, mut dk_tile), mut dv_tile)| {
+        let (from, kv) = (dk_tile.place().0, dk_tile.place().1 / d);
+        let n = dk_tile.rows();
+        let to = from + n;
         let part = |x: &Matrix, h: usize| Head::of(precision, x, from..to, h, d);
         let (kh, vh) = (part(k, kv), part(v, kv));
         let (mut dk, mut dv) = (vec![0.0; n * d], vec![0.0; n * d]);
@@ -144,14 +143,10 @@ pub fn backward(
                 Mixture::new(dp, j).of(&kh, &mut dq[i * d..j * d]);
                 Mixture::new(dp, j).add_spread(&qh, i..j, &mut dk);
             }
-            // SAFETY: the query heads of a key/value head are in one unit of work alone.
-            unsafe { put(out_dq, q.columns, from, h, d, &dq) };
+            put(&mut dq_tile, (h - kv * group) * d, d, &dq);
         }
-        // SAFETY: as above.
-        unsafe {
-            put(out_dk, k.columns, from, kv, d, &dk);
-            put(out_dv, v.columns, from, kv, d, &dv);
-        }
+        put(&mut dk_tile, 0, d, &dk);
+        put(&mut dv_tile, 0, d, &dv);
     });
     (all_dq, all_dk, all_dv)
 }

@@ -7,8 +7,8 @@ use bytemuck::Pod;
 use rayon::prelude::*;
 
 use super::bf16::{round, widen};
+use super::kernels::tile::{Tile, every};
 use super::memory::Numbers;
-use super::out::Out;
 use super::simd::{LANES, dispatched, exponentiate, max};
 use super::{Matrix, Precision};
 use crate::model::backend::Heads;
@@ -126,32 +126,35 @@ fn attend<N: Number>(
     let Heads { query, key_value, size: d } = heads;
     let (group, plane) = (query / key_value, d * capacity);
     let mut all_mixed = Matrix::blank(q.rows, query * d);
-    let out = Out::of(&mut all_mixed.data);
-    let mut work = Vec::new();
-    let mut from = 0;
-    while from < rows.len() {
-        let to = (from + 1..rows.len()).find(|&t| rows[t] != rows[from] || t - from == TOKENS).unwrap_or(rows.len());
-        work.extend((0..key_value).map(|head| (from, to, head)));
-        from = to;
+    // Pieces of one sequence's tokens.
+    let mut cuts = Vec::new();
+    for t in 0..rows.len() {
+        if t == 0 || rows[t] != rows[t - 1] || cuts.last().is_some_and(|from| t - from == TOKENS) {
+            cuts.push(t);
+        }
     }
-    work.into_par_iter().for_each(|(from, to, head)| {
+    cuts.push(rows.len());
+    let tiles = Tile::cut(&mut all_mixed.data, query * d, &cuts, &every(group * d, query * d));
+    tiles.into_par_iter().for_each(|mut tile| {
+        let (from, column) = tile.place();
+        let head = column / (group * d);
         // Every query head of the group at every token.
-        let vectors: Vec<(usize, usize)> =
-            (from..to).flat_map(|t| (0..group).map(move |g| (t * query + head * group + g, positions[t] as usize + 1))).collect();
+        let vectors: Vec<(usize, usize, usize)> =
+            (0..tile.rows()).flat_map(|t| (0..group).map(move |g| (t, g, positions[from + t] as usize + 1))).collect();
         let base = (rows[from] * key_value + head) * plane;
         let (keys, values) = (&keys[base..base + plane], &values[base..base + plane]);
-        let longest = vectors.iter().map(|&(_, seen)| seen).max().unwrap_or(0);
+        let longest = vectors.iter().map(|&(_, _, seen)| seen).max().unwrap_or(0);
         let mut scores = vec![0.0; QUERIES * longest.next_multiple_of(LANES)];
         let mut mixed = [0.0; QUERIES * LANES];
         for vectors in vectors.chunks(QUERIES) {
-            let queries: Vec<_> = vectors.iter().map(|&(at, seen)| (&q.data[at * d..(at + 1) * d], seen)).collect();
+            let query = |t: usize, g: usize| &q.row(from + t)[column + g * d..][..d];
+            let queries: Vec<_> = vectors.iter().map(|&(t, g, seen)| (query(t, g), seen)).collect();
             N::scored(&queries, keys, capacity, &mut scores);
             for at in (0..d).step_by(LANES) {
                 N::mix(&queries, values, d, at, &scores, &mut mixed);
                 let width = LANES.min(d - at);
-                for (&(vector, _), lanes) in vectors.iter().zip(mixed.chunks(LANES)) {
-                    // SAFETY: this head of these tokens is in one piece of work alone.
-                    unsafe { out.part(vector * d + at, width) }.copy_from_slice(&lanes[..width]);
+                for (&(t, g, _), lanes) in vectors.iter().zip(mixed.chunks(LANES)) {
+                    tile.row(t)[g * d + at..][..width].copy_from_slice(&lanes[..width]);
                 }
             }
         }

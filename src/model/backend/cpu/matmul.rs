@@ -8,33 +8,10 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::out::Out;
+pub use super::kernels::dense::View;
+use super::kernels::dense::multiply;
+use super::kernels::tile::{Tile, every};
 use crate::random::normal;
-
-/// A matrix view over a slice: `rows` × `columns` with strides, for `a` or its transpose.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> View<'a> {
-    /// A row-major matrix with `stride` numbers between rows.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        assert!(columns <= stride || rows <= 1, "a row of {columns} in a stride of {stride}");
-        assert!(rows == 0 || columns == 0 || (rows - 1) * stride + columns <= data.len(), "{rows}×{columns} in {} numbers", data.len());
-        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
-    }
-
-    /// The transpose, without moving numbers.
-    #[must_use]
-    pub fn t(self) -> Self {
-        Self { rows: self.columns, columns: self.rows, row_stride: self.column_stride, column_stride: self.row_stride, ..self }
-    }
-}
 
 /// Output rows of a tile: enough that packing the other operand is paid back.
 const TILE_ROWS: usize = 512;
@@ -49,26 +26,27 @@ const SMALL: usize = 1 << 18;
 
 /// c = a · b, or c += a · b; `c` is row-major with `stride` numbers between rows. Sums run over k in an order fixed by the shapes.
 pub fn product(c: &mut [f32], stride: usize, a: View<'_>, b: View<'_>, add: bool) {
-    let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert_eq!(a.columns, b.rows, "inner dimensions of a product");
+    let (m, n, k) = (a.rows(), b.columns(), a.columns());
+    assert_eq!(k, b.rows(), "inner dimensions of a product");
     if m == 0 || n == 0 {
         return;
     }
-    assert!((m - 1) * stride + n <= c.len() && n <= stride, "{m}×{n} into {} numbers", c.len());
     if m * n * k < SMALL {
-        return tile(Out::of(c), stride, a, b, add, (0, m), (0, n));
+        return multiply(&mut Tile::whole(c, m, n, stride), a, b, add);
     }
-    let tiles: Vec<_> = cuts(m, TILE_ROWS).flat_map(|rows| cuts(n, TILE_COLUMNS).map(move |columns| (rows, columns))).collect();
-    let out = Out::of(c);
-    tiles.into_par_iter().for_each(|(rows, cols)| tile(out, stride, a, b, add, rows, cols));
+    let tiles = Tile::cut(c, stride, &cuts(m, TILE_ROWS), &cuts(n, TILE_COLUMNS));
+    tiles.into_par_iter().for_each(|mut c| {
+        let (row, column) = c.place();
+        let (rows, columns) = (row..row + c.rows(), column..column + c.columns());
+        multiply(&mut c, a.part(rows), b.t().part(columns).t(), add);
+    });
 }
 
 /// Cuts `0..length` into an even number of nearly equal pieces of at most `most`, so that two, and often more, threads end
 /// together. A short side stays whole: many small pieces would pack the other operand too often. Depends on the shape alone.
-fn cuts(length: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+fn cuts(length: usize, most: usize) -> Vec<usize> {
     let pieces = if length <= SHORT { 1 } else { length.div_ceil(most).next_multiple_of(2) };
-    let size = length.div_ceil(pieces).next_multiple_of(LANE_ROWS);
-    (0..length).step_by(size).map(move |from| (from, (from + size).min(length)))
+    every(length.div_ceil(pieces).next_multiple_of(LANE_ROWS), length)
 }
 
 /// A digest of the order in which products are summed: `gemm` cuts the summed dimension by the size of the first cache, so that
@@ -86,35 +64,4 @@ pub fn order() -> &'static str {
         }
         digest.finalize()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
     })
-}
-
-/// One tile of the output, on this thread.
-fn tile(out: Out<f32>, stride: usize, a: View<'_>, b: View<'_>, add: bool, rows: (usize, usize), columns: (usize, usize)) {
-    let (m, n, k) = (rows.1 - rows.0, columns.1 - columns.0, a.columns);
-    let left = a.data.as_ptr().wrapping_add(rows.0 * a.row_stride);
-    let right = b.data.as_ptr().wrapping_add(columns.0 * b.column_stride);
-    // SAFETY: `View::new` and `product` checked that all three matrices lie inside their slices; the tile is written by this call alone.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.at(rows.0 * stride + columns.0),
-            1,
-            stride as isize,
-            add,
-            left,
-            a.column_stride as isize,
-            a.row_stride as isize,
-            right,
-            b.column_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
 }

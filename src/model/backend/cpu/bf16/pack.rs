@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::super::kernels::pairs::Strides;
+use super::super::kernels::square::transpose;
+use super::super::kernels::tile::{Tile, every};
 use super::super::memory::Numbers;
-use super::super::out::Out;
 use super::super::simd::{LANES, dispatched};
-use super::kernel::Strides;
-use super::square::transpose;
 use super::{COLUMNS, Pair, ROWS, round};
 
 /// Pairs of rows that are interleaved by one thread.
@@ -110,21 +110,20 @@ fn interleaved<const W: usize>(x: &[f32], n: usize, parallel: bool) -> (Numbers<
     assert_eq!(x.len(), rows * n, "whole rows");
     let pairs = rows.div_ceil(2);
     let mut data = Numbers::blank(n.div_ceil(W) * W * pairs);
-    let out = Out::of(&mut data);
-    let pack = |piece: usize| {
-        let (from, to) = (piece * PIECE, ((piece + 1) * PIECE).min(pairs));
-        for panel in 0..n.div_ceil(W) {
-            // SAFETY: some pairs of one panel, which no other thread has.
-            let panel_pairs = unsafe { out.part((panel * pairs + from) * W, (to - from) * W) };
+    // A panel is a row of `pairs` times W; a piece has some pairs of every panel.
+    let pieces = Tile::cut(&mut data, pairs * W, &[0, n.div_ceil(W)], &every(PIECE * W, pairs * W));
+    let pack = |mut piece: Tile<'_, Pair>| {
+        let from = piece.place().1 / W;
+        let to = from + piece.columns() / W;
+        for panel in 0..piece.rows() {
             let columns = W.min(n - panel * W);
-            interleave(panel_pairs, &x[2 * from * n + panel * W..], n, (2 * to).min(rows) - 2 * from, columns, W);
+            interleave(piece.row(panel), &x[2 * from * n + panel * W..], n, (2 * to).min(rows) - 2 * from, columns, W);
         }
     };
-    let pieces = 0..pairs.div_ceil(PIECE);
     if parallel {
         pieces.into_par_iter().for_each(pack)
     } else {
-        pieces.for_each(pack)
+        pieces.into_iter().for_each(pack)
     }
     (data, pairs)
 }

@@ -5,11 +5,12 @@
 
 use rayon::prelude::*;
 
+use super::super::kernels::dots::dots;
+use super::super::kernels::square::transpose;
+use super::super::kernels::tile::{Tile, every};
 use super::super::memory::Numbers;
-use super::super::out::Out;
-use super::super::simd::{LANES, dispatched, fold};
-use super::square::transpose;
-use super::{Pair, round, widen};
+use super::super::simd::{LANES, dispatched, fetch};
+use super::{Pair, round};
 use crate::mask::Mask;
 
 /// Up to this share of a matrix's weights; faster up to about twice as much on the processors that this was measured on.
@@ -41,11 +42,10 @@ impl Columns {
         let pairs = rows.div_ceil(2).next_multiple_of(LANES);
         let stride = ((pairs / LANES) | 1) * LANES;
         let mut data = Numbers::blank(n * stride);
-        let out = Out::of(&mut data);
-        (0..pairs / LANES).into_par_iter().for_each(|part| {
-            let x = &x[(part * 2 * LANES * n).min(x.len())..];
+        Tile::cut(&mut data, stride, &[0, n], &every(LANES, pairs)).into_par_iter().for_each(|part| {
+            let x = &x[(2 * part.place().1 * n).min(x.len())..];
             let rows = (x.len() / n.max(1)).min(2 * LANES);
-            turn(out, part * LANES, stride, x, n, rows);
+            turn(part, x, n, rows);
         });
         Self { data, pairs, stride, count: n }
     }
@@ -57,8 +57,9 @@ impl Columns {
 }
 
 dispatched! {
-    /// Some rows of `n` become one register of each column, `stride` apart, from `at` on.
-    fn turn(out: Out<Pair>, at: usize, stride: usize, x: &[f32], n: usize, rows: usize) {
+    /// Some rows of `n` become one register of each column.
+    fn turn(part: Tile<'_, Pair>, x: &[f32], n: usize, rows: usize) {
+        let mut part = part;
         for first in (0..n).step_by(LANES) {
             let columns = LANES.min(n - first);
             let mut square = [[0; LANES]; LANES];
@@ -72,24 +73,10 @@ dispatched! {
             }
             transpose(&mut square);
             for (c, turned) in square[..columns].iter().enumerate() {
-                // SAFETY: one register of a column, which this call alone writes.
-                unsafe { out.part((first + c) * stride + at, LANES) }.copy_from_slice(turned);
+                part.row(first + c).copy_from_slice(turned);
             }
         }
     }
-}
-
-/// Brings a place into the first cache, if there is one.
-#[inline(always)]
-fn fetch(x: &[f32], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch of what does not exist does nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (x, at);
 }
 
 /// Some numbers of a row; zeros behind the last column and the last row.
@@ -114,23 +101,25 @@ pub fn add(gradient: &mut [f32], dy: &Columns, x: &Columns, mask: &Mask) {
     let rows = outputs.div_ceil(outputs.div_ceil(ROWS).max(1)).max(1);
     let columns = (NEAR_BYTES / (x.pairs * size_of::<Pair>()).max(1)).max(SUMS);
     let columns = inputs.div_ceil(inputs.div_ceil(columns).max(1)).max(1);
-    let mut starts = vec![0; outputs + 1];
+    let (row_cuts, column_cuts) = (every(rows, outputs), every(columns, inputs));
+    // The gradient of some columns of a row lies together: the parts of a tile, one for each of its rows.
+    let pieces = column_cuts.len() - 1;
+    let mut tiles: Vec<Vec<&mut [f32]>> = (0..(row_cuts.len() - 1) * pieces).map(|_| Vec::with_capacity(rows)).collect();
+    let mut rest = gradient;
     for row in 0..outputs {
-        starts[row + 1] = starts[row] + mask.count_between(row * inputs, (row + 1) * inputs);
+        for (piece, cut) in column_cuts.windows(2).enumerate() {
+            let count = mask.count_between(row * inputs + cut[0], row * inputs + cut[1]);
+            let part;
+            (part, rest) = rest.split_at_mut(count);
+            tiles[row / rows * pieces + piece].push(part);
+        }
     }
-    let out = Out::of(gradient);
-    let tiles: Vec<(usize, usize)> =
-        (0..outputs).step_by(rows).flat_map(|row| (0..inputs).step_by(columns).map(move |column| (row, column))).collect();
-    tiles.into_par_iter().for_each(|(first, from)| {
-        let to = (from + columns).min(inputs);
+    tiles.into_par_iter().enumerate().for_each(|(tile, parts)| {
+        let (first, cut) = (row_cuts[tile / pieces], &column_cuts[tile % pieces..]);
         let mut chosen: Vec<usize> = Vec::with_capacity(columns);
-        for (row, start) in starts.iter().enumerate().take((first + rows).min(outputs)).skip(first) {
-            let begin = start + mask.count_between(row * inputs, row * inputs + from);
+        for (row, sums) in (first..).zip(parts) {
             chosen.clear();
-            chosen.extend(mask.positions_between(row * inputs + from, row * inputs + to).map(|at| at - row * inputs));
-            // SAFETY: the weights of some columns of a row, which lie one after another in the gradient, that has as many numbers as the
-            // mask; no other tile has them.
-            let sums = unsafe { out.part(begin, chosen.len()) };
+            chosen.extend(mask.positions_between(row * inputs + cut[0], row * inputs + cut[1]).map(|at| at - row * inputs));
             for (sums, chosen) in sums.chunks_mut(SUMS).zip(chosen.chunks(SUMS)) {
                 let one = dy.column(row);
                 match chosen.len() {
@@ -150,54 +139,6 @@ pub fn add(gradient: &mut [f32], dy: &Columns, x: &Columns, mask: &Mask) {
 
 /// Adds the products of one column with N others to the sums.
 fn add_dots<const N: usize>(sums: &mut [f32], one: &[Pair], x: &Columns, chosen: &[usize]) {
-    let columns: [&[Pair]; N] = std::array::from_fn(|i| x.column(chosen[i]));
-    assert!(columns.iter().all(|column| column.len() == one.len()) && one.len().is_multiple_of(LANES), "columns of different lengths");
-    #[cfg(target_arch = "x86_64")]
-    if super::available() {
-        // SAFETY: the processor has the features, and all columns are whole registers of the same length.
-        let found = unsafe { dots(one, columns) };
-        return sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
-    }
-    sums.iter_mut().zip(plain(one, columns)).for_each(|(sum, found)| *sum += found);
-}
-
-/// The same in plain Rust; sums in the same order, rounded after each product instead of each pair.
-pub(super) fn plain<const N: usize>(one: &[Pair], columns: [&[Pair]; N]) -> [f32; N] {
-    columns.map(|other| {
-        let mut lanes = [0.0f32; LANES];
-        for (a, b) in one.chunks_exact(LANES).zip(other.chunks_exact(LANES)) {
-            for i in 0..LANES {
-                let even = widen(a[i] & 0xffff).mul_add(widen(b[i] & 0xffff), lanes[i]);
-                lanes[i] = widen(a[i] >> 16).mul_add(widen(b[i] >> 16), even);
-            }
-        }
-        fold(lanes)
-    })
-}
-
-/// # Safety
-/// The processor has the features; every column is as long as `one`, a multiple of [`LANES`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn dots<const N: usize>(one: &[Pair], columns: [&[Pair]; N]) -> [f32; N] {
-    use std::arch::x86_64::{__m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_setzero_ps, _mm512_storeu_ps};
-    use std::mem::transmute;
-    let mut sums = [_mm512_setzero_ps(); N];
-    let at = columns.map(<[Pair]>::as_ptr);
-    for from in (0..one.len()).step_by(LANES) {
-        // SAFETY: sixteen pairs from `from` on lie inside every column, for which the caller vouches; they are read as bfloat16.
-        unsafe {
-            let left = transmute::<__m512i, __m512bh>(_mm512_loadu_si512(one.as_ptr().add(from).cast()));
-            for i in 0..N {
-                let right = transmute::<__m512i, __m512bh>(_mm512_loadu_si512(at[i].add(from).cast()));
-                sums[i] = _mm512_dpbf16_ps(sums[i], left, right);
-            }
-        }
-    }
-    sums.map(|sum| {
-        let mut lanes = [0.0; LANES];
-        // SAFETY: there are sixteen.
-        unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), sum) };
-        fold(lanes)
-    })
+    let found = dots::<N>(one, std::array::from_fn(|i| x.column(chosen[i])));
+    sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
 }

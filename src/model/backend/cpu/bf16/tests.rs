@@ -90,29 +90,6 @@ fn a_row_has_the_same_bits_alone_in_company_and_on_any_threads() {
     }
 }
 
-/// The kernel and its twin differ in the rounding of a pair's two products alone.
-#[test]
-fn the_kernel_is_its_plain_twin() {
-    for (height, width, pairs) in [(1, 1, 1), (8, 48, 7), (5, 17, 300), (7, 33, 64)] {
-        let (x, y) = (numbers(height * pairs * 2, 5), numbers(pairs * 2 * COLUMNS, 6));
-        let (left, right) = (Left::of(&x, pairs * 2), Right::of(&y, COLUMNS));
-        let (left, strides) = left.step(0, height, 0, pairs);
-        let mut found = vec![1.0f32; height * 50];
-        let mut twin = found.clone();
-        // SAFETY: both have `height` rows of 50 numbers.
-        unsafe {
-            kernel::step(left, strides, &right.panels, found.as_mut_ptr(), 50, (height, width), true, Ahead { distance: 0, step: 0 });
-            kernel::plain(left, strides, &right.panels, twin.as_mut_ptr(), 50, (height, width), true);
-        }
-        for (at, (found, twin)) in found.iter().zip(&twin).enumerate() {
-            if at % 50 >= width {
-                assert_eq!((*found, *twin), (1.0, 1.0), "past the width");
-            }
-            assert!((found - twin).abs() < 1e-5 * (pairs as f32).sqrt().max(1.0), "{height}×{width}×{pairs} at {at}: {found} {twin}");
-        }
-    }
-}
-
 /// Gradients of few weights: sums of rounded factors, for odd numbers of tokens, ragged columns, and all shares.
 #[test]
 fn sampled_gradients_are_the_sums_of_rounded_factors() {
@@ -141,24 +118,6 @@ fn sampled_gradients_are_the_sums_of_rounded_factors() {
         add(&mut fewer, &Columns::of(&dy, o), &Columns::of(&x, i), &few);
         let among: Vec<f32> = mask.positions().zip(&gradient).filter(|(at, _)| few.contains(*at)).map(|(_, &found)| found).collect();
         assert_eq!(fewer, among, "{t}×{o}×{i} of fewer");
-    }
-}
-
-#[test]
-fn the_dots_are_their_plain_twin() {
-    if !available() {
-        return; // Then the plain loop is all there is, and the test above is of it.
-    }
-    #[cfg(target_arch = "x86_64")]
-    for pairs in [16, 48, 512] {
-        let columns: Vec<Vec<Pair>> =
-            (0..4).map(|i| numbers(2 * pairs, 20 + i).chunks(2).map(|two| round(two[0]) | (round(two[1]) << 16)).collect()).collect();
-        let others: [&[Pair]; 3] = [&columns[1], &columns[2], &columns[3]];
-        // SAFETY: the processor has the features, and the columns are whole registers of one length.
-        let found = unsafe { sampled::dots(&columns[0], others) };
-        for (found, twin) in found.into_iter().zip(sampled::plain(&columns[0], others)) {
-            assert!((found - twin).abs() < 1e-5 * (pairs as f32).sqrt(), "{pairs} pairs: {found} {twin}");
-        }
     }
 }
 

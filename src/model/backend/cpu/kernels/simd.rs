@@ -15,11 +15,14 @@ macro_rules! dispatched {
                 fn avx512($($argument: $type),*) $(-> $result)? { plain($($argument),*) }
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($argument: $type),*) $(-> $result)? { plain($($argument),*) }
-                if $crate::model::backend::cpu::simd::has_avx512() {
+                if $crate::model::backend::cpu::kernels::simd::has_avx512() {
+                    // Of this statement: the body stands under the lint of where it is written.
+                    #[allow(unsafe_code)]
                     // SAFETY: the processor has the features.
                     return unsafe { avx512($($argument),*) };
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if $crate::model::backend::cpu::kernels::simd::has_avx2() {
+                    #[allow(unsafe_code)]
                     // SAFETY: the processor has the features.
                     return unsafe { avx2($($argument),*) };
                 }
@@ -33,19 +36,25 @@ pub(crate) use dispatched;
 /// Partial sums of a reduction: fixed, so that every instruction set adds in the same order.
 pub const LANES: usize = 16;
 
-/// Whether the AVX-512 variants run.
+/// Whether the AVX-512 variants run: all of them ask here, so that a program built without the feature `avx512` has none.
 pub fn has_avx512() -> bool {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "avx512"))]
     {
         is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", feature = "avx512")))]
     {
         false
     }
+}
+
+/// Whether the AVX2 variants run where those do not.
+#[cfg(target_arch = "x86_64")]
+pub fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
 /// The instruction set in use, for the record.
@@ -55,7 +64,7 @@ pub fn level() -> &'static str {
         if has_avx512() {
             return "avx512";
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if has_avx2() {
             return "avx2";
         }
     }
@@ -74,6 +83,19 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     fold(lanes) + rest
+}
+
+/// Brings a place into the first cache, if there is one.
+#[inline(always)]
+pub fn fetch(x: &[f32], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch of what does not exist does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, at);
 }
 
 /// Adds the lanes pairwise.

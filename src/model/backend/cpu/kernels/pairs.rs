@@ -1,12 +1,35 @@
-//! The inner loop: a few rows times one panel of columns.
+//! The inner loop of products with bfloat16 factors: a few rows times one panel of columns.
 
-use super::{COLUMNS, Pair, ROWS, widen};
+use super::tile::Tile;
+
+/// Two bfloat16 numbers, the even one in the low half.
+pub type Pair = u32;
+
+/// Rows of one step of the kernel.
+pub const ROWS: usize = 8;
+/// Columns of a panel.
+pub const COLUMNS: usize = 48;
+
+/// The bits of the nearest bfloat16, ties to even.
+#[inline(always)]
+pub fn round(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    // Rounding could carry a NaN's mantissa away.
+    if x.is_nan() { (bits >> 16) | 0x40 } else { rounded }
+}
+
+/// The number of bfloat16 bits.
+#[inline(always)]
+pub fn widen(bits: u32) -> f32 {
+    f32::from_bits(bits << 16)
+}
 
 /// Whether this processor multiplies bfloat16 numbers itself; others take the plain loop, which is slow.
 pub fn available() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        super::super::simd::has_avx512() && is_x86_feature_detected!("avx512bf16")
+        super::simd::has_avx512() && is_x86_feature_detected!("avx512bf16")
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -32,28 +55,34 @@ pub struct Ahead {
     pub step: usize,
 }
 
-/// c = left · right, or c += left · right as one sum that begins with c, for `height` ≤ [`ROWS`] rows and `width` ≤ [`COLUMNS`] columns.
-/// Meanwhile later parts of the right factor are fetched into caches.
+/// Where the outputs of a step stand in a tile: from (row, column) on, `height` ≤ [`ROWS`] rows of `width` ≤ [`COLUMNS`] columns.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// The first row.
+    pub row: usize,
+    /// The first column.
+    pub column: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// c = left · right, or c += left · right as one sum that begins with c, at a place of a tile. Meanwhile later parts of the right
+/// factor are fetched into caches.
 ///
-/// # Safety
-/// `c` points to `height` rows of `width` numbers, `stride` numbers apart, that nothing else reads or writes meanwhile.
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn step(
-    left: &[Pair],
-    strides: Strides,
-    right: &[Pair],
-    c: *mut f32,
-    stride: usize,
-    (height, width): (usize, usize),
-    add: bool,
-    ahead: Ahead,
-) {
+/// # Panics
+/// When the place is not inside the tile, or a factor is too short for it.
+pub fn step(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides, right: &[Pair], add: bool, ahead: Ahead) {
+    let Place { row, column, height, width } = place;
     let pairs = right.len() / COLUMNS;
     assert!(right.len() == pairs * COLUMNS && (1..=COLUMNS).contains(&width), "a panel of {} pairs, {width} columns", right.len());
+    assert!((1..=ROWS).contains(&height), "{height} rows of a step");
     assert!(pairs > 0 && (height - 1) * strides.row + (pairs - 1) * strides.pair < left.len(), "rows of a step");
     #[cfg(target_arch = "x86_64")]
     if available() {
-        // SAFETY: the features are there, the factors' sizes were asserted, and the caller vouches for `c`.
+        let (stride, c) = (c.stride(), c.part(row, column, height, width));
+        // SAFETY: the features are there, the factors' sizes were asserted, and the place is inside the tile, which is borrowed alone.
         unsafe {
             match height {
                 ROWS => rows::<8>(pairs, left, strides, right, c, stride, width, add, ahead),
@@ -68,47 +97,35 @@ pub unsafe fn step(
         }
         return;
     }
-    // SAFETY: the caller vouches for `c`.
-    unsafe { plain(left, strides, right, c, stride, (height, width), add) }
+    let _ = ahead;
+    plain(c, place, left, strides, right, add);
 }
 
 /// The same in plain Rust; sums in the same order, rounded after each product instead of each pair.
-///
-/// # Safety
-/// As [`step`].
-pub(super) unsafe fn plain(
-    left: &[Pair],
-    strides: Strides,
-    right: &[Pair],
-    c: *mut f32,
-    stride: usize,
-    (height, width): (usize, usize),
-    add: bool,
-) {
-    for row in 0..height {
+pub fn plain(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides, right: &[Pair], add: bool) {
+    let Place { row, column, height, width } = place;
+    for i in 0..height {
+        let c = &mut c.row(row + i)[column..column + width];
         let mut sums = [0.0f32; COLUMNS];
         if add {
-            // SAFETY: `width` numbers of a row < height, for which the caller vouches.
-            sums[..width].copy_from_slice(unsafe { std::slice::from_raw_parts(c.add(row * stride), width) });
+            sums[..width].copy_from_slice(c);
         }
         for (p, right) in right.chunks_exact(COLUMNS).enumerate() {
-            let pair = left[row * strides.row + p * strides.pair];
+            let pair = left[i * strides.row + p * strides.pair];
             let (even, odd) = (widen(pair & 0xffff), widen(pair >> 16));
             for (sum, &right) in sums.iter_mut().zip(right) {
                 *sum = odd.mul_add(widen(right >> 16), even.mul_add(widen(right & 0xffff), *sum));
             }
         }
-        for (column, &sum) in sums[..width].iter().enumerate() {
-            // SAFETY: row < height and column < width, for which the caller vouches.
-            unsafe { *c.add(row * stride + column) = sum };
-        }
+        c.copy_from_slice(&sums[..width]);
     }
 }
 
 /// H rows times a panel: three registers of sums a row.
 ///
 /// # Safety
-/// The processor has the features; `left` has the rows' pairs and `right` `pairs` · [`COLUMNS`]; `c` as in [`step`].
+/// The processor has the features; `left` has the rows' pairs and `right` `pairs` · [`COLUMNS`]; `c` points to H rows
+/// of `width` numbers, `stride` numbers apart, that nothing else reads or writes meanwhile.
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::too_many_arguments, clippy::needless_range_loop)] // fixed loops over registers
 #[target_feature(enable = "avx512f,avx512bf16")]

@@ -1,17 +1,23 @@
 //! Squares of sixteen by sixteen pairs, turned in registers.
 
-use super::super::simd::LANES;
-use super::Pair;
+use super::pairs::Pair;
+use super::simd::LANES;
 
 /// Rows become columns.
 #[inline(always)]
-pub(super) fn transpose(square: &mut [[Pair; LANES]; LANES]) {
+pub fn transpose(square: &mut [[Pair; LANES]; LANES]) {
     #[cfg(target_arch = "x86_64")]
-    if super::super::simd::has_avx512() {
+    if super::simd::has_avx512() {
         // SAFETY: the processor has the features.
         return unsafe { transpose_in_registers(square) };
     }
-    *square = std::array::from_fn(|c| std::array::from_fn(|i| square[i][c]));
+    *square = plain(square);
+}
+
+/// The same in plain Rust.
+#[inline(always)]
+pub fn plain(square: &[[Pair; LANES]; LANES]) -> [[Pair; LANES]; LANES] {
+    std::array::from_fn(|c| std::array::from_fn(|i| square[i][c]))
 }
 
 /// Fours of rows first, then fours of fours.

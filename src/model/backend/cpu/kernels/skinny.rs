@@ -1,0 +1,88 @@
+//! x · wᵀ for few rows of x, where reading w once is what it costs: each output is one dot product in [`LANES`] fixed lanes.
+
+use super::simd::has_avx512;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{LANES, fold};
+use super::tile::Tile;
+
+/// Whether this processor runs the kernel; others take the general product.
+pub fn available() -> bool {
+    has_avx512()
+}
+
+/// Only where [`available`]: c = x · wᵀ, or c += x · wᵀ: x (rows, k), w (outputs, k), both row-major, c (rows, outputs).
+///
+/// # Panics
+/// When it is not available, or the shapes do not fit.
+pub fn multiply(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
+    assert!(available(), "this processor has no AVX-512");
+    assert!(x.len() == c.rows() * k && w.len() == c.columns() * k, "shapes of a product");
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the features were asserted above.
+    unsafe {
+        columns(c, x, w, k, add);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = add;
+}
+
+/// A few weight rows and a few rows of x at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn columns(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
+    let (rows, outputs) = (c.rows(), c.columns());
+    let mut o = 0;
+    while o < outputs {
+        let width = if outputs - o >= 6 { 6 } else { 1 };
+        let mut t = 0;
+        while t < rows {
+            let height = if rows - t >= 4 { 4 } else { 1 };
+            let (x, w) = (&x[t * k..(t + height) * k], &w[o * k..(o + width) * k]);
+            match (width, height) {
+                (6, 4) => block::<6, 4>(c, o, t, x, w, k, add),
+                (6, _) => block::<6, 1>(c, o, t, x, w, k, add),
+                (_, 4) => block::<1, 4>(c, o, t, x, w, k, add),
+                _ => block::<1, 1>(c, o, t, x, w, k, add),
+            }
+            t += height;
+        }
+        o += width;
+    }
+}
+
+/// W weight rows times X rows of x.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[allow(clippy::needless_range_loop)] // fixed loops over registers
+#[target_feature(enable = "avx512f")]
+fn block<const W: usize, const X: usize>(c: &mut Tile<'_, f32>, column: usize, row: usize, x: &[f32], w: &[f32], k: usize, add: bool) {
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
+    assert!(x.len() == X * k && w.len() == W * k, "a block's rows");
+    let mut sums = [[_mm512_setzero_ps(); W]; X];
+    let whole = k - k % LANES;
+    for at in (0..whole).step_by(LANES) {
+        let mut weights = [_mm512_setzero_ps(); W];
+        for j in 0..W {
+            // SAFETY: row j ends at (j + 1)·k, and at + LANES ≤ whole ≤ k.
+            weights[j] = unsafe { _mm512_loadu_ps(w.as_ptr().add(j * k + at)) };
+        }
+        for i in 0..X {
+            // SAFETY: as above.
+            let v = unsafe { _mm512_loadu_ps(x.as_ptr().add(i * k + at)) };
+            for j in 0..W {
+                sums[i][j] = _mm512_fmadd_ps(v, weights[j], sums[i][j]);
+            }
+        }
+    }
+    for (i, sums) in sums.iter().enumerate() {
+        let outputs = &mut c.row(row + i)[column..column + W];
+        for (j, (sum, to)) in sums.iter().zip(outputs).enumerate() {
+            let mut lanes = [0.0f32; LANES];
+            // SAFETY: the array has the register's sixteen numbers.
+            unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), *sum) };
+            let rest: f32 = (whole..k).map(|l| x[i * k + l] * w[j * k + l]).sum();
+            let found = fold(lanes) + rest;
+            *to = if add { *to + found } else { found };
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Each kernel beside its twin in plain Rust, in shapes so small that an interpreter runs them too (`.ci/kernels`).
+
+use super::dots::{dots, plain as plain_dots};
+use super::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, Strides, plain, round, step, widen};
+use super::simd::{LANES, dispatched, dot, exp, exponentiate, fetch, level, max};
+use super::skinny;
+use super::square;
+use super::tile::{Tile, every};
+
+/// Numbers between −1 and 1, each bfloat16's own.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        widen(round((state >> 8) as f32 / (1u32 << 23) as f32 - 1.0))
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn paired(numbers: &[f32]) -> Vec<Pair> {
+    numbers.chunks(2).map(|two| round(two[0]) | (round(two[1]) << 16)).collect()
+}
+
+#[test]
+fn tiles_have_every_number_of_a_matrix_once() {
+    let (rows, columns, stride) = (7, 11, 13);
+    let mut data = vec![0u32; rows * stride];
+    let tiles = Tile::cut(&mut data, stride, &[0, 3, 3, rows], &every(4, columns));
+    assert_eq!(tiles.len(), 9);
+    std::thread::scope(|scope| {
+        for mut tile in tiles {
+            scope.spawn(move || {
+                let (row, column) = tile.place();
+                for i in 0..tile.rows() {
+                    let width = tile.columns();
+                    let numbers = tile.row(i);
+                    assert_eq!(numbers.len(), width);
+                    for (j, number) in numbers.iter_mut().enumerate() {
+                        *number += (100 * (row + i) + column + j + 1) as u32;
+                    }
+                }
+            });
+        }
+    });
+    for (at, &number) in data.iter().enumerate() {
+        let (row, column) = (at / stride, at % stride);
+        assert_eq!(number as usize, if column < columns { 100 * row + column + 1 } else { 0 }, "{row}, {column}");
+    }
+    let mut one = Tile::whole(&mut data[..20], 2, 7, 13);
+    assert_eq!(one.row(1), [101, 102, 103, 104, 105, 106, 107]);
+    assert_eq!((every(4, 8), every(4, 9), every(4, 0)), (vec![0, 4, 8], vec![0, 4, 8, 9], vec![0]));
+}
+
+#[test]
+fn tiles_outside_of_a_matrix_are_refused() {
+    let refused = |work: fn(&mut [f32])| std::panic::catch_unwind(|| work(&mut [0.0; 20])).is_err();
+    assert!(!refused(|data| _ = Tile::whole(data, 2, 7, 13)));
+    assert!(refused(|data| _ = Tile::whole(data, 2, 8, 13)), "a row too long");
+    assert!(refused(|data| _ = Tile::whole(data, 3, 7, 6)), "rows that overlap");
+    assert!(refused(|data| _ = Tile::whole(data, 2, 1, usize::MAX)), "a stride that overflows");
+    assert!(refused(|data| _ = Tile::cut(data, 5, &[0, 3, 2, 4], &[0, 5])), "cuts that descend");
+    assert!(refused(|data| _ = Tile::cut(data, 5, &[0, 5], &[0, 5])), "a row too many");
+    assert!(refused(|data| _ = Tile::whole(data, 4, 5, 5).row(4)), "a row that is not there");
+    assert!(refused(|data| _ = Tile::whole(data, 4, 5, 5).part(3, 2, 1, 4)), "a part past the last column");
+}
+
+/// The kernel and its twin differ in the rounding of a pair's two products alone.
+#[test]
+fn a_step_is_its_plain_twin() {
+    for (height, width, pairs) in [(1, 1, 1), (ROWS, COLUMNS, 7), (5, 17, 20), (7, 33, 24), (2, 16, 3), (3, 40, 4), (4, 32, 5), (6, 47, 6)]
+    {
+        for add in [false, true] {
+            let (left, right) = (paired(&numbers(2 * height * pairs, 5)), paired(&numbers(2 * pairs * COLUMNS, 6)));
+            let strides = Strides { row: pairs, pair: 1 };
+            let mut found = vec![1.0f32; (height + 2) * 53];
+            let mut twin = found.clone();
+            let place = Place { row: 1, column: 2, height, width };
+            // As far past the panel as a prefetch may point.
+            let ahead = Ahead { distance: 64 * COLUMNS, step: COLUMNS };
+            step(&mut Tile::whole(&mut found, height + 2, 50, 53), place, &left, strides, &right, add, ahead);
+            plain(&mut Tile::whole(&mut twin, height + 2, 50, 53), place, &left, strides, &right, add);
+            for (at, (found, twin)) in found.iter().zip(&twin).enumerate() {
+                let (row, column) = (at / 53, at % 53);
+                if !(1..=height).contains(&row) || !(2..2 + width).contains(&column) {
+                    assert_eq!((*found, *twin), (1.0, 1.0), "outside of the place: {row}, {column}");
+                    continue;
+                }
+                let term = |p: usize| {
+                    let (a, b) = (left[(row - 1) * pairs + p], right[p * COLUMNS + column - 2]);
+                    f64::from(widen(a & 0xffff)) * f64::from(widen(b & 0xffff)) + f64::from(widen(a >> 16)) * f64::from(widen(b >> 16))
+                };
+                let exact = (0..pairs).map(term).sum::<f64>() + f64::from(u8::from(add));
+                let near = 1e-5 * (pairs as f64).sqrt().max(1.0);
+                assert!((f64::from(*found) - exact).abs() < near, "{height}×{width}×{pairs} at {at}: {found} for {exact}");
+                assert!((f64::from(*twin) - exact).abs() < near, "{height}×{width}×{pairs} at {at}: the twin has {twin} for {exact}");
+            }
+        }
+    }
+}
+
+#[test]
+fn dots_are_their_plain_twin() {
+    for pairs in [LANES, 3 * LANES, 8 * LANES] {
+        let columns: Vec<Vec<Pair>> = (0..4).map(|i| paired(&numbers(2 * pairs, 20 + i))).collect();
+        let others: [&[Pair]; 3] = [&columns[1], &columns[2], &columns[3]];
+        for (found, twin) in dots(&columns[0], others).into_iter().zip(plain_dots(&columns[0], others)) {
+            assert!((found - twin).abs() < 1e-5 * (pairs as f32).sqrt(), "{pairs} pairs: {found} {twin}");
+        }
+    }
+}
+
+#[test]
+fn a_square_turned_in_registers_is_turned() {
+    let mut found = std::array::from_fn(|i| std::array::from_fn(|j| (100 * i + j) as Pair));
+    let twin = square::plain(&found);
+    square::transpose(&mut found);
+    assert!(found == twin && found[3][5] == 503);
+}
+
+#[test]
+fn few_rows_have_the_products_of_many() {
+    if !skinny::available() {
+        let refused = std::panic::catch_unwind(|| skinny::multiply(&mut Tile::whole(&mut [0.0], 1, 1, 1), &[1.0], &[1.0], 1, false));
+        assert!(refused.is_err(), "without its instructions the kernel does not run");
+        return;
+    }
+    for (rows, outputs, k) in [(1, 1, 1), (4, 6, 16), (5, 13, 35), (9, 7, 48)] {
+        let (x, w) = (numbers(rows * k, 1), numbers(outputs * k, 2));
+        let mut found = vec![2.0f32; rows * (outputs + 3)];
+        for add in [false, true] {
+            skinny::multiply(&mut Tile::whole(&mut found, rows, outputs, outputs + 3), &x, &w, k, add);
+            let times = if add { 2.0 } else { 1.0 };
+            for (at, &found) in found.iter().enumerate() {
+                let (t, o) = (at / (outputs + 3), at % (outputs + 3));
+                let exact = if o < outputs { times * (0..k).map(|l| x[t * k + l] * w[o * k + l]).sum::<f32>() } else { 2.0 };
+                assert!((found - exact).abs() < 1e-4, "{rows}×{outputs}×{k} at {t}, {o}: {found} for {exact}");
+            }
+        }
+    }
+}
+
+dispatched! {
+    /// A row's softmax, and its sum of squares before.
+    fn softened(row: &mut [f32]) -> f32 {
+        let squares = dot(row, row);
+        let peak = max(row);
+        let sum = exponentiate(row, 1.0, peak);
+        row.iter_mut().for_each(|x| *x /= sum);
+        squares
+    }
+}
+
+/// Whatever instructions were picked, lanes are added in one order.
+#[test]
+fn loops_for_instruction_sets_are_loops() {
+    for count in [1, 15, 16, 33, 70] {
+        let row = numbers(count, 9);
+        let mut found = row.clone();
+        let squares = softened(&mut found);
+        assert_eq!(squares.to_bits(), dot(&row, &row).to_bits(), "{} against the baseline", level());
+        let all: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+        for (&x, &found) in row.iter().zip(&found) {
+            assert!((f64::from(found) - f64::from(x).exp() / all).abs() < 1e-6, "{x} of {count}: {found}");
+        }
+        fetch(&row, 1 << 20);
+    }
+    assert!((exp(1.0) - std::f32::consts::E).abs() < 1e-6);
+}
