@@ -255,7 +255,7 @@ fn the_pipelines_of_the_repository_are_read() {
     assert_eq!(code, 0, "{text}");
     let benchmark = folder.replace("smollm2", "benchmark-smollm2");
     let (text, code) = told(&home.run(&["check", &benchmark, "--no-forecast", "--set", &train, "--set", &test]));
-    assert!(code == 0 && text.contains("# sweep: 18 runs"), "{text}");
+    assert!(code == 0 && text.contains("# sweep: 54 runs"), "{text}");
     let published = [
         ("advbench", "harmful/advbench.csv"),
         ("unsafe", "benign/xstest.csv"),
@@ -273,7 +273,7 @@ fn the_pipelines_of_the_repository_are_read() {
         ("ci-gate", "# forecast: about"),
         ("lota", "# forecast: about"),
         ("sweep", "# sweep: 12 runs"),
-        ("benchmark", "# sweep: 18 runs"),
+        ("benchmark", "# sweep: 54 runs"),
         ("tiny-model", "  pretrain"),
     ] {
         let file = format!("{}/pipelines/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
