@@ -11,7 +11,7 @@ use super::csp::policy;
 use super::view::{comparison, joined, probes, prompts, view};
 use super::{ReportError, Samples, shown};
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("report/scorecard.html", include_str!("../../templates/report/scorecard.html")),
     ("report/races.html", include_str!("../../templates/report/races.html")),
