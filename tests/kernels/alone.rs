@@ -1,6 +1,6 @@
 //! The kernels with their tests, and no other crate: so little that an interpreter and sanitizers can run it. Built by `.ci/kernels` alone;
 //! left out are the two files that hand everything to another library.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
 #[path = "../../src/model/backend/cpu/kernels/dots.rs"]
 pub mod dots;

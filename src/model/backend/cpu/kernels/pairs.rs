@@ -74,14 +74,14 @@ pub struct Place {
 /// # Panics
 /// When the place is not inside the tile, or a factor is too short for it.
 pub fn step(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides, right: &[Pair], add: bool, ahead: Ahead) {
-    let Place { row, column, height, width } = place;
+    let Place { height, width, .. } = place;
     let pairs = right.len() / COLUMNS;
     assert!(right.len() == pairs * COLUMNS && (1..=COLUMNS).contains(&width), "a panel of {} pairs, {width} columns", right.len());
     assert!((1..=ROWS).contains(&height), "{height} rows of a step");
     assert!(pairs > 0 && (height - 1) * strides.row + (pairs - 1) * strides.pair < left.len(), "rows of a step");
     #[cfg(target_arch = "x86_64")]
     if available() {
-        let (stride, c) = (c.stride(), c.part(row, column, height, width));
+        let (stride, c) = (c.stride(), c.part(place.row, place.column, height, width));
         // SAFETY: the features are there, the factors' sizes were asserted, and the place is inside the tile, which is borrowed alone.
         unsafe {
             match height {
