@@ -20,7 +20,7 @@ use crate::train::optimizer::Optimizer;
 
 use super::fetch::Model;
 use super::frame::{Frame, finite};
-use super::restraint::restraints;
+use super::restraint::{elastic, restraints};
 use super::selection::{Job, frozen, selection};
 use super::sequence::{Leg, digest, keep_ticket, of_task, taken};
 use super::train::{erased_share, plan, rounding_warning, save};
@@ -66,6 +66,10 @@ struct Parts<'a> {
     first_tokens: Option<&'a settings::FirstTokens>,
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<(&'a [String], f64, usize)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elastic: Option<(&'a [String], f64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<(&'a [String], usize)>,
     /// The aligned model, where restraints hold a later task to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_to: Option<&'a str>,
@@ -99,6 +103,7 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64, 
     let ticket = frame.ticket_of(arm, &specs, seed)?;
     let (task, rows) = &frame.tasks[leg.task];
     let own_weights = frame.is_sequence() && arm.has_own_weights();
+    let beside = |key| frame.beside(arm, key).map(|rows| rows.digests.as_slice());
     let parts = Parts {
         aligned: &leg.start(frame).digest,
         text: &frame.aligned.text_digest,
@@ -109,14 +114,13 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64, 
         calibration: (arm.train == Train::Complement && arm.density.is_some())
             .then_some((arm.calibration.steps, arm.calibration.learning_rate)),
         training: arm.training_of(leg.task),
-        replay: arm.replay.as_ref().zip(frame.replays.get(&arm.name)).map(|(replay, rows)| (rows.digests.as_slice(), replay.share)),
+        replay: arm.replay.as_ref().zip(beside("replay")).map(|(replay, data)| (data, replay.share)),
         first_tokens: arm.first_tokens.as_ref(),
-        anchor: arm
-            .anchor
-            .as_ref()
-            .zip(frame.anchors.get(&arm.name))
-            .map(|(anchor, rows)| (rows.digests.as_slice(), anchor.weight, anchor.rows)),
-        held_to: (leg.before.is_some() && (arm.first_tokens.is_some() || arm.anchor.is_some())).then_some(frame.aligned.digest.as_str()),
+        anchor: arm.anchor.as_ref().zip(beside("anchor")).map(|(anchor, data)| (data, anchor.weight, anchor.rows)),
+        elastic: arm.elastic.as_ref().zip(beside("elastic")).map(|(elastic, data)| (data, elastic.strength)),
+        project: arm.project.as_ref().zip(beside("project")).map(|(project, data)| (data, project.rows)),
+        held_to: (leg.before.is_some() && (arm.first_tokens.is_some() || arm.anchor.is_some() || arm.elastic.is_some()))
+            .then_some(frame.aligned.digest.as_str()),
         lora: arm.lora.as_ref(),
         layers: arm.layers.as_ref(),
         sequence: own_weights.then(|| leg.taken().map(digest)),
@@ -175,9 +179,10 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, from: &Model, place: &Workplace) -> R
         Ok(trained) => (trained, None),
         Err(why) => (Trained::new(), Some(why)),
     };
+    restraints.elastic = elastic(job, frame, from, (&mut decoder, &trained))?;
     let steps = if arm.train == Train::None || impossible.is_some() { 0 } else { training.max_steps };
     // The arm's own ticket was found on the task alone.
-    let replay = frame.replays.get(&arm.name).map(|rows| rows.cut(training.max_length)).transpose()?;
+    let replay = frame.beside(arm, "replay").map(|rows| rows.cut(training.max_length)).transpose()?;
     let mut sources = examples.sources.clone();
     sources.extend(replay.iter().flat_map(|rows| rows.sources.clone()));
     let replay_share = arm.replay.as_ref().map(|replay| (examples.sources.len(), replay.share));
@@ -231,6 +236,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, from: &Model, place: &Workplace) -> R
         steps: progress.steps,
         tokens: progress.tokens,
         supervised_tokens: progress.supervised_tokens,
+        projected: arm.project.as_ref().map(|_| progress.projected),
         truncated_rows: (examples.truncated + replay.as_ref().map_or(0, |rows| rows.truncated)) as u64,
         losses: progress.losses,
         gradient_norms: progress.gradient_norms,

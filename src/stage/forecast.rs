@@ -141,14 +141,20 @@ pub fn forecast(
         for arm in &finetune.arms {
             let mut all = 0.0;
             let tokens = |sources: &[Vec<Example>]| sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
-            // Where it is held to the aligned model: so many tokens more in each step, and so many once.
-            let (held, held_once) = match &arm.anchor {
-                Some(anchor) => {
-                    let rows = training_rows(context, "anchor", &anchor.data, &model, longest)?.sources;
-                    (anchor.rows as f64 * row(&rows), tokens(&rows))
-                }
-                None => (0.0, 0.0),
-            };
+            // What holds it back: so many tokens more in each step, and so many in forward passes once, as from an anchor's, or in
+            // whole ones, as for an elastic arm's.
+            let (mut held, mut held_once) = (0.0, 0.0);
+            for (key, data) in arm.own_data().filter(|(key, _)| *key != "replay") {
+                let rows = training_rows(context, key, data, &model, longest)?.sources;
+                let rows_a_step = arm.anchor.as_ref().filter(|_| key == "anchor").map(|anchor| anchor.rows);
+                let rows_a_step = rows_a_step.or(arm.project.as_ref().filter(|_| key == "project").map(|project| project.rows));
+                held += rows_a_step.unwrap_or(0) as f64 * row(&rows);
+                held_once += match key {
+                    "anchor" => tokens(&rows),
+                    "elastic" => tokens(&rows) / FORWARD,
+                    _ => 0.0,
+                };
+            }
             // An edited arm is made once, of the end of another.
             let learnt = if arm.edit.is_some() { &tasks[..1] } else { &tasks };
             for (i, sources) in learnt.iter().enumerate() {
@@ -173,14 +179,15 @@ pub fn forecast(
         for ticket in pipeline.tickets.iter().filter(|ticket| ticket.file.is_none()) {
             let Some(spec) = &ticket.data else { continue };
             let (mut tokens, mut rows) = (0.0, 0);
-            for spec in std::iter::once(spec).chain(ticket.minus.as_ref().map(|minus| &minus.data)) {
+            let other = ticket.minus.as_ref().map(|minus| &minus.data).or(ticket.over.as_ref().map(|over| &over.data));
+            for spec in std::iter::once(spec).chain(other) {
                 let read = training_rows(context, "ticket", std::slice::from_ref(spec), &model, ticket.max_length)?;
                 tokens += read.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
                 rows += read.sources.iter().flatten().count();
             }
             let share = match ticket.score {
                 Score::Calibrate => {
-                    let times = 1 + u64::from(ticket.minus.is_some());
+                    let times = 1 + u64::from(other.is_some());
                     (ticket.calibration.steps * 8 * times) as f64 / rows.max(1) as f64
                 }
                 Score::Wanda => FORWARD,

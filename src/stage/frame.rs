@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crate::artifact::digest::sha256;
 use crate::artifact::store::Workplace;
 use crate::data::example::encode;
-use crate::data::spec::DataSpec;
 use crate::error::{Failure, Within};
 use crate::eval::judge::Judge;
 use crate::model::backend::Backend;
@@ -42,10 +41,8 @@ pub struct Frame<'a> {
     pub(super) tasks: Vec<(String, TrainingRows)>,
     /// Whether the pipeline names tasks, one or more.
     sequence: bool,
-    /// What an arm rehearses, by the arm's name.
-    pub(super) replays: BTreeMap<String, TrainingRows>,
-    /// Where an arm is held to the aligned model, by the arm's name.
-    pub(super) anchors: BTreeMap<String, TrainingRows>,
+    /// What an arm reads beside the task, by the arm's name and the key that names it: [`Arm::own_data`].
+    beside: BTreeMap<(String, &'static str), TrainingRows>,
     pub(super) probes: Option<(Reference, String, &'a settings::Probes)>,
     measure: OnceCell<Measure<'a>>,
     /// What the probes that ask need, with its digest; none where no such probe is wanted.
@@ -72,15 +69,11 @@ impl<'a> Frame<'a> {
             Ok((name.to_owned(), training_rows(context, &what, data, aligned, longest)?))
         });
         let tasks = tasks.collect::<Result<Vec<_>, Failure>>()?;
-        let (mut replays, mut anchors) = (BTreeMap::new(), BTreeMap::new());
+        let mut beside = BTreeMap::new();
         for arm in &finetune.arms {
-            let rows =
-                |what: &str, data: &[DataSpec]| training_rows(context, &format!("{what} of {}", arm.name), data, aligned, arm.longest());
-            if let Some(replay) = &arm.replay {
-                replays.insert(arm.name.clone(), rows("replay", &replay.data)?);
-            }
-            if let Some(anchor) = &arm.anchor {
-                anchors.insert(arm.name.clone(), rows("anchor", &anchor.data)?);
+            for (key, data) in arm.own_data() {
+                let rows = training_rows(context, &format!("{key} of {}", arm.name), data, aligned, arm.longest())?;
+                beside.insert((arm.name.clone(), key), rows);
             }
         }
         let mut retention = None;
@@ -120,8 +113,7 @@ impl<'a> Frame<'a> {
             tickets,
             tasks,
             sequence: !finetune.tasks.is_empty(),
-            replays,
-            anchors,
+            beside,
             probes,
             measure: OnceCell::new(),
             asked: retention,
@@ -185,6 +177,11 @@ impl<'a> Frame<'a> {
             (Some((made, _, _)), Some(judge)) => Ok(Some(made.told(self.aligned, judge)?)),
             _ => Ok(None),
         }
+    }
+
+    /// What an arm reads beside the task under one of its keys; none where it has no such key.
+    pub(super) fn beside(&self, arm: &Arm, key: &'static str) -> Option<&TrainingRows> {
+        self.beside.get(&(arm.name.clone(), key))
     }
 
     /// The tasks' names in order; at least one.

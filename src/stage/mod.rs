@@ -26,6 +26,7 @@ pub mod judges;
 pub mod judging;
 pub mod losses;
 pub mod manner;
+mod over;
 pub mod perplexity;
 pub mod probe;
 mod restraint;

@@ -130,6 +130,10 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
         let key = if name == "ticket" { "data.ticket.minus".to_owned() } else { format!("data.tickets.{name}.minus") };
         training.push((key, format!("minus data of ticket {name}, {}", minus.data.source), &minus.data));
     }
+    for (name, over) in pipeline.tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.over.as_ref()?))) {
+        let key = if name == "ticket" { "data.ticket.over".to_owned() } else { format!("data.tickets.{name}.over") };
+        training.push((key, format!("over data of ticket {name}, {}", over.data.source), &over.data));
+    }
     for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
         training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));
     }
@@ -141,8 +145,7 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     // The settings of a sweep read what their arm reads.
     let written = |arm: &&Arm| arm.family.as_ref().is_none_or(|family| *family == arm.name);
     for arm in pipeline.finetune.iter().flat_map(|finetune| &finetune.arms).filter(written) {
-        let replay = arm.replay.iter().map(|replay| ("replay", &replay.data));
-        for (kind, data) in replay.chain(arm.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
+        for (kind, data) in arm.own_data() {
             for (i, spec) in data.iter().enumerate() {
                 let name = &arm.name;
                 training.push((format!("data.{kind}.{name}.{i}"), format!("{kind} data of {name}, {}", spec.source), spec));
