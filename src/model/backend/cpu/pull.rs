@@ -63,11 +63,15 @@ mod tests {
     use super::super::bf16::Bf16;
     use super::*;
     use crate::model::backend::{AdamW, Backend};
-    use crate::ticket::score::random;
+    use crate::random::{mix, normal};
 
     const ROWS: usize = 150;
     const COLUMNS: usize = 301;
     const LEN: usize = ROWS * COLUMNS;
+
+    fn random(seed: u64, n: usize) -> Vec<f32> {
+        (0..n as u64).map(|i| normal(mix(seed), i)).collect()
+    }
 
     fn settings() -> AdamW {
         AdamW { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, step: 1, gradient_scale: 1.0 }
@@ -78,8 +82,8 @@ mod tests {
     fn springs_pull_at_the_numbers_that_are_trained() {
         const { assert!(LEN > CHUNK) };
         let mask = Mask::from_fn(LEN, |i| i * 7 % 5 < 2);
-        let coarse: Vec<f32> = random(1, "w", LEN).iter().map(|v| f32::from_bits(v.to_bits() & 0xffff_0000)).collect();
-        let fine = random(2, "w", LEN);
+        let coarse: Vec<f32> = random(1, LEN).iter().map(|v| f32::from_bits(v.to_bits() & 0xffff_0000)).collect();
+        let fine = random(2, LEN);
         let mut cpu = Cpu::default();
         for selection in [Selection::Everything, Selection::Subset(mask.clone()), Selection::Nothing] {
             let positions: Vec<usize> = match &selection {
@@ -88,7 +92,7 @@ mod tests {
                 Selection::Nothing => Vec::new(),
             };
             let count = positions.len();
-            let (stiffness, rest, start) = (random(3, "s", count), random(4, "r", count), random(5, "g", count));
+            let (stiffness, rest, start) = (random(3, count), random(4, count), random(5, count));
             let mut weights = vec![Parameter::F32(cpu.upload(&fine, ROWS, COLUMNS).unwrap())];
             weights.extend([&fine, &coarse].map(|values| Parameter::Bf16(Bf16::new(values, ROWS, COLUMNS))));
             for (kind, mut w) in weights.into_iter().enumerate() {
