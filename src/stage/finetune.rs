@@ -67,7 +67,7 @@ struct Parts<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<(&'a [String], f64, usize)>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    elastic: Option<(&'a [String], f64)>,
+    elastic: Option<(&'a [String], f64, usize)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<(&'a [String], usize)>,
     /// The aligned model, where restraints hold a later task to it.
@@ -117,7 +117,7 @@ pub fn finetune(context: &Context<'_>, arm: &Arm, frame: &Frame<'_>, seed: u64, 
         replay: arm.replay.as_ref().zip(beside("replay")).map(|(replay, data)| (data, replay.share)),
         first_tokens: arm.first_tokens.as_ref(),
         anchor: arm.anchor.as_ref().zip(beside("anchor")).map(|(anchor, data)| (data, anchor.weight, anchor.rows)),
-        elastic: arm.elastic.as_ref().zip(beside("elastic")).map(|(elastic, data)| (data, elastic.strength)),
+        elastic: arm.elastic.as_ref().zip(beside("elastic")).map(|(elastic, data)| (data, elastic.strength, elastic.rows)),
         project: arm.project.as_ref().zip(beside("project")).map(|(project, data)| (data, project.rows)),
         held_to: (leg.before.is_some() && (arm.first_tokens.is_some() || arm.anchor.is_some() || arm.elastic.is_some()))
             .then_some(frame.aligned.digest.as_str()),

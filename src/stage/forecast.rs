@@ -16,6 +16,7 @@ use crate::model::inventory::inventory;
 use crate::pipeline::settings::{self, Arm, Expect, Pipeline, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
+use crate::train::elastic::sampled;
 use crate::train::fit::{Plan, fit};
 use crate::train::may_move;
 
@@ -141,19 +142,23 @@ pub fn forecast(
         for arm in &finetune.arms {
             let mut all = 0.0;
             let tokens = |sources: &[Vec<Example>]| sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
-            // What holds it back: so many tokens more in each step, and so many in forward passes once, as from an anchor's, or in
-            // whole ones, as for an elastic arm's.
+            // What holds it back: so many tokens more in each step, and so many once.
             let (mut held, mut held_once) = (0.0, 0.0);
-            for (key, data) in arm.own_data().filter(|(key, _)| *key != "replay") {
-                let rows = training_rows(context, key, data, &model, longest)?.sources;
-                let rows_a_step = arm.anchor.as_ref().filter(|_| key == "anchor").map(|anchor| anchor.rows);
-                let rows_a_step = rows_a_step.or(arm.project.as_ref().filter(|_| key == "project").map(|project| project.rows));
-                held += rows_a_step.unwrap_or(0) as f64 * row(&rows);
-                held_once += match key {
-                    "anchor" => tokens(&rows),
-                    "elastic" => tokens(&rows) / FORWARD,
-                    _ => 0.0,
+            let anchored = arm.anchor.as_ref().map_or(0, |anchor| anchor.rows);
+            let projected = arm.project.as_ref().map_or(0, |project| project.rows);
+            for (key, data) in arm.own_data() {
+                let (rows_a_step, passes) = match key {
+                    "anchor" => (anchored, FORWARD),
+                    "project" => (projected, 0.0),
+                    "elastic" => (0, 1.0),
+                    _ => continue,
                 };
+                let mut rows = training_rows(context, key, data, &model, longest)?.sources;
+                if let Some(elastic) = arm.elastic.as_ref().filter(|_| key == "elastic") {
+                    rows = vec![sampled(&rows.concat(), elastic.rows).into_iter().cloned().collect()];
+                }
+                held += rows_a_step as f64 * row(&rows);
+                held_once += passes * tokens(&rows);
             }
             // An edited arm is made once, of the end of another.
             let learnt = if arm.edit.is_some() { &tasks[..1] } else { &tasks };
@@ -163,9 +168,9 @@ pub fn forecast(
                 let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
                 let steps = if arm.train == Train::None { 0 } else { training.max_steps };
                 let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
-                let first_tokens = if arm.first_tokens.is_some() { tokens(sources) } else { 0.0 };
+                let first_tokens = if arm.first_tokens.is_some() { FORWARD * tokens(sources) } else { 0.0 };
                 all += ((steps + calibrating) as f64 * rows_a_step * row(sources) + steps as f64 * held) * token
-                    + (held_once + first_tokens) * token * FORWARD
+                    + (held_once + first_tokens) * token
                     + probing as f64 * (probes * token * FORWARD + generating)
                     + saving;
             }

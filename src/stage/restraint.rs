@@ -5,7 +5,7 @@ use crate::model::backend::Backend;
 use crate::model::batch::Example;
 use crate::model::decoder::{Decoder, Trained};
 use crate::train::anchor::Anchor;
-use crate::train::elastic::Elastic;
+use crate::train::elastic::{Elastic, sampled};
 use crate::train::first_tokens::FirstTokens;
 use crate::train::project::Projection;
 use crate::train::restraint::Restraints;
@@ -50,8 +50,9 @@ pub(super) fn elastic(
     let mut other = if from.digest == frame.aligned.digest { None } else { Some(job.context.compute.load(frame.aligned)?) };
     let aligned = other.as_mut().unwrap_or(decoder);
     let what = format!("elastic {}", job.arm.name);
+    let rows = sampled(&rows, settings.rows);
     let tell = &mut |done| job.context.progress(&what, done, rows.len(), "rows");
-    let fisher = mean_squared_gradient(aligned, trained, &rows.iter().collect::<Vec<_>>(), tell).map_err(backend_failed)?;
+    let fisher = mean_squared_gradient(aligned, trained, &rows, tell).map_err(backend_failed)?;
     Ok(Some(Elastic::new(aligned, trained, fisher, settings.strength)?))
 }
 

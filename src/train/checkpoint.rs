@@ -27,8 +27,12 @@ pub struct Progress {
     /// Tokens learnt.
     pub supervised_tokens: u64,
     /// Steps whose gradient was projected.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "none")]
     pub projected: u64,
+}
+
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Writes a checkpoint, whole or not at all.

@@ -3,8 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::TrainError;
+use super::order::Order;
 use crate::model::backend::{Backend, Done, Selection};
+use crate::model::batch::Example;
 use crate::model::decoder::{Decoder, Gradients, Trained};
+
+/// Which rows are looked at is the same for every seed of a training.
+const STREAM: u64 = 0x656c_6173;
+
+/// The rows on which F is measured: so many of all, without one twice, or all where there are no more. Each is a pass of its own, so that
+/// thousands would take longer than a training.
+pub fn sampled(rows: &[Example], count: usize) -> Vec<&Example> {
+    let mut order = Order::new(vec![rows.len()], None, STREAM);
+    let mut places: Vec<usize> = (0..count.min(rows.len())).filter_map(|_| order.next_row()).map(|(_, row)| row).collect();
+    places.sort_unstable();
+    places.into_iter().map(|place| &rows[place]).collect()
+}
 
 /// Adds λ/2 · Σ_i F̂_i · (θ_i − θ_aligned,i)² over the trained weights to a step's loss, whatever its number of rows and tokens. F̂ is the
 /// diagonal of the empirical Fisher information of safety rows at the aligned weights ÷ its mean over the trained weights: its mean is 1,

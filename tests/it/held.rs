@@ -178,7 +178,7 @@ fn weights_and_gradients_are_held() {
         assert_eq!(count(name, "frozen_changed"), Some(0));
     }
     let summary = |name: &str| arm(&record, name)["summary"].as_str().unwrap().to_owned();
-    assert!(summary("elastic").contains("with strength 1 · its Fisher information on builtin:tiny-refusals"), "{}", summary("elastic"));
+    assert!(summary("elastic").contains("with strength 0.3 · its Fisher information on builtin:tiny-refusals"), "{}", summary("elastic"));
     assert!(summary("projected").ends_with("projected off what raises the loss on builtin:tiny-refusals"), "{}", summary("projected"));
     for key in ["data.elastic.elastic.0", "data.project.projected.0", "data.elastic.outside.1", "data.ticket.over"] {
         assert!(record["digests"][key].is_string(), "{key} in {}", record["digests"]);
@@ -198,6 +198,7 @@ fn what_cannot_be_held_so_is_an_error() {
     for (from, to, said) in [
         ("elastic: {data: builtin:tiny-refusals}", "elastic: {strength: -1}", "expected a number from 0 on"),
         ("elastic: {data: builtin:tiny-refusals}", "elastic: {strenght: 1}", "did you mean strength"),
+        ("elastic: {data: builtin:tiny-refusals}", "elastic: {rows: 0}", "finetune.arms.elastic.elastic.rows"),
         ("project: {data: builtin:tiny-refusals}", "project: {rows: 0}", "finetune.arms.projected.project.rows"),
         ("elastic: {like: unprotected,", "elastic: {train: lora,", "LoRA factors, and elastic acts on the model's own weights"),
         ("projected: {like: unprotected,", "projected: {train: lora,", "LoRA factors, and project acts on their gradients"),

@@ -103,7 +103,7 @@ finetune:
     none: {train: none}
     lora: {train: lora, lora: {rank: 2, alpha: 4, targets: [q_proj, down_proj]}}
     layers: {train: all, layers: [1]}
-    elastic: {train: complement, elastic: {data: {path: safety.jsonl, limit: 6}, strength: 2}}
+    elastic: {train: complement, elastic: {data: {path: safety.jsonl, limit: 6}, strength: 2, rows: 4}}
     project: {train: all, project: {data: {path: safety.jsonl, limit: 6}, rows: 1}}
     vector: {from: none, edit: {resta: {scale: 0.5}}}
     half: {from: vector, edit: {interpolate: {weight: 0.25}}}

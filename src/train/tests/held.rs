@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::elastic::Elastic;
+use super::super::elastic::{Elastic, sampled};
 use super::super::fit::Fitted;
 use super::super::project::Projection;
 use super::*;
@@ -102,6 +102,17 @@ fn elastic_weights_stay_nearer_where_the_safety_rows_depend_on_them() {
         // Warm-up: nothing has moved before the second step's gradient either.
         assert!(progress.gradient_norms[2] != expected.gradient_norms[2]);
     }
+}
+
+#[test]
+fn as_many_rows_as_asked_are_looked_at_each_once() {
+    let rows = safety();
+    let places = |count| -> Vec<usize> {
+        sampled(&rows, count).into_iter().map(|row| rows.iter().position(|other| std::ptr::eq(row, other)).unwrap()).collect()
+    };
+    assert_eq!(places(9), [0, 1, 2, 3, 4]);
+    let three = places(3);
+    assert!(three.len() == 3 && three.is_sorted_by(|a, b| a < b) && three == places(3), "{three:?}");
 }
 
 #[test]

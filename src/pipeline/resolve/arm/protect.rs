@@ -64,7 +64,9 @@ pub(super) fn protect(section: &mut Section<'_>, arm: &mut Arm, around: &Around<
             Protection::Replay => arm.replay = Some(Replay { data: safety_data(around), share: super::replay::SHARE }),
             Protection::FirstTokens => arm.first_tokens = Some(FirstTokens::default()),
             Protection::Anchor => arm.anchor = Some(Anchor { data: safety_data(around), weight: 1.0, rows: ANCHOR_ROWS }),
-            Protection::Elastic => arm.elastic = Some(Elastic { data: safety_data(around), strength: super::elastic::STRENGTH }),
+            Protection::Elastic => {
+                arm.elastic = Some(Elastic { data: safety_data(around), strength: super::elastic::STRENGTH, rows: super::elastic::ROWS })
+            }
             Protection::Project => arm.project = Some(Project { data: safety_data(around), rows: super::project::ROWS }),
         }
     }

@@ -11,4 +11,6 @@ pub struct Elastic {
     pub data: Vec<DataSpec>,
     /// λ, of a usual weight; at least 0, which holds nothing.
     pub strength: f64,
+    /// So many of the rows are looked at, once, before the training.
+    pub rows: usize,
 }
