@@ -105,10 +105,15 @@ fn show(ui: &Ui, ticket: &Ticket) {
         .minus
         .as_ref()
         .map(|((source, digest), density)| format!(", minus the top {density} of the same score on {source} (sha256 {digest})"));
+    let over = origin
+        .over
+        .as_ref()
+        .map(|((source, digest), epsilon)| format!(", over the same score on {source} (sha256 {digest}) + {epsilon} of its mean"));
     let structure = if origin.structure.is_weight() { String::new() } else { format!(" of whole {}s", origin.structure.name()) };
     ui.text(&format!(
-        "score {}{data}, scope {}, density {}{structure}{}",
+        "score {}{data}{}, scope {}, density {}{structure}{}",
         origin.score,
+        over.unwrap_or_default(),
         origin.scope.name(),
         origin.density,
         minus.unwrap_or_default()

@@ -53,7 +53,7 @@ impl<'a> Roles<'a> {
         let rate = |arm: &Arm| arm.settings.pointer("/training/learning_rate").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
         let plain = |arm: &Arm, trains: &[&str]| {
             arm.settings["train"].as_str().is_some_and(|train| trains.contains(&train))
-                && ["replay", "first_tokens", "anchor", "layers"].iter().all(|key| arm.settings[key].is_null())
+                && ["replay", "first_tokens", "anchor", "elastic", "project", "layers"].iter().all(|key| arm.settings[key].is_null())
                 && !is(&protected, arm)
         };
         let fastest = |trains: &[&str]| {

@@ -16,8 +16,8 @@ name: every
 model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
-ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}}
-finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}, AUTO: {protect: auto, auto: {}}}}
+ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}, over: {data: builtin:helpful}}
+finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, elastic: {data: {path: builtin:refusals, columns: {}}}, project: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}, AUTO: {protect: auto, auto: {}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -46,7 +46,9 @@ pub fn schema() -> Json {
         json!({"anyOf": [{"type": "string"}, one, {"type": "array", "items": {"anyOf": [{"type": "string"}, one]}, "minItems": 1}]});
     let minus = with(section("ticket.minus"), &[("data", data.clone())]);
     let minus = json!({"anyOf": [{"type": "string"}, minus]});
-    let named_ticket = with(section("ticket"), &[("data", data.clone()), ("minus", minus)]);
+    let over = with(section("ticket.over"), &[("data", data.clone())]);
+    let over = json!({"anyOf": [{"type": "string"}, over]});
+    let named_ticket = with(section("ticket"), &[("data", data.clone()), ("minus", minus), ("over", over)]);
     let mut ticket = named_ticket.clone();
     if let Some(properties) = ticket["properties"].as_object_mut() {
         // Only a ticket below another can be its twin.
@@ -54,9 +56,12 @@ pub fn schema() -> Json {
     }
     let replay = with(section("finetune.arms.NAME.replay"), &[("data", data.clone())]);
     let anchor = with(section("finetune.arms.NAME.anchor"), &[("data", data.clone())]);
+    let elastic = with(section("finetune.arms.NAME.elastic"), &[("data", data.clone())]);
+    let project = with(section("finetune.arms.NAME.project"), &[("data", data.clone())]);
     let arm =
         with(section("finetune.arms.NAME"), &[("replay", replay), ("anchor", anchor), ("sweep", section("finetune.arms.NAME.sweep"))]);
-    let arm = with(arm, &[("first_tokens", section("finetune.arms.NAME.first_tokens")), ("auto", section("finetune.arms.AUTO.auto"))]);
+    let arm = with(arm, &[("elastic", elastic), ("project", project), ("auto", section("finetune.arms.AUTO.auto"))]);
+    let arm = with(arm, &[("first_tokens", section("finetune.arms.NAME.first_tokens"))]);
     let arm = with(arm, &[("lora", section("finetune.arms.NAME.lora")), ("layers", layers(&asked)), ("edit", edit(&asked))]);
     let one_key =
         |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});

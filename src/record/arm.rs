@@ -62,6 +62,9 @@ pub struct TrainingSummary {
     pub supervised_tokens: u64,
     /// Rows that `max_length` cut.
     pub truncated_rows: u64,
+    /// Of an arm with `project`: the steps whose gradient pointed against that of its rows, and was projected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projected: Option<u64>,
     /// Loss of every step, in nats per supervised token.
     pub losses: Vec<f64>,
     /// Gradient norm of every step, before clipping.

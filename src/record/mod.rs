@@ -128,6 +128,9 @@ pub struct TicketSummary {
     /// On what other data the top of the same score was taken away, and its share of maskable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minus: Option<(String, f64)>,
+    /// On what other data the same score divides it, and ε in mean scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<(String, f64)>,
     /// The ticket that this one differs from in its data alone: its control.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twin_of: Option<String>,

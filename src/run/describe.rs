@@ -1,6 +1,6 @@
 //! What an arm does, in one sentence.
 
-use crate::pipeline::settings::{Arm, ArmTicket, Edit, Edited, Train};
+use crate::pipeline::settings::{Arm, ArmTicket, DataSpec, Edit, Edited, Train};
 
 /// One sentence on an arm: `trains every weight at 5e-4`.
 pub(super) fn describe(arm: &Arm) -> String {
@@ -38,11 +38,19 @@ pub(super) fn describe(arm: &Arm) -> String {
     let is_swept = arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty());
     let steps = if is_swept { format!(", {} steps", arm.training.max_steps) } else { String::new() };
     let held = arm.first_tokens.as_ref().map_or("", |_| ", the first tokens of replies held to the aligned model's");
-    let anchor = arm.anchor.as_ref().map(|anchor| {
-        let sources: Vec<&str> = anchor.data.iter().map(|data| data.source.as_str()).collect();
-        format!(", plus {} · KL from the aligned model on {}", anchor.weight, sources.join(" and "))
+    let from = |data: &[DataSpec]| data.iter().map(|data| data.source.as_str()).collect::<Vec<_>>().join(" and ");
+    let anchor =
+        arm.anchor.as_ref().map(|anchor| format!(", plus {} · KL from the aligned model on {}", anchor.weight, from(&anchor.data)));
+    let elastic = arm.elastic.as_ref().map(|elastic| {
+        format!(
+            ", each weight held to the aligned model's with strength {} · its Fisher information on {}",
+            elastic.strength,
+            from(&elastic.data)
+        )
     });
-    format!("trains {what}{layers} at {rate}{each}{steps}{}{held}{}", replay.unwrap_or_default(), anchor.unwrap_or_default())
+    let project = arm.project.as_ref().map(|project| format!(", gradients projected off what raises the loss on {}", from(&project.data)));
+    let beside = [replay.as_deref(), Some(held), anchor.as_deref(), elastic.as_deref(), project.as_deref()];
+    format!("trains {what}{layers} at {rate}{each}{steps}{}", beside.into_iter().flatten().collect::<String>())
 }
 
 /// The learning rate, or those of the tasks where they differ.

@@ -78,6 +78,7 @@ fn whole(tasks: &[TaskTraining], update_norm: f64) -> TrainingSummary {
         steps: sum(&|one| one.steps),
         tokens: sum(&|one| one.tokens),
         supervised_tokens: sum(&|one| one.supervised_tokens),
+        projected: all().map(|one| one.projected).sum(),
         truncated_rows: sum(&|one| one.truncated_rows),
         losses: all().flat_map(|one| one.losses.clone()).collect(),
         gradient_norms: all().flat_map(|one| one.gradient_norms.clone()).collect(),

@@ -13,7 +13,7 @@ use crate::pipeline::settings::{Arm, DataSpec, Pipeline};
 
 use super::evaluate::backend_failed;
 use super::fetch::Model;
-use super::gradients::{Loss, each_gradient, mean_gradient};
+use super::gradients::{Loss, each_gradient, maskable_weights, mean_gradient};
 use super::rows::{load_rows, training_rows};
 use super::{Context, read_json, write_json};
 
@@ -177,7 +177,8 @@ pub fn conflicts<B: Backend>(
         found.push(Conflict { dot, norm, cosine });
         Ok(())
     };
-    each_gradient(decoder, specs, rows, Loss::Mean, &mut each, &mut |done| tell("audit", done, rows.len())).map_err(backend_failed)?;
+    let trained = maskable_weights(specs);
+    each_gradient(decoder, &trained, rows, Loss::Mean, &mut each, &mut |done| tell("audit", done, rows.len())).map_err(backend_failed)?;
     match found.iter().position(|found| !(found.dot.is_finite() && found.norm.is_finite())) {
         None => Ok(found),
         Some(row) => Err(Failure::new("gradient-not-finite", format!("the gradient of row {} of the data is no finite number", row + 1))

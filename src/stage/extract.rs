@@ -20,6 +20,7 @@ use crate::ticket::select::select;
 use super::Context;
 use super::calibrate::{cannot_choose, told_apart};
 use super::fetch::Model;
+use super::over::Over;
 use super::rows::{TrainingRows, training_rows};
 use super::scores::{Found, Models, calibration_failed};
 
@@ -51,6 +52,8 @@ struct Parts<'a> {
     structure: Structure,
     #[serde(skip_serializing_if = "Option::is_none")]
     minus: Option<(&'a [String], f64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over: Option<(&'a [String], f64)>,
     max_length: usize,
     calibration: Option<settings::Calibration>,
     seed: u64,
@@ -94,6 +97,7 @@ pub fn summarise(ticket: &Ticket) -> TicketSummary {
         maskable: ticket.masks.len() as u64,
         data: ticket.origin.data.as_ref().map(|(source, _)| source.clone()),
         minus: ticket.origin.minus.as_ref().map(|((source, _), density)| (source.clone(), *density)),
+        over: ticket.origin.over.as_ref().map(|((source, _), epsilon)| (source.clone(), *epsilon)),
         twin_of: None,
         seed: ticket.origin.seed,
         digest: format!("sha256:{}", ticket.origin.bits),
@@ -118,6 +122,7 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
     };
     let scored_on = rows(settings.data.as_ref())?;
     let minus = settings.minus.as_ref().map(|minus| Ok::<_, Failure>((minus, rows(Some(&minus.data))?))).transpose()?;
+    let over = settings.over.as_ref().map(|over| Ok::<_, Failure>((over, rows(Some(&over.data))?))).transpose()?;
     let parts = Parts {
         aligned: &aligned.digest,
         base: if settings.score == Score::TaskVector { base.map(|base| base.digest.as_str()) } else { None },
@@ -128,6 +133,7 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
         scope: settings.scope,
         structure: settings.structure,
         minus: minus.as_ref().map(|(minus, rows)| (rows.digests.as_slice(), minus.density)),
+        over: over.as_ref().map(|(over, rows)| (rows.digests.as_slice(), over.epsilon)),
         max_length: settings.max_length,
         calibration: (settings.score == Score::Calibrate).then_some(settings.calibration),
         seed: if matches!(settings.score, Score::Random | Score::Calibrate) { seed } else { 0 },
@@ -136,11 +142,13 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
     let entry = context.stage(&format!("extract {}", settings.name), VERSION, &parts, |place| {
         let models = Models { base, aligned };
         let taken = match &minus {
-            Some((minus, rows)) => Some(top(context, settings, models, (&specs, rows), minus.density, None, seed)?),
+            Some((minus, rows)) => Some(top(context, settings, models, (&specs, rows, None), (minus.density, None), seed)?),
             None => None,
         };
         let outside = taken.map(|taken| taken.complement());
-        let masks = top(context, settings, models, (&specs, &scored_on), settings.density, outside.as_ref(), seed)?;
+        let divided = over.as_ref().map(|(over, rows)| Over::on(context, (settings, over), models, &specs, rows, seed)).transpose()?;
+        let on = (specs.as_slice(), &scored_on, divided.as_ref());
+        let masks = top(context, settings, models, on, (settings.density, outside.as_ref()), seed)?;
         let written = |spec: &DataSpec, rows: &TrainingRows| rows.digests.first().map(|digest| (spec.source.clone(), digest.clone()));
         let origin = Origin {
             version: 0,
@@ -152,6 +160,7 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
             structure: settings.structure,
             data: settings.data.as_ref().and_then(|spec| written(spec, &scored_on)),
             minus: minus.as_ref().and_then(|(minus, rows)| Some((written(&minus.data, rows)?, minus.density))),
+            over: over.as_ref().and_then(|(over, rows)| Some((written(&over.data, rows)?, over.epsilon))),
             seed: (settings.score == Score::Random).then_some(seed),
             sizes: BTreeMap::new(),
             bits: String::new(),
@@ -163,20 +172,26 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
     Ok(Ticket::read(&entry.folder.join("ticket.safetensors"))?)
 }
 
-/// The top `density` of a ticket's score on some rows, outside of what is taken away.
+/// The top `density` of a ticket's score on some rows, divided where it is a ratio, outside of what is taken away.
 fn top(
     context: &Context<'_>,
     settings: &settings::Ticket,
     models: Models<'_>,
-    (specs, rows): (&[TensorSpec], &TrainingRows),
-    density: f64,
-    outside: Option<&MaskSet>,
+    (specs, rows, over): (&[TensorSpec], &TrainingRows, Option<&Over<'_>>),
+    (density, outside): (f64, Option<&MaskSet>),
     seed: u64,
 ) -> Result<MaskSet, Failure> {
     let found = Found::on(context, settings, models, specs, rows, seed)?;
     let budget = Budget { density, scope: settings.scope, structure: settings.structure };
     // An error of the scores themselves passes; one of the selection is told as what it means here.
-    let chosen = select(specs, budget, outside, |spec| found.scores(spec).map_err(Stopped::Scores));
+    let scores = |spec: &TensorSpec| {
+        let scores = found.scores(spec)?;
+        match over {
+            Some(over) => over.divide(&scores, spec),
+            None => Ok(scores),
+        }
+    };
+    let chosen = select(specs, budget, outside, |spec| scores(spec).map_err(Stopped::Scores));
     let masks = chosen.and_then(|chosen| {
         let chosen = if settings.score == Score::Calibrate { told_apart(chosen)? } else { chosen.masks };
         if chosen.count() > 0 {

@@ -156,6 +156,7 @@ fn train(job: &Job<'_>, frame: &Frame<'_>, from: &Model, place: &Workplace) -> R
         tokens: progress.tokens,
         supervised_tokens: progress.supervised_tokens,
         truncated_rows: truncated,
+        projected: arm.project.as_ref().map(|_| progress.projected),
         losses: progress.losses,
         gradient_norms: progress.gradient_norms,
         seconds: start.elapsed().as_secs_f64(),

@@ -17,6 +17,7 @@ use crate::model::inventory::inventory;
 use crate::pipeline::settings::{self, Arm, Expect, Finetune, Pipeline, RaceBudget, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
+use crate::train::elastic::sampled;
 use crate::train::fit::{Next, Plan, fit};
 use crate::train::may_move;
 
@@ -142,14 +143,24 @@ pub fn forecast(
         let of_recipe = |arm: &Arm| -> Result<f64, Failure> {
             let mut all = 0.0;
             let tokens = |sources: &[Vec<Example>]| sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
-            // Where it is held to the aligned model: so many tokens more in each step, and so many once.
-            let (held, held_once) = match &arm.anchor {
-                Some(anchor) => {
-                    let rows = training_rows(context, "anchor", &anchor.data, &model, longest)?.sources;
-                    (anchor.rows as f64 * row(&rows), tokens(&rows))
+            // What holds it back: so many tokens more in each step, and so many once.
+            let (mut held, mut held_once) = (0.0, 0.0);
+            let anchored = arm.anchor.as_ref().map_or(0, |anchor| anchor.rows);
+            let projected = arm.project.as_ref().map_or(0, |project| project.rows);
+            for (key, data) in arm.own_data() {
+                let (rows_a_step, passes) = match key {
+                    "anchor" => (anchored, FORWARD),
+                    "project" => (projected, 0.0),
+                    "elastic" => (0, 1.0),
+                    _ => continue,
+                };
+                let mut rows = training_rows(context, key, data, &model, longest)?.sources;
+                if let Some(elastic) = arm.elastic.as_ref().filter(|_| key == "elastic") {
+                    rows = vec![sampled(&rows.concat(), elastic.rows).into_iter().cloned().collect()];
                 }
-                None => (0.0, 0.0),
-            };
+                held += rows_a_step as f64 * row(&rows);
+                held_once += passes * tokens(&rows);
+            }
             // An edited arm is made once, of the end of another.
             let learnt = if arm.edit.is_some() { &tasks[..1] } else { &tasks };
             for (i, sources) in learnt.iter().enumerate() {
@@ -158,9 +169,9 @@ pub fn forecast(
                 let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
                 let steps = if arm.train == Train::None { 0 } else { training.max_steps };
                 let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
-                let first_tokens = if arm.first_tokens.is_some() { tokens(sources) } else { 0.0 };
+                let first_tokens = if arm.first_tokens.is_some() { FORWARD * tokens(sources) } else { 0.0 };
                 all += ((steps + calibrating) as f64 * rows_a_step * row(sources) + steps as f64 * held) * token
-                    + (held_once + first_tokens) * token * FORWARD
+                    + (held_once + first_tokens) * token
                     + probing as f64 * (probes * token * FORWARD + generating)
                     + saving;
             }
@@ -189,14 +200,15 @@ pub fn forecast(
         for ticket in pipeline.tickets.iter().filter(|ticket| ticket.file.is_none()) {
             let Some(spec) = &ticket.data else { continue };
             let (mut tokens, mut rows) = (0.0, 0);
-            for spec in std::iter::once(spec).chain(ticket.minus.as_ref().map(|minus| &minus.data)) {
+            let other = ticket.minus.as_ref().map(|minus| &minus.data).or(ticket.over.as_ref().map(|over| &over.data));
+            for spec in std::iter::once(spec).chain(other) {
                 let read = training_rows(context, "ticket", std::slice::from_ref(spec), &model, ticket.max_length)?;
                 tokens += read.sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
                 rows += read.sources.iter().flatten().count();
             }
             let share = match ticket.score {
                 Score::Calibrate => {
-                    let times = 1 + u64::from(ticket.minus.is_some());
+                    let times = 1 + u64::from(other.is_some());
                     (ticket.calibration.steps * 8 * times) as f64 / rows.max(1) as f64
                 }
                 Score::Wanda => FORWARD,

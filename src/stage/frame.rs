@@ -72,10 +72,9 @@ impl<'a> Frame<'a> {
         let tasks = tasks.collect::<Result<Vec<_>, Failure>>()?;
         let mut others: Vec<(Vec<DataSpec>, TrainingRows)> = Vec::new();
         for arm in finetune.recipes() {
-            let replay = arm.replay.iter().map(|replay| ("replay", &replay.data));
-            for (what, data) in replay.chain(arm.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
+            for (key, data) in arm.own_data() {
                 if others.iter().all(|(have, _)| have != data) {
-                    others.push((data.clone(), training_rows(context, &format!("{what} of {}", arm.name), data, aligned, longest)?));
+                    others.push((data.to_vec(), training_rows(context, &format!("{key} of {}", arm.name), data, aligned, longest)?));
                 }
             }
         }
@@ -182,8 +181,9 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The rows of these sources, which an arm rehearses or is held on; none where no arm is.
-    pub(super) fn rows_of(&self, data: &[DataSpec]) -> Option<&TrainingRows> {
+    /// What an arm reads beside the task under one of its keys ([`Arm::own_data`]); none where it has no such key.
+    pub(super) fn beside(&self, arm: &Arm, key: &'static str) -> Option<&TrainingRows> {
+        let (_, data) = arm.own_data().find(|(own, _)| *own == key)?;
         self.others.iter().find(|(have, _)| have == data).map(|(_, rows)| rows)
     }
 

@@ -40,8 +40,8 @@ pub fn mean_gradient<B: Backend>(
     Ok(gradients)
 }
 
-/// The mean over rows of g², where g is the gradient of the row's own loss: the diagonal of the empirical Fisher information. Compact
-/// f32 by tensor, row-major. Each row is a pass of its own, since the squares of a sum are no sum of squares; beside one gradient only
+/// The mean over rows of g² of the trained weights, where g is the gradient of the row's own loss: the diagonal of the empirical Fisher
+/// information. Compact f32 by tensor, row-major. Each row is a pass of its own, since the squares of a sum are no sum of squares; beside one gradient only
 /// the running sums are held.
 ///
 /// The loss of a row is the sum over its supervised tokens, not their mean: it is −log p(reply | prompt), whose gradient the Fisher
@@ -53,14 +53,14 @@ pub fn mean_gradient<B: Backend>(
 /// When the backend fails.
 pub fn mean_squared_gradient<B: Backend>(
     decoder: &mut Decoder<B>,
-    specs: &[TensorSpec],
+    trained: &Trained,
     rows: &[&Example],
     tell: &mut dyn FnMut(usize),
 ) -> Done<BTreeMap<String, Vec<f32>>> {
     let mut sums: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     each_gradient(
         decoder,
-        specs,
+        trained,
         rows,
         Loss::Sum,
         &mut |_, decoder, gradients| {
@@ -94,20 +94,19 @@ pub enum Loss {
 /// Called with a row's index, the decoder, and the row's compact gradient.
 pub type EachGradient<'a, B> = &'a mut dyn FnMut(usize, &Decoder<B>, &Gradients<B>) -> Done<()>;
 
-/// The gradient of each row by itself, one after another in one buffer.
+/// The gradient of each row by itself at the trained weights, one after another in one buffer.
 ///
 /// # Errors
 /// When the backend fails, or `each` does.
 pub fn each_gradient<B: Backend>(
     decoder: &mut Decoder<B>,
-    specs: &[TensorSpec],
+    trained: &Trained,
     rows: &[&Example],
     loss: Loss,
     each: EachGradient<'_, B>,
     tell: &mut dyn FnMut(usize),
 ) -> Done<()> {
-    let trained = maskable_weights(specs);
-    let mut gradients = decoder.new_gradients(&trained)?;
+    let mut gradients = decoder.new_gradients(trained)?;
     for (i, row) in rows.iter().enumerate() {
         for gradient in gradients.values_mut() {
             decoder.backend_mut().clear(gradient)?;
@@ -116,7 +115,7 @@ pub fn each_gradient<B: Backend>(
             Loss::Sum => 1.0,
             Loss::Mean => 1.0 / row.supervised_tokens().max(1) as f32,
         };
-        decoder.gradients(&Packed::from_examples([*row]), scale, &trained, &mut gradients)?;
+        decoder.gradients(&Packed::from_examples([*row]), scale, trained, &mut gradients)?;
         each(i, decoder, &gradients)?;
         tell(i + 1);
     }

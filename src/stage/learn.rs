@@ -16,7 +16,7 @@ use crate::train::optimizer::Optimizer;
 use super::engine::Engine;
 use super::fetch::Model;
 use super::frame::{Frame, finite};
-use super::restraint::restraints;
+use super::restraint::{elastic, restraints};
 use super::selection::{Job, selection};
 use super::train::plan;
 
@@ -76,12 +76,10 @@ pub(super) fn learn(
         Ok(trained) => (trained, None),
         Err(why) => (Trained::new(), Some(why)),
     };
+    restraints.elastic = elastic(job, frame, from, (&mut decoder, &trained))?;
     let steps = if arm.train == Train::None || impossible.is_some() { 0 } else { training.max_steps };
     // The arm's own ticket was found on the task alone.
-    let replay = match &arm.replay {
-        Some(replay) => frame.rows_of(&replay.data).map(|rows| rows.cut(training.max_length)).transpose()?,
-        None => None,
-    };
+    let replay = frame.beside(arm, "replay").map(|rows| rows.cut(training.max_length)).transpose()?;
     let mut sources = examples.sources.clone();
     sources.extend(replay.iter().flat_map(|rows| rows.sources.clone()));
     let replay_share = arm.replay.as_ref().map(|replay| (examples.sources.len(), replay.share));

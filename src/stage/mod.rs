@@ -28,6 +28,7 @@ pub mod judging;
 mod learn;
 pub mod losses;
 pub mod manner;
+mod over;
 mod parts;
 pub mod perplexity;
 pub mod probe;

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::data::spec::DataSpec;
 use crate::pipeline::settings::{self, Arm, Train};
 
 use super::Context;
@@ -26,6 +25,10 @@ pub(super) struct Parts<'a> {
     first_tokens: Option<&'a settings::FirstTokens>,
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<(&'a [String], f64, usize)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elastic: Option<(&'a [String], f64, usize)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<(&'a [String], usize)>,
     /// The aligned model, where restraints hold a later task to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_to: Option<&'a str>,
@@ -55,7 +58,7 @@ impl<'a> Parts<'a> {
         ticket: Option<String>,
     ) -> Self {
         let own_weights = frame.is_sequence() && arm.has_own_weights();
-        let digests = |data: &[DataSpec]| frame.rows_of(data).map(|rows| rows.digests.as_slice());
+        let beside = |key| frame.beside(arm, key).map(|rows| rows.digests.as_slice());
         Self {
             aligned: &leg.start(frame).digest,
             text: &frame.aligned.text_digest,
@@ -66,10 +69,12 @@ impl<'a> Parts<'a> {
             calibration: (arm.train == Train::Complement && arm.density.is_some())
                 .then_some((arm.calibration.steps, arm.calibration.learning_rate)),
             training: arm.training_of(leg.task),
-            replay: arm.replay.as_ref().and_then(|replay| Some((digests(&replay.data)?, replay.share))),
+            replay: arm.replay.as_ref().zip(beside("replay")).map(|(replay, data)| (data, replay.share)),
             first_tokens: arm.first_tokens.as_ref(),
-            anchor: arm.anchor.as_ref().and_then(|anchor| Some((digests(&anchor.data)?, anchor.weight, anchor.rows))),
-            held_to: (leg.before.is_some() && (arm.first_tokens.is_some() || arm.anchor.is_some()))
+            anchor: arm.anchor.as_ref().zip(beside("anchor")).map(|(anchor, data)| (data, anchor.weight, anchor.rows)),
+            elastic: arm.elastic.as_ref().zip(beside("elastic")).map(|(elastic, data)| (data, elastic.strength, elastic.rows)),
+            project: arm.project.as_ref().zip(beside("project")).map(|(project, data)| (data, project.rows)),
+            held_to: (leg.before.is_some() && (arm.first_tokens.is_some() || arm.anchor.is_some() || arm.elastic.is_some()))
                 .then_some(frame.aligned.digest.as_str()),
             lora: arm.lora.as_ref(),
             layers: arm.layers.as_ref(),

@@ -223,7 +223,9 @@ impl Track<'_, '_, '_> {
 /// Whether an arm is plain fine-tuning.
 fn is_plain(arm: &Arm) -> bool {
     matches!(arm.train, Train::All | Train::Maskable)
-        && (arm.replay.is_none() && arm.first_tokens.is_none() && arm.anchor.is_none() && arm.layers.is_none())
+        && arm.own_data().next().is_none()
+        && arm.first_tokens.is_none()
+        && arm.layers.is_none()
 }
 
 /// The probes of a step; none where one of them has no figure.

@@ -130,6 +130,10 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
         let key = if name == "ticket" { "data.ticket.minus".to_owned() } else { format!("data.tickets.{name}.minus") };
         training.push((key, format!("minus data of ticket {name}, {}", minus.data.source), &minus.data));
     }
+    for (name, over) in pipeline.tickets.iter().filter_map(|ticket| Some((&ticket.name, ticket.over.as_ref()?))) {
+        let key = if name == "ticket" { "data.ticket.over".to_owned() } else { format!("data.tickets.{name}.over") };
+        training.push((key, format!("over data of ticket {name}, {}", over.data.source), &over.data));
+    }
     for (i, spec) in pipeline.finetune.iter().flat_map(|finetune| &finetune.data).enumerate() {
         training.push((format!("data.finetune.{i}"), format!("finetune data {}", spec.source), spec));
     }
@@ -143,8 +147,7 @@ pub fn check_overlaps(context: &Context<'_>, pipeline: &Pipeline, asked: &[Quest
     {
         let family = recipe.family.as_ref().unwrap_or(&recipe.name);
         let name = if arm.auto.is_some() { format!("{}.{family}", arm.name) } else { family.clone() };
-        let replay = recipe.replay.iter().map(|replay| ("replay", &replay.data));
-        for (kind, data) in replay.chain(recipe.anchor.iter().map(|anchor| ("anchor", &anchor.data))) {
+        for (kind, data) in recipe.own_data() {
             for (i, spec) in data.iter().enumerate() {
                 let key = format!("data.{kind}.{name}.{i}");
                 // The settings of a family read the same.

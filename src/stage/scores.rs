@@ -20,7 +20,7 @@ use super::calibrate::moved;
 use super::engine::Engine;
 use super::evaluate::backend_failed;
 use super::fetch::Model;
-use super::gradients::{ROWS_AT_ONCE, input_squares, mean_gradient, mean_squared_gradient};
+use super::gradients::{ROWS_AT_ONCE, input_squares, maskable_weights, mean_gradient, mean_squared_gradient};
 use super::rows::TrainingRows;
 
 /// The models that scores are of.
@@ -77,7 +77,7 @@ impl<'a> Found<'a> {
             }
             Score::Fisher => {
                 let mut decoder = context.compute.load(aligned)?;
-                Self::Fisher(mean_squared_gradient(&mut decoder, specs, &examples, tell).map_err(backend_failed)?)
+                Self::Fisher(mean_squared_gradient(&mut decoder, &maskable_weights(specs), &examples, tell).map_err(backend_failed)?)
             }
             Score::Wanda => {
                 let mut decoder = context.compute.load(aligned)?;

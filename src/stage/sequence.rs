@@ -96,6 +96,7 @@ pub(super) fn keep_ticket(
         scope: Scope::Global,
         structure: Structure::Weight,
         minus: None,
+        over: None,
         data: (!random).then(|| ("the task".to_owned(), sha256(data.join("\n").as_bytes()))),
         seed: random.then_some(seed),
         sizes: std::collections::BTreeMap::new(),

@@ -41,6 +41,9 @@ pub struct Origin {
     /// The top of the same score on other data that it stays out of: as `data`, and the share of maskable weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minus: Option<((String, String), f64)>,
+    /// The other data on which the same score divides it: as `data`, and ε in mean scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<((String, String), f64)>,
     /// Seed of a random ticket.
     pub seed: Option<u64>,
     /// Numbers of weights by tensor.

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod file;
 pub mod groups;
 pub mod mask_set;
+pub mod ratio;
 pub mod score;
 pub mod select;
 

@@ -12,7 +12,7 @@ use crate::model::backend::Backend;
 use crate::model::decoder::{Decoder, Trained};
 
 /// What else a resumed run needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps carried out.
     pub steps: u64,
@@ -26,6 +26,13 @@ pub struct Progress {
     pub tokens: u64,
     /// Tokens learnt.
     pub supervised_tokens: u64,
+    /// Steps whose gradient was projected.
+    #[serde(default, skip_serializing_if = "none")]
+    pub projected: u64,
+}
+
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Writes a checkpoint, whole or not at all.

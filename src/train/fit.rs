@@ -111,7 +111,7 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
 ) -> Result<Fitted, E> {
     decoder.set_checkpointing(plan.checkpointing);
     let mut order = Order::new(sources.iter().map(Vec::len).collect(), plan.replay_share, plan.seed);
-    let mut progress = Progress { steps: 0, rows: 0, losses: Vec::new(), gradient_norms: Vec::new(), tokens: 0, supervised_tokens: 0 };
+    let mut progress = Progress::default();
     if let Some(earlier) = checkpoint_file.map(|path| checkpoint::restore(path, decoder, trained, updater)).transpose()?.flatten() {
         order.seek(earlier.rows);
         progress = earlier;
@@ -134,6 +134,14 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
         if let Some(anchor) = &mut restraints.anchor {
             fed += anchor.gradients(decoder, number, trained, &mut gradients).map_err(TrainError::from)?.1;
         }
+        if let Some(elastic) = &restraints.elastic {
+            elastic.add_gradients(decoder, trained, &mut gradients).map_err(TrainError::from)?;
+        }
+        let mut projected = false;
+        if let Some(projection) = &mut restraints.projection {
+            let (against, tokens) = projection.project(decoder, number, trained, &mut gradients).map_err(TrainError::from)?;
+            (projected, fed) = (against, fed + tokens);
+        }
         let norm = updater.norm(decoder, &gradients)?;
         for (what, value) in [("the loss", loss), ("the gradient norm", norm)] {
             if !value.is_finite() {
@@ -148,6 +156,7 @@ pub fn fit_with<B: Backend, E: From<TrainError>>(
         progress.gradient_norms.push(norm);
         progress.tokens += fed as u64;
         progress.supervised_tokens += learnt as u64;
+        progress.projected += u64::from(projected);
         // First what is told of a step, then the checkpoint behind it: a kill in between only tells the step again.
         let next = after(Step { number, loss, gradient_norm: norm }, decoder)?;
         let due = plan.save_every > 0 && number.is_multiple_of(plan.save_every) && number < end;

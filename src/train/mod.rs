@@ -2,12 +2,14 @@
 
 pub mod anchor;
 pub mod checkpoint;
+pub mod elastic;
 pub mod first_tokens;
 pub mod fit;
 pub mod lora;
 pub mod may_move;
 pub mod optimizer;
 pub mod order;
+pub mod project;
 pub mod restraint;
 pub mod schedule;
 pub mod updater;
@@ -34,6 +36,12 @@ pub enum TrainError {
     /// There are no rows.
     #[error("there are no training rows")]
     NoRows,
+    /// No weight can be held by the data that are to hold them.
+    #[error("the mean squared gradient of the elastic rows over the trained weights is {mean}, so no weight can be held by it")]
+    NoFisher {
+        /// The mean.
+        mean: f64,
+    },
     /// A checkpoint cannot be used.
     #[error("the checkpoint {} cannot be used: {problem}", path.display())]
     Checkpoint {
@@ -55,6 +63,7 @@ impl Explain for TrainError {
         match self {
             Self::NotFinite { .. } => "loss-not-finite",
             Self::NoRows => "empty-data",
+            Self::NoFisher { .. } => "no-gradient",
             Self::Checkpoint { .. } => "damaged-checkpoint",
             Self::Artifact(error) => error.code(),
             Self::Backend(_) => "backend",
@@ -64,6 +73,7 @@ impl Explain for TrainError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::NotFinite { .. } => Some("lower learning_rate, or set max_grad_norm: 1.0 and warmup_steps".into()),
+            Self::NoFisher { .. } => Some("name rows that the model does not know by heart, and check that its weights are finite".into()),
             Self::Artifact(error) => error.remedy(),
             Self::Checkpoint { path, .. } => Some(format!("remove it and train from the start: rm {}", path.display())),
             _ => None,

@@ -1,6 +1,8 @@
-//! What holds a training back, beside what may move: the aligned model's own predictions.
+//! What holds a training back, beside what may move: the aligned model's own predictions and weights, and rows that are not to be forgotten.
 
 use super::anchor::Anchor;
+use super::elastic::Elastic;
+use super::project::Projection;
 use crate::model::backend::Backend;
 use crate::model::constraint::Constraint;
 
@@ -11,11 +13,15 @@ pub struct Restraints<B: Backend> {
     pub constraints: Vec<Vec<Vec<Constraint>>>,
     /// Rows on which the aligned model's distributions are kept.
     pub anchor: Option<Anchor<B>>,
+    /// What pulls the weights back to the aligned model's.
+    pub elastic: Option<Elastic<B>>,
+    /// Rows whose loss no step's gradient may raise.
+    pub projection: Option<Projection<B>>,
 }
 
 impl<B: Backend> Default for Restraints<B> {
     fn default() -> Self {
-        Self { constraints: Vec::new(), anchor: None }
+        Self { constraints: Vec::new(), anchor: None, elastic: None, projection: None }
     }
 }
 

@@ -22,6 +22,8 @@ use crate::model::inventory::{Role, TensorSpec, inventory};
 use crate::ticket::mask_set::MaskSet;
 use crate::ticket::score::random;
 
+mod held;
+
 fn config() -> ModelConfig {
     ModelConfig {
         vocab_size: 50,
@@ -310,7 +312,8 @@ fn a_held_training_resumes_with_the_same_bits() {
         let rows = rows();
         let first = FirstTokens { betas: vec![0.5, 2.0], rest: 0.1 };
         let constraints = rows.iter().map(|rows| first.constraints(&mut aligned, rows).unwrap()).collect();
-        Restraints { constraints, anchor: Some(Anchor::new(&mut aligned, &rows[0][4..], 2.0, 3, 7).unwrap()) }
+        let anchor = Some(Anchor::new(&mut aligned, &rows[0][4..], 2.0, 3, 7).unwrap());
+        Restraints { constraints, anchor, ..Restraints::default() }
     };
     let run = |decoder: &mut Decoder<Cpu>, restraints: &mut Restraints<Cpu>, file: Option<&std::path::Path>, stop: u64| {
         let mut optimizer = Optimizer::new(decoder, &specs, &trained, plan.optimizer).unwrap();

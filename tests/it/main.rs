@@ -19,6 +19,7 @@ mod frozen;
 mod gate;
 mod gguf;
 mod gguf_file;
+mod held;
 mod hub;
 mod judge;
 mod llm;

@@ -68,7 +68,6 @@ fn what_is_held_is_kept() {
 fn what_cannot_be_held_is_an_error() {
     let home = Home::new();
     for (from, to, said) in [
-        ("anchor: {data: builtin:tiny-refusals}", "anchor: {weight: 2}", "finetune.arms.anchored.anchor has no data"),
         ("anchor: {data: builtin:tiny-refusals}", "anchor: {data: builtin:tiny-refusals, weight: 0}", "expected a number above 0"),
         ("betas: [0]", "betas: [-1]", "finetune.arms.free.first_tokens.betas is no list of numbers from 0 to 100"),
         ("betas: [0]", "beta: [1]", "did you mean betas"),

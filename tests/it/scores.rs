@@ -10,7 +10,7 @@ use steadfast::model::backend::cpu::{Cpu, with_threads};
 use steadfast::model::backend::tensor::Candle;
 use steadfast::model::batch::Example;
 use steadfast::model::inventory::{TensorSpec, inventory};
-use steadfast::stage::gradients::{input_squares, mean_squared_gradient};
+use steadfast::stage::gradients::{input_squares, maskable_weights, mean_squared_gradient};
 use steadfast::ticket::TicketError;
 use steadfast::ticket::budget::{Budget, Scope, Structure};
 use steadfast::ticket::mask_set::{MaskSet, maskable};
@@ -44,13 +44,22 @@ impl Expected {
     }
 
     fn masks(&self, kind: &str, specs: &[TensorSpec]) -> MaskSet {
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        let mask = |spec: &TensorSpec| {
-            let view = tensors.tensor(&format!("{kind}.{}", spec.name)).unwrap();
-            Mask::from_fn(spec.len(), |i| view.data()[i] == 1)
-        };
-        MaskSet(maskable(specs).map(|spec| (spec.name.clone(), mask(spec))).collect())
+        masks_in(&self.bytes, kind, specs)
     }
+}
+
+/// Selections of a kind in a reference file.
+pub fn masks(file: &str, kind: &str, specs: &[TensorSpec]) -> MaskSet {
+    masks_in(&std::fs::read(format!("{}/tests/reference/{file}.safetensors", env!("CARGO_MANIFEST_DIR"))).unwrap(), kind, specs)
+}
+
+fn masks_in(file: &[u8], kind: &str, specs: &[TensorSpec]) -> MaskSet {
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    let mask = |spec: &TensorSpec| {
+        let view = tensors.tensor(&format!("{kind}.{}", spec.name)).unwrap();
+        Mask::from_fn(spec.len(), |i| view.data()[i] == 1)
+    };
+    MaskSet(maskable(specs).map(|spec| (spec.name.clone(), mask(spec))).collect())
 }
 
 fn wanda_of<B: Backend>(reference: &Reference, backend: B, rows: &[Example]) -> BTreeMap<String, Vec<f32>> {
@@ -63,7 +72,7 @@ fn agrees<B: Backend>(make: impl Fn() -> B) {
     let (reference, expected) = (Reference::read("plain"), Expected::read());
     let specs = inventory(&reference.config);
     let rows: Vec<&Example> = reference.rows.iter().collect();
-    let fisher = mean_squared_gradient(&mut reference.decoder(make()), &specs, &rows, &mut |_| {}).unwrap();
+    let fisher = mean_squared_gradient(&mut reference.decoder(make()), &maskable_weights(&specs), &rows, &mut |_| {}).unwrap();
     let scored = [("wanda", wanda_of(&reference, make(), &reference.rows)), ("utility", wanda_of(&reference, make(), &expected.others))];
     for (kind, found) in [("fisher", &fisher), (scored[0].0, &scored[0].1), (scored[1].0, &scored[1].1)] {
         assert_eq!(found.len(), maskable(&specs).count(), "{kind}");
@@ -110,7 +119,7 @@ fn scores_do_not_depend_on_threads() {
             let rows: Vec<&Example> = rows.iter().collect();
             let mut decoder = reference.decoder(Cpu::default());
             let squares = input_squares(&mut decoder, &rows, &mut |_| {}).unwrap();
-            (squares, mean_squared_gradient(&mut decoder, &specs, &rows, &mut |_| {}).unwrap())
+            (squares, mean_squared_gradient(&mut decoder, &maskable_weights(&specs), &rows, &mut |_| {}).unwrap())
         })
         .unwrap()
     };

@@ -83,6 +83,7 @@ tickets:
   wanda: {score: wanda, data: {path: safety.jsonl, limit: 6}, density: 0.3, scope: row}
   outside: {score: snip, data: {path: safety.jsonl, limit: 6}, density: 0.3, minus: {data: {path: helpful.jsonl, limit: 6}, density: 0.2}}
   rows: {score: wanda, data: {path: safety.jsonl, limit: 6}, density: 0.3, structure: row}
+  ratio: {score: snip, data: {path: safety.jsonl, limit: 6}, density: 0.3, over: {data: {path: helpful.jsonl, limit: 6}}}
 finetune:
   data: task.jsonl
   max_steps: 6
@@ -102,6 +103,8 @@ finetune:
     none: {train: none}
     lora: {train: lora, lora: {rank: 2, alpha: 4, targets: [q_proj, down_proj]}}
     layers: {train: all, layers: [1]}
+    elastic: {train: complement, elastic: {data: {path: safety.jsonl, limit: 6}, strength: 2, rows: 4}}
+    project: {train: all, project: {data: {path: safety.jsonl, limit: 6}, rows: 1}}
     vector: {from: none, edit: {resta: {scale: 0.5}}}
     half: {from: vector, edit: {interpolate: {weight: 0.25}}}
     restored: {from: vector, edit: {restore: ticket}}

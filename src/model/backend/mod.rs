@@ -337,6 +337,29 @@ pub trait Backend {
     /// # Errors
     /// When the device fails.
     fn sum_of_squares(&mut self, gradient: &Self::Buffer) -> Done<f64>;
+    /// Σ a · b in f64, over fixed chunks.
+    ///
+    /// # Errors
+    /// When shapes differ or the device fails.
+    fn dot(&mut self, a: &Self::Buffer, b: &Self::Buffer) -> Done<f64>;
+    /// `to += scale · from`, element by element.
+    ///
+    /// # Errors
+    /// When shapes differ.
+    fn add_scaled(&mut self, to: &mut Self::Buffer, from: &Self::Buffer, scale: f32) -> Done<()>;
+    /// Adds stiffness · (w − rest) of the selected weights to their gradient: that of ½ · Σ stiffness · (w − rest)². The numbers of w are
+    /// those that are trained, whatever products make of them; `stiffness`, `rest` and `gradient` are compact (1, k).
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    fn pull_back(
+        &mut self,
+        w: &Self::Weight,
+        selection: &Selection,
+        stiffness: &Self::Buffer,
+        rest: &Self::Buffer,
+        gradient: &mut Self::Buffer,
+    ) -> Done<()>;
 
     /// One AdamW step on the selected weights of `w`; `gradient`, `m` and `v` are compact (1, k). Weights that are not selected keep their bits.
     ///

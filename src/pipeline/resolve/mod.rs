@@ -11,6 +11,7 @@ mod finetune;
 mod gate;
 mod judges;
 mod manner;
+mod over;
 mod pretrain;
 mod sweep;
 mod tasks;

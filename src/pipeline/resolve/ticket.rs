@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::existing;
+use super::over::{check_over, over};
 use super::training::calibration;
 use crate::pipeline::data::source;
 use crate::pipeline::node::{Node, Place};
@@ -27,16 +28,21 @@ pub(super) fn ticket(node: &Node, name: &str, path: &str, folder: &Path, earlier
         Some(node) => minus(node, &format!("{path}.minus"), folder, findings),
         None => like.minus.clone(),
     };
+    let over = match section.get("over") {
+        Some(node) => over(node, &format!("{path}.over"), folder, findings),
+        None => like.over.clone(),
+    };
     let max_length = section.whole("max_length", 2, findings).unwrap_or(like.max_length as u64) as usize;
     let calibration = calibration(&mut section, like.calibration, findings);
     let file = section.text("file", findings).map(|file| {
         existing(&mut section, "file", &folder.join(file), "extract one: steadfast ticket extract PIPELINE --out FILE", findings)
     });
-    let places = ["score", "density", "scope", "structure", "minus", "max_length", "file"].map(|key| (key, given(&mut section, key)));
+    let places =
+        ["score", "density", "scope", "structure", "minus", "over", "max_length", "file"].map(|key| (key, given(&mut section, key)));
     let place = section.place;
     section.finish(findings);
     let twin_of = twin.map(|twin| twin.name.clone());
-    let ticket = Ticket { name: name.into(), score, data, density, scope, structure, minus, twin_of, max_length, calibration, file };
+    let ticket = Ticket { name: name.into(), score, data, density, scope, structure, minus, over, twin_of, max_length, calibration, file };
     let at = |key: &str| places.iter().find(|(known, _)| *known == key).and_then(|(_, place)| *place).unwrap_or(place);
     if ticket.score.needs_data() && ticket.data.is_none() && ticket.file.is_none() {
         let message = format!("{path}: a {} score needs data", score.name());
@@ -46,6 +52,7 @@ pub(super) fn ticket(node: &Node, name: &str, path: &str, folder: &Path, earlier
         differs(&ticket, original, path, &at, findings);
     }
     pieces(&ticket, path, &at, findings);
+    check_over(&ticket, path, at("over"), findings);
     Some(ticket)
 }
 
@@ -59,6 +66,7 @@ fn usual(name: &str) -> Ticket {
         scope: Scope::Global,
         structure: Structure::Weight,
         minus: None,
+        over: None,
         twin_of: None,
         max_length: 512,
         calibration: Calibration::default(),
@@ -105,6 +113,7 @@ fn differs(ticket: &Ticket, original: &Ticket, path: &str, at: &dyn Fn(&str) -> 
         ("scope", ticket.scope != original.scope),
         ("structure", ticket.structure != original.structure),
         ("minus", ticket.minus != original.minus),
+        ("over", ticket.over != original.over),
         ("max_length", ticket.max_length != original.max_length),
         ("calibration_steps", ticket.calibration.steps != original.calibration.steps),
         ("calibration_learning_rate", ticket.calibration.learning_rate != original.calibration.learning_rate),

@@ -12,12 +12,12 @@ mod training;
 
 use serde::Serialize;
 
-pub use self::arm::{Anchor, Arm, ArmTicket, Auto, Edited, FirstTokens, Layers, Lora, RaceBudget, Replay, Train};
+pub use self::arm::{Anchor, Arm, ArmTicket, Auto, Edited, Elastic, FirstTokens, Layers, Lora, Project, RaceBudget, Replay, Train};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::{Finetune, Task};
 pub use self::model::{ComputeDtype, Dtype, Model};
 pub use self::sweep::Grid;
-pub use self::ticket::{Minus, Score, Ticket};
+pub use self::ticket::{Minus, Over, Score, Ticket};
 pub use self::training::{Align, Architecture, Calibration, Pretrain, Training};
 pub use super::classifier_judge::{ClassifierJudge, PLACES};
 pub use super::endpoint_judge::{Comparer, EndpointJudge};

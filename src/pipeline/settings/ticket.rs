@@ -27,6 +27,9 @@ pub struct Ticket {
     /// What is taken away from the candidates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minus: Option<Minus>,
+    /// What its scores are divided by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
     /// The ticket that this one differs from in its data alone. It is a control: an arm around it that keeps as many refusals shows
     /// that the other ticket's weights are sensitive, not that they carry safety.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,15 @@ pub struct Minus {
     pub data: DataSpec,
     /// Share of maskable weights that is taken away, in (0, 1), within the ticket's scope and in its pieces.
     pub density: f64,
+}
+
+/// The same score on utility data, by which a ticket's scores are divided; see [`ratio`](crate::ticket::ratio::ratio).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Over {
+    /// Rows that show what the model is useful for, or is to learn.
+    pub data: DataSpec,
+    /// ε, in mean scores on these rows over all maskable weights; above 0.
+    pub epsilon: f64,
 }
 
 /// How much a weight matters, larger = more.

@@ -68,9 +68,10 @@ fn ticket_sentence(ticket: &TicketSummary) -> String {
     let structure = ticket.structure.as_ref().map(|structure| format!(" (whole {structure}s)")).unwrap_or_default();
     let minus =
         ticket.minus.as_ref().map(|(data, density)| format!(", without the top {:.0} % on {data}", density * 100.0)).unwrap_or_default();
+    let over = ticket.over.as_ref().map(|(data, _)| format!(", divided by the same on {data}")).unwrap_or_default();
     let kinds: Vec<String> = ticket.density_by_kind.iter().map(|(kind, share)| format!("{kind} {:.0} %", share * 100.0)).collect();
     format!(
-        "{}{data}{minus}{twin}, {}{structure}, {:.0} % of maskable ({} weights: {}){seed}{overlap}; {}",
+        "{}{data}{over}{minus}{twin}, {}{structure}, {:.0} % of maskable ({} weights: {}){seed}{overlap}; {}",
         ticket.score,
         ticket.scope,
         ticket.density * 100.0,

@@ -84,6 +84,40 @@ pub fn sum_of_squares(x: &[f32]) -> f64 {
     parts.iter().sum()
 }
 
+dispatched! {
+    /// Σ a · b of a chunk, in f64 over sixteen fixed lanes.
+    fn products(a: &[f32], b: &[f32]) -> f64 {
+        let mut lanes = [0.0f64; LANES];
+        let whole = a.len() - a.len() % LANES;
+        for (a, b) in a[..whole].chunks_exact(LANES).zip(b[..whole].chunks_exact(LANES)) {
+            for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+                *lane += f64::from(a) * f64::from(b);
+            }
+        }
+        let rest: f64 = a[whole..].iter().zip(&b[whole..]).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+        lanes.iter().sum::<f64>() + rest
+    }
+}
+
+/// Σ a · b in f64, chunk by chunk.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let parts: Vec<f64> = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).map(|(a, b)| products(a, b)).collect();
+    parts.iter().sum()
+}
+
+dispatched! {
+    fn add_scaled_chunk(to: &mut [f32], from: &[f32], scale: f32) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to += scale * from;
+        }
+    }
+}
+
+/// to += scale · from.
+pub fn add_scaled(to: &mut [f32], from: &[f32], scale: f32) {
+    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| add_scaled_chunk(to, from, scale));
+}
+
 /// Rotates every head of every token; see `Backend::rope`.
 pub fn rope(x: &mut Matrix, positions: &[u32], table: &RopeTable, backward: bool) {
     let (half, width) = (table.half, x.columns);

@@ -15,6 +15,7 @@ mod matrix;
 mod memory;
 mod norm;
 mod parameter;
+mod pull;
 mod skinny;
 
 use rayon::prelude::*;
@@ -372,6 +373,21 @@ impl Backend for Cpu {
 
     fn sum_of_squares(&mut self, gradient: &Matrix) -> Done<f64> {
         Ok(elementwise::sum_of_squares(&gradient.data))
+    }
+
+    fn dot(&mut self, a: &Matrix, b: &Matrix) -> Done<f64> {
+        expect("factors", (a.rows, a.columns), (b.rows, b.columns))?;
+        Ok(elementwise::dot(&a.data, &b.data))
+    }
+
+    fn add_scaled(&mut self, to: &mut Matrix, from: &Matrix, scale: f32) -> Done<()> {
+        expect("summands", (from.rows, from.columns), (to.rows, to.columns))?;
+        elementwise::add_scaled(&mut to.data, &from.data, scale);
+        Ok(())
+    }
+
+    fn pull_back(&mut self, w: &Parameter, selection: &Selection, stiffness: &Matrix, rest: &Matrix, gradient: &mut Matrix) -> Done<()> {
+        pull::back(w, selection, stiffness, rest, gradient)
     }
 
     fn adamw(

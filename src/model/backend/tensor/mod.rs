@@ -353,6 +353,32 @@ impl Backend for Candle {
         Ok(gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?)
     }
 
+    fn dot(&mut self, a: &Tensor, b: &Tensor) -> Done<f64> {
+        if self.device.is_metal() {
+            // It has no f64.
+            return Ok((a * b)?.sum_all()?.to_scalar::<f32>()?.into());
+        }
+        Ok((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar()?)
+    }
+
+    fn add_scaled(&mut self, to: &mut Tensor, from: &Tensor, scale: f32) -> Done<()> {
+        *to = (&*to + (from * f64::from(scale))?)?;
+        Ok(())
+    }
+
+    fn pull_back(&mut self, w: &Tensor, selection: &Selection, stiffness: &Tensor, rest: &Tensor, gradient: &mut Tensor) -> Done<()> {
+        if *selection == Selection::Nothing {
+            return Ok(());
+        }
+        let flat = w.flatten_all()?;
+        let now = match self.positions(selection)? {
+            Some(positions) => flat.index_select(&positions, 0)?,
+            None => flat,
+        };
+        *gradient = (&*gradient + (stiffness * (now.unsqueeze(0)? - rest)?)?)?;
+        Ok(())
+    }
+
     fn adamw(
         &mut self,
         w: &mut Tensor,

@@ -16,7 +16,7 @@ const LIMIT: f64 = 0.05;
 const KEYS: [&str; 2] = ["protect", "auto"];
 
 /// What says how an arm is trained, which a race decides.
-const RECIPE: [&str; 13] = [
+const RECIPE: [&str; 15] = [
     "train",
     "density",
     "ticket",
@@ -27,6 +27,8 @@ const RECIPE: [&str; 13] = [
     "layers",
     "first_tokens",
     "anchor",
+    "elastic",
+    "project",
     "like",
     "sweep",
     "draws",
@@ -113,17 +115,20 @@ fn named(node: &Node, path: &str, around: &Around<'_>, given: &[f64], findings: 
     found
 }
 
-/// What races where nothing is named, the cheapest first: plain fine-tuning, rehearsing what the model was aligned with, and where there
-/// is a ticket staying outside it, alone and with rehearsing.
+/// What races where nothing is named, the cheapest first: plain fine-tuning, rehearsing what the model was aligned with, being held to the
+/// aligned model there, and where there is a ticket staying outside it.
 fn defaults(arm: &Arm, around: &Around<'_>) -> Vec<Arm> {
     let plain = Arm { name: "plain".into(), train: Train::All, ..arm.clone() };
     let replay = Some(Replay { data: safety_data(around), share: super::replay::SHARE });
-    let mut all = vec![plain.clone(), Arm { name: "rehearsed".into(), replay: replay.clone(), ..plain.clone() }];
+    let anchor = Some(super::anchor::usual(safety_data(around)));
+    let mut all = vec![
+        plain.clone(),
+        Arm { name: "rehearsed".into(), replay, ..plain.clone() },
+        Arm { name: "anchored".into(), anchor, ..plain.clone() },
+    ];
     if let Some(first) = around.tickets.first() {
         let ticket = Some(ArmTicket::Named(first.name.clone()));
-        let outside = Arm { name: "ticket".into(), train: Train::Complement, ticket, ..plain };
-        all.push(outside.clone());
-        all.push(Arm { name: "ticket-rehearsed".into(), replay, ..outside });
+        all.push(Arm { name: "ticket".into(), train: Train::Complement, ticket, ..plain });
     }
     all
 }

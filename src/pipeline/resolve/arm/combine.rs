@@ -69,8 +69,16 @@ pub(super) fn check_trained(section: &Section<'_>, arm: &Arm, tickets: &[Ticket]
     if gives("lora") && arm.train != Train::Lora {
         problem("lora", format!("{path} trains {train} and says how LoRA would"), "write train: lora, or remove lora");
     }
+    if arm.train == Train::Lora {
+        // Also where protect or like brings them.
+        let acts = [("elastic", arm.elastic.is_some(), "the model's own weights"), ("project", arm.project.is_some(), "their gradients")];
+        for (key, _, what) in acts.into_iter().filter(|(_, has, _)| *has) {
+            let remedy = format!("remove {key}, write anchor: {{data: builtin:refusals}} in its place, or train: maskable");
+            problem(key, format!("{path} trains {train}, and {key} acts on {what}"), &remedy);
+        }
+    }
     if arm.train == Train::None {
-        for key in ["layers", "replay", "first_tokens", "anchor", "protect"].into_iter().filter(|key| gives(key)) {
+        for key in ["layers", "replay", "first_tokens", "anchor", "elastic", "project", "protect"].into_iter().filter(|key| gives(key)) {
             problem(key, format!("{path} trains nothing, and has {key}"), "remove it, or say what is trained: train: all");
         }
     }

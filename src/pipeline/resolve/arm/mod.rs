@@ -4,9 +4,11 @@ mod anchor;
 mod auto;
 mod combine;
 mod edit;
+mod elastic;
 mod first_tokens;
 mod layers;
 mod lora;
+mod project;
 mod protect;
 mod replay;
 mod room;
@@ -20,9 +22,11 @@ use self::anchor::anchor;
 use self::auto::{auto, is_auto};
 use self::combine::{Given, check_edited, check_trained};
 use self::edit::edit;
+use self::elastic::elastic;
 use self::first_tokens::first_tokens;
 use self::layers::layers;
 use self::lora::lora;
+use self::project::project;
 use self::protect::protect;
 use self::replay::replay;
 use self::room::check_room;
@@ -120,7 +124,7 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
         arm.ticket = arm.ticket.or(restored).or_else(|| like.and_then(|like| like.ticket.clone())).filter(|_| restores);
         arm.edit = source.zip(edit).map(|(source, edit)| Edited { from: source.name.clone(), edit });
         (arm.train, arm.density, arm.replay, arm.lora, arm.layers) = (Train::None, None, None, None, None);
-        (arm.first_tokens, arm.anchor) = (None, None);
+        (arm.first_tokens, arm.anchor, arm.elastic, arm.project) = (None, None, None, None);
         if let Some(source) = source {
             // What its weights were trained with.
             (arm.training, arm.calibration) = (source.training.clone(), source.calibration);
@@ -179,8 +183,25 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         None => like.and_then(|like| like.first_tokens.clone()),
     };
     let anchor = match section.get("anchor") {
-        Some(node) => Some(anchor(node, &format!("{path}.anchor"), around.folder, findings)),
+        Some(node) => {
+            let inherited = like.and_then(|like| like.anchor.as_ref());
+            Some(anchor(node, &format!("{path}.anchor"), inherited, around, findings))
+        }
         None => like.and_then(|like| like.anchor.clone()),
+    };
+    let elastic = match section.get("elastic") {
+        Some(node) => {
+            let inherited = like.and_then(|like| like.elastic.as_ref());
+            Some(elastic(node, &format!("{path}.elastic"), inherited, around, findings))
+        }
+        None => like.and_then(|like| like.elastic.clone()),
+    };
+    let project = match section.get("project") {
+        Some(node) => {
+            let inherited = like.and_then(|like| like.project.as_ref());
+            Some(project(node, &format!("{path}.project"), inherited, around, findings))
+        }
+        None => like.and_then(|like| like.project.clone()),
     };
     let mut arm = Arm {
         name: name.into(),
@@ -195,6 +216,8 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         replay,
         first_tokens,
         anchor,
+        elastic,
+        project,
         lora,
         layers,
         edit: None,

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::Around;
 use super::auto::is_auto;
 use crate::data::spec::DataSpec;
+use crate::pipeline::data::sources;
 use crate::pipeline::reader::{Findings, Section, choose, list};
-use crate::pipeline::settings::{Anchor, Arm, ArmTicket, FirstTokens, Replay, Train};
+use crate::pipeline::settings::{Arm, ArmTicket, Elastic, FirstTokens, Project, Replay, Train};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Protection {
@@ -14,21 +15,23 @@ enum Protection {
     Replay,
     FirstTokens,
     Anchor,
+    Elastic,
+    Project,
 }
 
 /// The key that each stands for.
-const PROTECTIONS: [(&str, Protection, &str); 4] = [
+const PROTECTIONS: [(&str, Protection, &str); 6] = [
     ("ticket", Protection::Ticket, "train"),
     ("replay", Protection::Replay, "replay"),
     ("first-tokens", Protection::FirstTokens, "first_tokens"),
     ("anchor", Protection::Anchor, "anchor"),
+    ("elastic", Protection::Elastic, "elastic"),
+    ("project", Protection::Project, "project"),
 ];
 
-/// Rows of a step on which the aligned model is kept.
-const ANCHOR_ROWS: usize = 4;
-
 /// Gives an arm the protections that `protect` names: `ticket` trains outside the pipeline's first ticket, `replay` rehearses one row in
-/// eight of what the model was aligned with, `anchor` holds it to the aligned model there, `first-tokens` holds the first tokens.
+/// eight of what the model was aligned with, `anchor` holds it to the aligned model there, `first-tokens` holds the first tokens, `elastic`
+/// holds the weights on which those rows depend, and `project` takes from each gradient what would raise their loss.
 pub(super) fn protect(section: &mut Section<'_>, arm: &mut Arm, around: &Around<'_>, findings: &mut Findings) {
     let path = section.join("protect");
     section.describe(
@@ -61,8 +64,26 @@ pub(super) fn protect(section: &mut Section<'_>, arm: &mut Arm, around: &Around<
             }
             Protection::Replay => arm.replay = Some(Replay { data: safety_data(around), share: super::replay::SHARE }),
             Protection::FirstTokens => arm.first_tokens = Some(FirstTokens::default()),
-            Protection::Anchor => arm.anchor = Some(Anchor { data: safety_data(around), weight: 1.0, rows: ANCHOR_ROWS }),
+            Protection::Anchor => arm.anchor = Some(super::anchor::usual(safety_data(around))),
+            Protection::Elastic => {
+                arm.elastic = Some(Elastic { data: safety_data(around), strength: super::elastic::STRENGTH, rows: super::elastic::ROWS })
+            }
+            Protection::Project => arm.project = Some(Project { data: safety_data(around), rows: super::project::ROWS }),
         }
+    }
+}
+
+/// The `data` of a section; where it names none, that of the arm it takes after, else [`safety_data`].
+pub(super) fn own_or_safety_data(
+    section: &mut Section<'_>,
+    inherited: Option<&Vec<DataSpec>>,
+    around: &Around<'_>,
+    findings: &mut Findings,
+) -> Vec<DataSpec> {
+    let path = section.join("data");
+    match section.get("data") {
+        Some(node) => sources(node, &path, around.folder, findings),
+        None => inherited.cloned().unwrap_or_else(|| safety_data(around)),
     }
 }
 

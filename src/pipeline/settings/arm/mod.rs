@@ -3,9 +3,11 @@
 mod anchor;
 mod auto;
 mod edit;
+mod elastic;
 mod first_tokens;
 mod layers;
 mod lora;
+mod project;
 mod replay;
 
 use serde::Serialize;
@@ -13,11 +15,14 @@ use serde::Serialize;
 pub use self::anchor::Anchor;
 pub use self::auto::{Auto, RaceBudget};
 pub use self::edit::Edited;
+pub use self::elastic::Elastic;
 pub use self::first_tokens::FirstTokens;
 pub use self::layers::Layers;
 pub use self::lora::Lora;
+pub use self::project::Project;
 pub use self::replay::Replay;
 use super::{Calibration, Grid, Training};
+use crate::data::spec::DataSpec;
 
 /// One way from aligned to tuned, with `like:` carried out and the section's defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,6 +57,12 @@ pub struct Arm {
     /// Rows on which it is held to the aligned model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Anchor>,
+    /// How its weights are pulled back to the aligned model's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elastic: Option<Elastic>,
+    /// Rows whose loss no step may raise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<Project>,
     /// What a `lora` arm trains; none for every other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<Lora>,
@@ -73,6 +84,15 @@ impl Arm {
     /// The hyperparameters of a task, counted from 0.
     pub fn training_of(&self, task: usize) -> &Training {
         self.tasks.get(task).unwrap_or(&self.training)
+    }
+
+    /// The rows that it reads beside the task's, by the key that names them.
+    pub fn own_data(&self) -> impl Iterator<Item = (&'static str, &[DataSpec])> {
+        let replay = self.replay.as_ref().map(|replay| ("replay", replay.data.as_slice()));
+        let anchor = self.anchor.as_ref().map(|anchor| ("anchor", anchor.data.as_slice()));
+        let elastic = self.elastic.as_ref().map(|elastic| ("elastic", elastic.data.as_slice()));
+        let project = self.project.as_ref().map(|project| ("project", project.data.as_slice()));
+        [replay, anchor, elastic, project].into_iter().flatten()
     }
 
     /// The longest row of any task, in tokens.

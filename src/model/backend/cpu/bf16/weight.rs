@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::super::adamw;
 use super::super::memory::Numbers;
+use super::super::pull;
 use super::super::simd::dispatched;
 use super::pack::{Right, pair_up_lanes};
 use super::{COLUMNS, Pair, round, widen};
@@ -124,6 +125,19 @@ impl Bf16 {
             (_, Masters::All(masters) | Masters::Some(_, masters)) => adamw::dense(masters, gradient, m, v, step),
         }
         self.round_masters();
+    }
+
+    /// Adds stiffness · (w − rest) of the selected numbers to `gradient`; all but the weight are compact. Where f32 numbers are not kept yet,
+    /// those in bfloat16 are exact.
+    pub fn pull_back(&self, selection: &Selection, stiffness: &[f32], rest: &[f32], gradient: &mut [f32]) {
+        match (selection, &self.masters) {
+            (Selection::Nothing, _) => {}
+            (Selection::Subset(mask), Masters::Some(have, masters)) if mask == have => pull::dense(masters, stiffness, rest, gradient),
+            (Selection::Everything, Masters::All(masters)) => pull::dense(masters, stiffness, rest, gradient),
+            (Selection::Subset(mask), Masters::All(masters)) => pull::selected(masters, mask, stiffness, rest, gradient),
+            (Selection::Everything, _) => pull::dense(&self.values(), stiffness, rest, gradient),
+            (Selection::Subset(mask), _) => pull::selected(&self.values(), mask, stiffness, rest, gradient),
+        }
     }
 
     /// Makes f32 numbers be kept at least where the selection is.
