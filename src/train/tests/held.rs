@@ -49,8 +49,9 @@ fn run(
 ) -> Result<Fitted, TrainError> {
     let plan = Plan { save_every: 3, ..plan() };
     let mut optimizer = Optimizer::new(decoder, &inventory(&config()), trained, plan.optimizer).unwrap();
-    let mut after =
-        |step: crate::train::fit::Step, _: &mut Decoder<Cpu>| if step.number == stop { Err(TrainError::NoRows) } else { Ok(Next::default()) };
+    let mut after = |step: crate::train::fit::Step, _: &mut Decoder<Cpu>| {
+        if step.number == stop { Err(TrainError::NoRows) } else { Ok(Next::default()) }
+    };
     fit_with::<_, TrainError>(decoder, &rows(), trained, &plan, restraints, &mut optimizer, file, &mut after)
 }
 
