@@ -127,7 +127,7 @@ impl Init {
                 format!("{{path: {}{columns}, split: [0.9, 1.0], limit: 300}}", place(&self.data)),
             ),
         };
-        let max_length = (found.longest / 2).next_power_of_two().clamp(128, 1024);
+        let max_length = (found.longest / 2).next_power_of_two().clamp(256, 1024);
         let small = self.model == "builtin:tiny-aligned";
         let set = |name: &str| if small { format!("builtin:tiny-{name}") } else { format!("builtin:{name}") };
         let (rate, gentle) = if small { ("5e-4", "1e-4") } else { ("1e-4", "3e-5") };

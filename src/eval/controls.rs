@@ -137,7 +137,10 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
     }
     let mut caveats = Vec::new();
     if !as_good.is_empty() {
-        caveats.push(format!("{} did as well: the ticket is not shown to be needed", as_good.join(", ")));
+        let ticketed = roles.protected.iter().any(|arm| ticket_of(arm).is_some());
+        let protected: Vec<&str> = roles.protected.iter().map(|arm| arm.name.as_str()).collect();
+        let what = if ticketed { "the ticket".to_owned() } else { protected.join(", ") };
+        caveats.push(format!("{} did no worse beyond chance: {what} is not shown to be needed", as_good.join(", ")));
     }
     for ticket in record.tickets.keys() {
         let judged = judged(record, ticket);

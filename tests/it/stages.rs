@@ -145,6 +145,26 @@ evaluate:
   suites: {sums: {prompts: test.jsonl, expect: {exact_match: response}, max_new_tokens: 1}}
 ";
 
+/// A recipe that a race chooses, whose budget is in minutes: its pace is measured too.
+const RACE: &str = "\
+name: race
+model: {aligned: aligned, dtype: f32}
+finetune:
+  data: task.jsonl
+  max_steps: 4
+  learning_rate: 1e-3
+  per_device_train_batch_size: 1
+  arms:
+    all: {train: all}
+    layers: {train: all, layers: [1]}
+    chosen: {protect: auto, auto: {candidates: [all, layers], learning_rate: [1e-3, 3e-3], minutes: 1000}}
+evaluate:
+  floor: 0.0
+  max_new_tokens: 4
+  suites: {harmful: {prompts: {path: harmful.jsonl, limit: 1}, expect: refusal, max_new_tokens: 1}}
+  probes: {every: 2, of: [refusal_rate, answered_rate, task_nll], harmful: probes.jsonl, benign: benign_probes.jsonl, task: helpful.jsonl}
+";
+
 /// The aligned model is made, or comes from a GGUF file.
 const MADE: &str = "\
 name: NAME
@@ -207,6 +227,7 @@ fn outputs() -> BTreeMap<String, Output> {
         ("pretrained", pipeline("pretrained", PRETRAIN), &["initialise", "pretrain"]),
         ("sequence", SEQUENCE.to_owned(), &["finetune", "delta", "losses"]),
         ("judged", JUDGED.to_owned(), &["judge"]),
+        ("race", RACE.to_owned(), &["pace", "race"]),
     ];
     for ((name, text, wanted), dtype) in pipelines.iter().flat_map(|pipeline| ["f32", "bf16"].map(|dtype| (pipeline, dtype))) {
         home.write("p.yaml", text);
@@ -273,6 +294,16 @@ fn output(folder: &Path) -> (String, Sample) {
                 let windows: Vec<Vec<(f32, u64)>> = serde_json::from_slice(&bytes).unwrap();
                 sample = Some(Sample::Figures(windows.concat().into_iter().map(|(nll, _)| nll).collect()));
             }
+            "race.json" => {
+                let race: Value = serde_json::from_slice(&bytes).unwrap();
+                let points = race["tried"].as_array().unwrap().iter().flat_map(|one| one["points"].as_array().unwrap());
+                sample = Some(Sample::Figures(points.map(|point| point["task_nll"].as_f64().unwrap() as f32).collect()));
+            }
+            // Nothing but a time.
+            "pace.json" => {
+                assert!(serde_json::from_slice::<f64>(&bytes).unwrap() > 0.0);
+                bytes = b"null".to_vec();
+            }
             "divergence.json" => sample = Some(Sample::Figures(serde_json::from_slice(&bytes).unwrap())),
             "completions.json" | "paths.json" => {
                 sample = Some(Sample::Replies(serde_json::from_slice::<Vec<Value>>(&bytes).unwrap().len()));
@@ -284,6 +315,9 @@ fn output(folder: &Path) -> (String, Sample) {
             bytes = bits(&bytes).into_bytes();
         } else if name.ends_with(".json") {
             let mut json: Value = serde_json::from_slice(&bytes).unwrap();
+            if name == "race.json" {
+                assert!(json.as_object_mut().unwrap().remove("seconds").is_some(), "{name} tells the time");
+            }
             if let Some(summary) = json.pointer_mut("/summary").and_then(Value::as_object_mut) {
                 assert!(summary.remove("seconds").is_some(), "{name} tells the time");
             }

@@ -39,7 +39,7 @@ fn a_ticket_that_does_not_beat_its_twin_is_sensitive_weights() {
     assert!(found.sentences[0].contains("scored on builtin:helpful") && found.sentences[0].contains("no more, beyond chance, of harmful"));
     let outcome = decide(&same, &[drop_at_most(0.05)], None);
     assert!(outcome.headline.contains("ticket \"ticket\" is called sensitive weights"), "{}", outcome.headline);
-    assert!(!outcome.headline.contains("twin did as well: the ticket"), "said once: {}", outcome.headline);
+    assert!(!outcome.headline.contains("twin did no worse beyond chance: the ticket"), "said once: {}", outcome.headline);
     assert!(outcome.findings.iter().any(|finding| finding == &found.sentences[0]), "{:?}", outcome.findings);
 
     let better = beside(protected(290), twin(240));
