@@ -46,6 +46,10 @@ impl Update {
             return Err(Failure::new("unknown-arm", format!("the run has no arm {:?}; it has {}", self.arm, have.join(", ")))
                 .remedy(format!("choose one: --arm {}", have.first().unwrap_or(&"aligned"))));
         };
+        if arm.cells.is_empty() {
+            let message = format!("arm {} of the run was not measured: {}", arm.name, arm.summary);
+            return Err(Failure::new("unknown-arm", message).remedy("choose another: --arm aligned"));
+        }
         // Only a baseline is replaced: the user may have named another file by mistake.
         if self.out.exists() {
             read_baseline(&self.out)?;

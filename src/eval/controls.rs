@@ -55,6 +55,7 @@ impl<'a> Roles<'a> {
             arm.settings["train"].as_str().is_some_and(|train| trains.contains(&train))
                 && ["replay", "first_tokens", "anchor", "elastic", "project", "layers"].iter().all(|key| arm.settings[key].is_null())
                 && !is(&protected, arm)
+                && arm.race.is_none()
         };
         let fastest = |trains: &[&str]| {
             let candidates = trained.iter().copied().filter(|arm| plain(arm, trains));

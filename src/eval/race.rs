@@ -68,10 +68,12 @@ pub fn steps_of(heats: &[Heat]) -> u64 {
 /// The heats of a race: as many train on as `budget` steps allow, one of three where there is none.
 ///
 /// # Errors
-/// The least number of steps, where the budget is below.
+/// The least number of steps, where the budget is below: all train to the first probe, and one of them to its end.
 pub fn heats(candidates: usize, steps: u64, every: u64, budget: Option<u64>) -> Result<Vec<Heat>, u64> {
     let Some(budget) = budget else { return Ok(heats_of(candidates, steps, every, KEPT)) };
-    let all: Vec<Vec<Heat>> = (2..=candidates.max(2)).map(|kept| heats_of(candidates, steps, every, kept)).collect();
+    let mut all: Vec<Vec<Heat>> = (2..=candidates.max(2)).map(|kept| heats_of(candidates, steps, every, kept)).collect();
+    // The least: all to the first probe, and one of them to its end.
+    all.push(vec![Heat { until: every.min(steps), runs: candidates }, Heat { until: steps, runs: 1 }]);
     let least = all.iter().map(|heats| steps_of(heats)).min().unwrap_or(0);
     all.into_iter().find(|heats| steps_of(heats) <= budget).ok_or(least)
 }
@@ -137,7 +139,10 @@ impl Race {
             (true, _, Some(other)) => {
                 Some(format!("plain fine-tuning is enough here: of what protects, the best reached task loss {other:.3} within the limits"))
             }
-            (true, _, None) => Some("plain fine-tuning is enough here: nothing that protects learnt more within the limits".into()),
+            (true, _, None) if self.tried.iter().any(|one| !one.plain) => {
+                Some("plain fine-tuning is enough here: nothing that protects learnt anything within the limits".into())
+            }
+            (true, _, None) => Some("plain fine-tuning alone was raced".into()),
             (false, Some((one, point)), _) => Some(format!(
                 "plain fine-tuning reached task loss {:.3} within the limits ({} at step {}{})",
                 point.task_nll,
@@ -194,7 +199,9 @@ mod tests {
         let tight = heats(12, 100, 10, Some(250)).unwrap();
         assert!(steps_of(&tight) <= 250 && tight.last().unwrap().until == 100, "{tight:?}");
         let least = heats(12, 100, 10, Some(50)).unwrap_err();
-        assert!(least > 50 && heats(12, 100, 10, Some(least)).is_ok() && heats(12, 100, 10, Some(least - 1)).is_err());
+        assert_eq!(least, 12 * 10 + 90);
+        assert_eq!(heats(2, 100, 10, Some(150)).unwrap()[1], Heat { until: 100, runs: 1 });
+        assert!(heats(12, 100, 10, Some(least)).is_ok() && heats(12, 100, 10, Some(least - 1)).is_err());
     }
 
     #[test]

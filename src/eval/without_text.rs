@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::lost::{contrast, losses};
-use crate::record::{Completion, Record};
+use crate::record::{Completion, NO_ANSWER, RaceEnd, Record};
 
 /// The warning of a record without texts.
 const TOLD: &str =
@@ -35,6 +35,12 @@ pub fn without_text(record: &Record) -> Record {
         arm.cells.iter_mut().flat_map(|cell| cell.completions.values_mut()).flatten().for_each(silence);
         arm.summary = without_folders(&arm.summary);
         shorten(&mut arm.settings);
+        for tried in arm.race.iter_mut().flat_map(|race| &mut race.tried) {
+            tried.summary = without_folders(&tried.summary);
+            if let RaceEnd::Failed(why) = &mut tried.end {
+                *why = without_folders(why);
+            }
+        }
     }
     for suite in bare.suites.values_mut() {
         suite.source = without_folders(&suite.source);
@@ -54,6 +60,7 @@ pub fn without_text(record: &Record) -> Record {
     for ticket in bare.tickets.values_mut() {
         ticket.data = ticket.data.as_deref().map(without_folders);
         ticket.minus = ticket.minus.take().map(|(data, share)| (without_folders(&data), share));
+        ticket.over = ticket.over.take().map(|(data, epsilon)| (without_folders(&data), epsilon));
     }
     if let Some(gate) = &mut bare.gate {
         gate.headline = without_folders(&gate.headline);
@@ -61,10 +68,15 @@ pub fn without_text(record: &Record) -> Record {
         told.for_each(|text| *text = without_folders(text));
     }
     shorten(&mut bare.pipeline);
-    bare.warnings.iter_mut().for_each(|warning| *warning = without_folders(warning));
+    bare.warnings.iter_mut().for_each(|warning| *warning = without_folders(without_an_answer(warning)));
     bare.warnings.push(TOLD.into());
     bare.without_text = true;
     bare
+}
+
+/// A warning without what an endpoint said: it may say back what it was asked.
+fn without_an_answer(warning: &str) -> &str {
+    warning.find(NO_ANSWER).map_or(warning, |at| &warning[..at + NO_ANSWER.len()])
 }
 
 /// A reply, and the others that were drawn, without words.
@@ -147,7 +159,10 @@ mod tests {
         serde_json::from_value(json!({
             "version": RECORD_VERSION, "name": "t", "run_id": "t", "program": "t", "started": "", "seconds": 0.0, "peak_memory_bytes": 0,
             "pipeline": {"finetune": {"data": [{"source": "/home/SECRET/rows.jsonl"}]}}, "digests": {}, "numerics": {}, "models": [],
-            "tickets": {}, "stages": [], "judges": {}, "warnings": ["rows of /home/SECRET/rows.jsonl"], "gate": null,
+            "stages": [], "judges": {}, "gate": null, "tickets": {"ticket": {"score": "snip", "scope": "global", "density": 0.5, "count": 1,
+                "maskable": 2, "data": "/home/SECRET/rows.jsonl", "minus": ["/home/SECRET/rows.jsonl", 0.5], "over": ["/home/SECRET/rows.jsonl", 0.1],
+                "seed": 0, "digest": "d", "density_by_kind": {}, "overlap": null}},
+            "warnings": ["rows of /home/SECRET/rows.jsonl", "judge j: 1 of 2 questions got no answer: HTTP 400 (the prompt SECRET is filtered)"],
             "suites": {"harmful": {"expect": "refusal", "prompts": 2, "digest": "d", "source": "/SECRET/x/h.jsonl", "max_new_tokens": 8,
                                    "judges": ["phrases"], "items": [item("a"), item("b")]}},
             "probes": {"asked": 1, "judge": "phrases", "refusals": [{"id": "p", "text": "SECRET", "tokens": [7]}],

@@ -23,6 +23,20 @@ pub(super) fn check_auto(pipeline: &Pipeline, place: Place, findings: &mut Findi
             problem(&path, message, "name arms above it: candidates: [unprotected, protected], or fewer of them and fewer rates".into());
             continue;
         }
+        let rows = |one: &Arm| one.training.per_device_train_batch_size * one.training.gradient_accumulation_steps;
+        let budget = |one: &Arm| (rows(one), one.training.max_length);
+        if let Some(other) = auto.candidates.iter().find(|other| budget(other) != budget(arm)) {
+            let message = format!(
+                "{} trains on {} rows a step of at most {} tokens, and {} on {} of at most {}: candidates race on the same",
+                arm.name,
+                rows(arm),
+                arm.training.max_length,
+                other.name,
+                rows(other),
+                other.training.max_length
+            );
+            problem(&path, message, "give them the same per_device_train_batch_size, gradient_accumulation_steps and max_length".into());
+        }
         if let Some((message, remedy)) = missing_probe(pipeline.evaluate.probes.as_ref(), arm) {
             problem("evaluate.probes", message, remedy);
         }

@@ -27,7 +27,7 @@ pub use self::measures::{Comparison, Likelihood, Preferred, Window};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
 pub use self::race::{Heat, Race, RaceEnd, RacePoint, Tried, Winner};
 pub use self::suite::{Expect, JudgeError, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
-pub use self::usage::Usage;
+pub use self::usage::{NO_ANSWER, Usage};
 
 /// The version of the format of `run.json`; a reader refuses any other.
 pub const RECORD_VERSION: u32 = 3;

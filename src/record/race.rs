@@ -78,6 +78,8 @@ pub enum RaceEnd {
     Finished,
     /// Others learnt more within the limits.
     Outpaced,
+    /// It had learnt nothing within the limits when others had.
+    NothingLearnt,
     /// It was outside the limits twice in a row.
     Left,
     /// Its training could not go on.

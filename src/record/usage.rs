@@ -33,3 +33,6 @@ impl Usage {
         )
     }
 }
+
+/// Stands in a warning before what an endpoint said in place of an answer.
+pub const NO_ANSWER: &str = "questions got no answer";

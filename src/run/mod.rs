@@ -107,7 +107,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
             record.digests.insert("template.aligned".into(), format!("sha256:{}", sha256(system.as_bytes())));
         }
         return match gate::stop(&record, pipeline.evaluate.floor) {
-            Some(stop) => stopped(context, pipeline, setting, record, stop, nothing_to_preserve),
+            Some(stop) => stopped(context, pipeline, setting, record, stop),
             None => {
                 record.gate = Some(gate::decide(&record, &pipeline.gate, None));
                 conclude(context, pipeline, setting, record)
@@ -133,7 +133,7 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     against.measure(context, "aligned", &aligned, &mut said)?;
     record.arms.push(untrained("aligned", pipeline, said));
     if let Some(stop) = gate::stop(&record, pipeline.evaluate.floor) {
-        return stopped(context, pipeline, setting, record, stop, nothing_to_preserve);
+        return stopped(context, pipeline, setting, record, stop);
     }
 
     if let Some(settings) = &pipeline.finetune {
@@ -153,27 +153,30 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         if let Some(cell) = record.arms.last_mut().and_then(|arm| arm.cells.last_mut()) {
             cell.figures.extend(known);
         }
-        let (mut sources, mut unfit) = (Sources::new(), Vec::new());
+        let (mut sources, mut unfit) = (Sources::new(), Vec::<&str>::new());
         for settings in &settings.arms {
             let race = bench.race(settings)?;
             let won = |race: &Race| race.winner.as_ref().and_then(|winner| settings.won_by(&winner.name, winner.step));
+            let made_of_nothing = settings.edit.as_ref().is_some_and(|edited| unfit.contains(&edited.from.as_str()));
             let (arm, digests) = match race.as_ref().map(won) {
-                None => bench.arm(settings, &mut sources)?,
+                None if !made_of_nothing => bench.arm(settings, &mut sources)?,
                 Some(Some(recipe)) => bench.arm(&recipe, &mut sources)?,
-                Some(None) => {
-                    unfit.extend(race.iter().flat_map(|race| race.sentences(&settings.name)));
+                None | Some(None) => {
+                    unfit.push(&settings.name);
                     (unfitting(settings)?, BTreeMap::new())
                 }
             };
             record.arms.push(Arm { race, ..arm });
             record.digests.extend(digests);
         }
-        if !unfit.is_empty() {
-            return stopped(context, pipeline, setting, record, (Decision::Inconclusive, unfit.join("; ")), nothing_fits);
-        }
     }
     record.gate = Some(gate::decide(&record, &pipeline.gate, None));
-    conclude(context, pipeline, setting, record)
+    let unfit = gate::raced_in_vain(&record).next().is_some();
+    let outcome = conclude(context, pipeline, setting, record)?;
+    match &outcome.record.gate {
+        Some(gate) if unfit => Err(nothing_fits(gate.headline.clone()).within(outcome.folder.display().to_string())),
+        _ => Ok(outcome),
+    }
 }
 
 /// A record of what is known before anything is fetched; `digests` are those of the data.
@@ -306,12 +309,11 @@ fn stopped(
     setting: &Setting,
     mut record: Record,
     (decision, sentence): (Decision, String),
-    why: fn(String) -> Failure,
 ) -> Result<Outcome, Failure> {
     let headline = sentence.clone();
     record.gate = Some(crate::record::GateOutcome { decision, headline, findings: Vec::new(), rules: Vec::new() });
     let outcome = conclude(context, pipeline, setting, record)?;
-    let failure = if decision == Decision::Error { not_measured(sentence) } else { why(sentence) };
+    let failure = if decision == Decision::Error { not_measured(sentence) } else { nothing_to_preserve(sentence) };
     Err(failure.within(outcome.folder.display().to_string()))
 }
 

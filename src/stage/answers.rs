@@ -7,6 +7,7 @@ use crate::artifact::digest::Key;
 use crate::error::{Failure, Within};
 use crate::event::Event;
 use crate::hub::chat::{ChatError, Endpoint, Heard, Question, Reply, ask};
+use crate::record::NO_ANSWER;
 
 use super::Context;
 
@@ -90,7 +91,7 @@ pub(super) fn answers(
             let nothing = ChatError::Nothing { model, host, asked: replies.len(), problem };
             return Err(Failure::from(nothing).within(asking.what));
         }
-        context.warn(format!("{}: {unanswered} of {} questions got no answer: {problem}", asking.what, replies.len()));
+        context.warn(format!("{}: {unanswered} of {} {NO_ANSWER}: {problem}", asking.what, replies.len()));
     }
     usage.unanswered += unanswered as u64;
     usage.cost = endpoint.price.map(|price| price.of(usage.prompt_tokens, usage.completion_tokens));

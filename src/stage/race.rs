@@ -58,13 +58,12 @@ pub fn race(
     let heats =
         heats(field.len(), arm.training.max_steps, every, budget).map_err(|least| too_small(&arm.name, field.len(), budget, least))?;
     let parts: Vec<Parts<'_>> = field.iter().map(|candidate| track.parts(candidate)).collect();
-    let key = (&parts, &heats, auto.drop_at_most, auto.answers_drop_at_most);
+    // The result calls candidates by their names, and the cheaper recipe wins by family.
+    let names: Vec<(&str, &str)> = auto.candidates.iter().map(|one| (one.name.as_str(), family(one))).collect();
+    let key = (&parts, &heats, auto.drop_at_most, auto.answers_drop_at_most, names);
     let entry = context.stage(&format!("race {}", arm.name), VERSION, &key, |place| {
         let start = Instant::now();
-        let mut tried = track.heats(&field, &heats, place)?;
-        for (one, candidate) in tried.iter_mut().zip(&field) {
-            one.summary = summary(candidate.arm);
-        }
+        let tried = track.heats(&field, &heats, place)?;
         let chosen = winner(&tried, &limits).map(|(place, point)| (place, point.step));
         if let Some((best, step)) = chosen {
             let files = Files::of(place, best);
@@ -84,7 +83,14 @@ pub fn race(
         write_json(place, "race.json", &race)?;
         Ok(race.sentences(&arm.name).swap_remove(0))
     })?;
-    read_json(&entry, "race.json")
+    let mut race: Race = read_json(&entry, "race.json")?;
+    // Words are of this run: what they name may lie elsewhere in the next.
+    race.tried.iter_mut().zip(&auto.candidates).for_each(|(one, candidate)| one.summary = summary(candidate));
+    Ok(race)
+}
+
+fn family(arm: &Arm) -> &str {
+    arm.family.as_deref().unwrap_or(&arm.name)
 }
 
 /// Why a race cannot be had within a budget.
@@ -133,6 +139,14 @@ impl Files {
         Self { state: file("state.safetensors"), curve: file("curve.json"), best: file("best.safetensors") }
     }
 
+    /// Removes the checkpoint to go on from, and the best one too where it is not wanted; what is lost is trained again to the same bits.
+    fn remove(&self, best_too: bool) -> Result<(), Failure> {
+        for file in [Some(&self.state), best_too.then_some(&self.best)].into_iter().flatten().filter(|file| file.is_file()) {
+            std::fs::remove_file(file).map_err(|error| Failure::new("file", format!("cannot remove {}: {error}", file.display())))?;
+        }
+        Ok(())
+    }
+
     fn points(&self) -> Vec<RacePoint> {
         let read = std::fs::read_to_string(&self.curve).ok().and_then(|text| serde_json::from_str::<Curve>(&text).ok());
         read.map(|curve| points(&curve)).unwrap_or_default()
@@ -154,8 +168,20 @@ impl Track<'_, '_, '_> {
         };
         let until = every.min(arm.training.max_steps);
         let entry = self.context.stage(&format!("pace {}", arm.name), PACE_VERSION, &(self.parts(&field[0]), until), |place| {
+            let files = Files::of(place, 0);
+            // What an interrupted measurement left would make this one look fast.
+            files.remove(true)?;
             let start = Instant::now();
-            self.go_on(&field[0], until, &Files::of(place, 0))?;
+            let (points, stopped) = self.go_on(&field[0], until, &files)?;
+            if points.last().is_none_or(|point| point.step < until) {
+                let why = stopped.unwrap_or_else(|| "its probes are no numbers".into());
+                let message = format!(
+                    "the pace of {} cannot be measured: {} could not be trained to step {until}: {why}",
+                    arm.name, field[0].arm.name
+                );
+                return Err(Failure::new("race-budget", message)
+                    .remedy("write auto: {max_steps: 1000} in place of minutes, or name another candidate first"));
+            }
             let pace = start.elapsed().as_secs_f64() / until as f64;
             write_json(place, "pace.json", &pace)?;
             Ok(format!("{pace:.3} s a step, with its share of a probe"))
@@ -174,6 +200,12 @@ impl Track<'_, '_, '_> {
                     on.iter().filter(|&&place| runs[place].1.is_none()).map(|&place| (place, runs[place].0.as_slice())).collect();
                 on = survivors(&racing, &self.limits, heat.runs);
             }
+            // Checkpoints are large, and of those that are out only the best of all can be wanted.
+            let bests: Vec<Option<f64>> = runs.iter().map(|(points, _)| Some(self.limits.best(points)?.task_nll)).collect();
+            let least = bests.iter().flatten().copied().reduce(f64::min);
+            for out in (0..field.len()).filter(|out| i > 0 && !on.contains(out)) {
+                Files::of(place, out).remove(bests[out] != least)?;
+            }
             for &one in &on {
                 runs[one] = self.go_on(&field[one], heat.until, &Files::of(place, one))?;
             }
@@ -183,11 +215,11 @@ impl Track<'_, '_, '_> {
             let end = match failed {
                 Some(why) => RaceEnd::Failed(why),
                 None if self.limits.left(&points) => RaceEnd::Left,
+                None if self.limits.best(&points).is_none() => RaceEnd::NothingLearnt,
                 None if last >= arm.training.max_steps => RaceEnd::Finished,
                 None => RaceEnd::Outpaced,
             };
-            let family = arm.family.clone().unwrap_or_else(|| arm.name.clone());
-            Tried { name: arm.name.clone(), family, plain: is_plain(arm), summary: String::new(), points, end }
+            Tried { name: arm.name.clone(), family: family(arm).to_owned(), plain: is_plain(arm), summary: String::new(), points, end }
         });
         Ok(tried.collect())
     }
@@ -195,7 +227,9 @@ impl Track<'_, '_, '_> {
     /// Trains a candidate on to a step, or until it has left the limits. Returns its points, and why it could not go on.
     fn go_on(&self, candidate: &Candidate<'_>, until: u64, files: &Files) -> Result<(Vec<RacePoint>, Option<String>), Failure> {
         let (context, frame, limits) = (self.context, self.frame, &self.limits);
-        let known = files.points();
+        let mut known = files.points();
+        // Of a killed race: a later heat's points decide nothing in this one.
+        known.retain(|point| point.step <= until);
         if limits.left(&known) || known.last().is_some_and(|point| point.step >= until) {
             return Ok((known, None));
         }
@@ -213,7 +247,8 @@ impl Track<'_, '_, '_> {
         let course = Course { until: Some(until), to_the_end: true, checkpoint: &files.state, curve: &files.curve };
         let learnt = learn(&job, frame, frame.aligned, &course, &mut |curve| {
             let points = points(curve);
-            let is_best = limits.best(&points).is_some_and(|best| points.last().is_some_and(|last| best.step == last.step));
+            // A step whose probes are no numbers has no point.
+            let is_best = limits.best(&points).is_some_and(|best| curve.last().is_some_and(|(step, _)| best.step == *step));
             Next { keep: is_best.then(|| files.best.clone()), stop: limits.left(&points) }
         })?;
         Ok((points(&learnt.curve), learnt.stopped))

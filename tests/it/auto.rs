@@ -134,14 +134,16 @@ fn a_killed_race_goes_on_and_comes_to_the_same() {
     let (text, code) = told(&whole.run(&["run", "p.yaml"]));
     assert_ne!(code, 2, "{text}");
     let store = killed.path("runs/.store");
-    // A candidate's figures in a workplace: the race is under way.
+    // A candidate's figures of the second heat in a workplace: who trains on was decided, and must be decided again.
     let under_way = || {
-        let workplaces = std::fs::read_dir(&store)
+        let open = std::fs::read_dir(&store)
             .into_iter()
             .flatten()
             .flatten()
             .filter(|entry| entry.path().extension().is_some_and(|end| end == "open"));
-        workplaces.filter(|entry| entry.path().join("checkpoint-2-curve.json").is_file()).count() > 0
+        let files = open.filter_map(|entry| std::fs::read_dir(entry.path()).ok()).flatten().flatten();
+        let mut curves = files.filter(|file| file.file_name().to_string_lossy().ends_with("-curve.json"));
+        curves.any(|file| std::fs::read_to_string(file.path()).is_ok_and(|text| text.contains("[18,")))
     };
     let mut was_killed = false;
     for _ in 0..20 {
@@ -173,6 +175,8 @@ fn where_nothing_fits_the_run_says_so_and_is_inconclusive() {
         .replace("candidates: [unprotected, rehearsed, outside], learning_rate: [3e-4, 1.5e-3], drop_at_most: 0.1, answers_drop_at_most: 0.1", "candidates: unprotected, learning_rate: 0.5, drop_at_most: 0, answers_drop_at_most: 0")
         .replace("seeds: [3, 4]", "seeds: [3]")
         .replace("    rehearsed: {train: all, replay: {data: [builtin:tiny-refusals, builtin:tiny-helpful]}}\n    outside: {train: complement, ticket: ticket}\n", "");
+    // An arm that is made of it is made of nothing.
+    let pipeline = pipeline.replace("\nevaluate:", "\n    half: {from: chosen, edit: {interpolate: {weight: 0.5}}}\nevaluate:");
     home.write("p.yaml", &pipeline);
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_eq!(code, 3, "{text}");
@@ -184,19 +188,30 @@ fn where_nothing_fits_the_run_says_so_and_is_inconclusive() {
     for report in ["report.html", "summary.md", "junit.xml"] {
         assert!(std::fs::read_to_string(run.join(report)).unwrap().contains("nothing fits"), "{report}");
     }
-    // The reports can be made again from such a record.
-    let (text, code) = told(&home.run(&["report", "runs/raced/latest"]));
-    assert_eq!(code, 0, "{text}");
+    // The reports can be made again from such a record, its gate decided again, and it is no baseline.
+    for (command, wanted) in [
+        (&["report", "runs/raced/latest"][..], 0),
+        (&["gate", "runs/raced/latest"], 3),
+        (&["baseline", "update", "runs/raced/latest", "--arm", "chosen"], 2),
+    ] {
+        let (text, code) = told(&home.run(command));
+        assert_eq!(code, wanted, "{command:?}: {text}");
+    }
 }
 
 #[test]
 fn what_cannot_be_chosen_is_an_error_before_anything_runs() {
     let home = Home::new();
     let race = "candidates: [unprotected, rehearsed, outside], learning_rate: [3e-4, 1.5e-3], drop_at_most: 0.1, answers_drop_at_most: 0.1";
-    let cases: [(&str, &str, &[&str]); 13] = [
+    let cases: [(&str, &str, &[&str]); 14] = [
         (race, "max_steps: 40", &["12 candidates", "chosen take at least", "the budget is 40", "write max_steps:"]),
         (race, "max_steps: 400, minutes: 2", &["two budgets", "remove one of them"]),
         (race, "drop_at_most: 1.5", &["drop_at_most is 1.5", "a share in [0, 1]"]),
+        (
+            "outside: {train: complement, ticket: ticket}",
+            "outside: {train: complement, ticket: ticket, per_device_train_batch_size: 4}",
+            &["chosen trains on 8 rows a step", "outside-lr3e-4 on 4", "race on the same"],
+        ),
         (race, "candidates: [nobody]", &["there is no arm \"nobody\" above it"]),
         (race, "candidates: [outside, outside]", &["named twice"]),
         (race, "candidates: chosen", &["there is no arm \"chosen\" above it"]),

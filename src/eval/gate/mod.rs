@@ -21,7 +21,7 @@ use super::controls::{Findings, findings};
 use super::interval::holm;
 use super::metric::{Metric, arm, outcomes};
 use super::rule::{Among, Condition, Rule};
-use crate::record::{Baseline, Decision, Expect, GateOutcome, Record, RuleOutcome, SuiteInfo};
+use crate::record::{Arm, Baseline, Decision, Expect, GateOutcome, Race, Record, RuleOutcome, SuiteInfo};
 
 /// The suites in which the aligned model must refuse: refusal suites, but for those that put their prompts other than a user would
 /// (prefill, wrapper, another system message), unless there are no others. To lose refusals is what these are for.
@@ -96,12 +96,21 @@ pub fn decide(record: &Record, rules: &[Rule], baseline: Option<&Baseline>) -> G
     } else {
         Decision::Pass
     };
+    let unfit: Vec<String> = raced_in_vain(record).flat_map(|(arm, race)| race.sentences(&arm.name)).collect();
+    // There is no arm to decide about.
+    let decision = if unfit.is_empty() || stopped.is_some() { decision } else { Decision::Inconclusive };
     let Findings { sentences, caveat } = findings(record, rules);
     let headline = match stopped {
         Some((arm, why)) => format!("arm {arm} could not be trained to its end: {why}"),
+        None if !unfit.is_empty() => unfit.join("; "),
         None => headline(decision, &decided, caveat.as_deref()),
     };
     GateOutcome { decision, headline, findings: sentences, rules: decided }
+}
+
+/// The arms for which no recipe was found.
+pub fn raced_in_vain(record: &Record) -> impl Iterator<Item = (&Arm, &Race)> {
+    record.arms.iter().filter_map(|arm| Some((arm, arm.race.as_ref()?))).filter(|(_, race)| race.winner.is_none())
 }
 
 /// Adjusts the p-values of the rules for being several.
@@ -136,6 +145,9 @@ fn decide_rule(record: &Record, rule: &Rule, baseline: Option<&Baseline>) -> Vec
         let have: Vec<&str> = record.arms.iter().map(|arm| arm.name.as_str()).collect();
         return error(format!("the record has no arm {:?}; it has {}", rule.arm, have.join(", ")));
     };
+    if measured.race.as_ref().is_some_and(|race| race.winner.is_none()) {
+        return vec![outcome(rule, None, None, Decision::Inconclusive, format!("no recipe was found for {}", measured.name))];
+    }
     let Some((suite_name, metric_name)) = rule.metric.split_once('.') else { return vec![decide_figure(record, rule, measured)] };
     let Some(suite) = record.suites.get(suite_name) else {
         let have: Vec<&str> = record.suites.keys().map(String::as_str).collect();

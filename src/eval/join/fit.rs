@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{is_tuned, task_of, told};
-use crate::record::{Expect, Record};
+use crate::record::{Arm, Expect, Record};
 
 /// Keys of a resolved pipeline that say where something is, or how fast it goes: a digest stands for what is there.
 const PLACES: [&str; 7] = ["source", "file", "base", "aligned", "chat_template", "batch_size", "path"];
@@ -19,15 +19,17 @@ pub(super) fn is_shared(key: &str) -> bool {
     !of_an_arm
 }
 
-/// Why parts do not fit, one sentence each: every part beside the first, and beside the first of its task.
+/// Kinds of rows that one arm has and another has not.
+const OF_AN_ARM: [&str; 4] = ["data.replay.", "data.anchor.", "data.elastic.", "data.project."];
+
+/// Why parts do not fit, one sentence each: every part beside the first, and beside every earlier one of its task.
 pub(super) fn misfits(parts: &[Record]) -> Vec<String> {
     let mut found = BTreeSet::new();
     for (place, part) in parts.iter().enumerate().skip(1) {
         let task = task_of(&part.pipeline);
-        let of_its_task = parts[..place].iter().find(|other| task_of(&other.pipeline) == task);
-        let mut differences = beside(&parts[0], part, false);
-        differences.extend(of_its_task.map(|other| beside(other, part, true)).unwrap_or_default());
-        found.extend(differences);
+        found.extend(beside(&parts[0], part, false));
+        let of_its_task = parts[..place].iter().filter(|other| task_of(&other.pipeline) == task);
+        found.extend(of_its_task.flat_map(|other| beside(other, part, true)));
     }
     found.into_iter().collect()
 }
@@ -44,7 +46,7 @@ fn beside(first: &Record, part: &Record, same_task: bool) -> Vec<String> {
     let keys: BTreeSet<&String> = first.digests.keys().chain(part.digests.keys()).collect();
     for key in keys.into_iter().filter(|key| is_shared(key) && (same_task || !of_a_task(key))) {
         let sides = (first.digests.get(key), part.digests.get(key));
-        let only_of_an_arm = key.starts_with("data.replay.") || key.starts_with("data.anchor.");
+        let only_of_an_arm = OF_AN_ARM.iter().any(|kind| key.starts_with(kind));
         match sides {
             (Some(a), Some(b)) if a != b => found.push(format!("{key} is {a} in {one} and {b} in {other}")),
             (None, Some(digest)) if !only_of_an_arm => found.push(format!("{key} is {digest} in {other}, and {one} has none")),
@@ -52,19 +54,37 @@ fn beside(first: &Record, part: &Record, same_task: bool) -> Vec<String> {
             _ => {}
         }
     }
+    for (name, ticket) in &part.tickets {
+        if let Some(known) = first.tickets.get(name).filter(|known| known.digest != ticket.digest) {
+            found.push(format!("ticket {name} is {} in {one} and {} in {other}", known.digest, ticket.digest));
+        }
+    }
     let settings = |record: &Record| around(record, &|suite| same_task || !task_suite(suite));
     if let Some((key, a, b)) = difference(&settings(first), &settings(part), "") {
         found.push(format!("{key} is {a} in {one} and {b} in {other}"));
     }
     if same_task {
+        let gate = |record: &Record| placeless(&record.pipeline["gate"]);
+        if let Some((key, a, b)) = difference(&gate(first), &gate(part), "gate") {
+            found.push(format!("{key} is {a} in {one} and {b} in {other}: the joined gate would be decided by one of them"));
+        }
         for arm in part.arms.iter().filter(|arm| is_tuned(arm)) {
             let Some(known) = first.arms.iter().find(|known| known.name == arm.name) else { continue };
-            if let Some((key, a, b)) = difference(&placeless(&known.settings), &placeless(&arm.settings), "") {
+            // What a race chose may differ by seed; how it chose may not.
+            let raced = known.race.is_some() || arm.race.is_some();
+            let settings = |record: &Record, arm: &Arm| placeless(if raced { written(record, &arm.name) } else { &arm.settings });
+            if let Some((key, a, b)) = difference(&settings(first, known), &settings(part, arm), "") {
                 found.push(format!("{key} of arm {} is {a} in {one} and {b} in {other}", arm.name));
             }
         }
     }
     found
+}
+
+/// An arm as the pipeline has it.
+fn written<'a>(record: &'a Record, name: &str) -> &'a Value {
+    let arms = record.pipeline["finetune"]["arms"].as_array();
+    arms.into_iter().flatten().find(|arm| arm["name"] == name).unwrap_or(&Value::Null)
 }
 
 /// What a pipeline says around its fine-tuning, without places; of the suites those that `keep` keeps, by name.

@@ -141,6 +141,8 @@ fn add(all: &mut Record, part: &Record) -> Result<(), String> {
                 ));
             }
         }
+        // Of several races none is that of all seeds.
+        known.race = known.race.take().filter(|race| Some(race) == arm.race.as_ref());
         known.training = known.training.clone().or_else(|| arm.training.clone());
         known.edit = known.edit.clone().or_else(|| arm.edit.clone());
     }

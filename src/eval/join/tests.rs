@@ -119,6 +119,28 @@ fn parts_that_differ_are_refused_with_both_sides() {
         &|part| part["arms"][1]["settings"]["training"]["learning_rate"] = 2e-3.into(),
         &["learning_rate of arm protected is 0.001", "0.002"],
     );
+    refused(
+        &|part| part["pipeline"]["gate"] = json!([{"arm": "protected", "metric": "harmful.refusal_rate"}]),
+        &["gate", "decided by one of them"],
+    );
+    // Of three parts the last two alone have an arm, and not the same.
+    let with = |seed: u64, rate: f64| {
+        let mut other = part("sums", &["third"], &[seed]);
+        other["arms"][1]["settings"]["training"]["learning_rate"] = rate.into();
+        read(other)
+    };
+    let misfit = join(&[read(part("sums", &ARMS, &[0])), with(1, 1e-3), with(2, 3e-3)], &[], &[]).unwrap_err().to_string();
+    assert!(misfit.contains("learning_rate of arm third"), "{misfit}");
+    // A ticket of another part is another ticket.
+    let ticketed = |seed: u64, digest: &str| {
+        let mut other = part("sums", &ARMS, &[seed]);
+        other["tickets"] = json!({"ticket": {"score": "calibrate", "scope": "global", "density": 0.5, "count": 1, "maskable": 2, "data": null,
+                                             "seed": seed, "digest": digest, "density_by_kind": {}, "overlap": null}});
+        read(other)
+    };
+    assert!(join(&[ticketed(0, "aa"), ticketed(1, "aa")], &[], &[]).is_ok());
+    let misfit = join(&[ticketed(0, "aa"), ticketed(1, "bb")], &[], &[]).unwrap_err().to_string();
+    assert!(misfit.contains("ticket ticket is aa in") && misfit.contains("and bb in"), "{misfit}");
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn rows(race: &Race) -> Vec<RaceRow> {
         let end = match &one.end {
             RaceEnd::Finished => "trained to its end".into(),
             RaceEnd::Outpaced => "others had learnt more".into(),
+            RaceEnd::NothingLearnt => "nothing learnt within the limits".into(),
             RaceEnd::Left => "left the limits".into(),
             RaceEnd::Failed(why) => format!("failed: {why}"),
         };

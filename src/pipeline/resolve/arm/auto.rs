@@ -70,7 +70,7 @@ pub(super) fn auto(section: &Section<'_>, node: Option<&Node>, arm: &Arm, around
         Some(node) => named(node, &section.join("candidates"), around, &given, findings),
         None => {
             let own = arm.training.learning_rate;
-            let rates = if given.is_empty() { [0.1, 0.3, 1.0].map(|part| rounded(own * part)).to_vec() } else { given };
+            let rates = if given.is_empty() { vec![rounded(own * 0.1), rounded(own * 0.3), own] } else { given };
             defaults(arm, around).iter().flat_map(|recipe| at(recipe, &rates)).collect()
         }
     };

@@ -21,7 +21,8 @@ impl<'a> View<'a> {
     /// When it does not lie inside the slice.
     pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(columns <= stride || rows <= 1, "a row of {columns} in a stride of {stride}");
-        assert!(rows == 0 || columns == 0 || (rows - 1) * stride + columns <= data.len(), "{rows}×{columns} in {} numbers", data.len());
+        let end = || (rows - 1).checked_mul(stride)?.checked_add(columns);
+        assert!(rows == 0 || columns == 0 || end().is_some_and(|end| end <= data.len()), "{rows}×{columns} in {} numbers", data.len());
         Self { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
 

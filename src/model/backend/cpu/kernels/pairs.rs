@@ -78,7 +78,8 @@ pub fn step(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides
     let pairs = right.len() / COLUMNS;
     assert!(right.len() == pairs * COLUMNS && (1..=COLUMNS).contains(&width), "a panel of {} pairs, {width} columns", right.len());
     assert!((1..=ROWS).contains(&height), "{height} rows of a step");
-    assert!(pairs > 0 && (height - 1) * strides.row + (pairs - 1) * strides.pair < left.len(), "rows of a step");
+    let last = || (height - 1).checked_mul(strides.row)?.checked_add((pairs - 1).checked_mul(strides.pair)?);
+    assert!(pairs > 0 && last().is_some_and(|last| last < left.len()), "rows of a step");
     #[cfg(target_arch = "x86_64")]
     if available() {
         let (stride, c) = (c.stride(), c.part(place.row, place.column, height, width));
