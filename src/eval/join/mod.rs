@@ -3,7 +3,7 @@
 //! A **part** is the record of one run. Its task is what its fine-tuning reads ([`task_of`]). A **cell** is what one arm measured at its
 //! end, on one task, from one seed; an arm's rate is part of its settings. Parts of one task become one record over all their seeds, of
 //! which everything is told that is told of a run, arms at equal utility among it. What must agree, and is compared by digest, stands
-//! in [`fit`]; parts that do not fit are an error that names both sides. Parts in another order give the same result.
+//! in `fit`; parts that do not fit are an error that names both sides. Parts in another order give the same result.
 
 mod fit;
 mod grid;
