@@ -104,6 +104,14 @@ pub fn copy_whole(from: &Path, to: &Path) -> Result<(), ArtifactError> {
     write_whole(to, |file| std::io::copy(&mut source, file).map(|_| ()))
 }
 
+/// Removes a file, where there is one.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove_if_there(path: &Path) -> Result<(), ArtifactError> {
+    if path.is_file() { fs::remove_file(path).map_err(ArtifactError::io("cannot remove", path)) } else { Ok(()) }
+}
+
 /// Makes a folder with its parents.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::artifact::store::Workplace;
+use crate::artifact::write::remove_if_there;
 use crate::error::Failure;
 use crate::eval::race::{Limits, heats, survivors, winner};
 use crate::model::inventory::{TensorSpec, inventory};
@@ -141,8 +142,9 @@ impl Files {
 
     /// Removes the checkpoint to go on from, and the best one too where it is not wanted; what is lost is trained again to the same bits.
     fn remove(&self, best_too: bool) -> Result<(), Failure> {
-        for file in [Some(&self.state), best_too.then_some(&self.best)].into_iter().flatten().filter(|file| file.is_file()) {
-            std::fs::remove_file(file).map_err(|error| Failure::new("file", format!("cannot remove {}: {error}", file.display())))?;
+        remove_if_there(&self.state)?;
+        if best_too {
+            remove_if_there(&self.best)?;
         }
         Ok(())
     }
