@@ -36,10 +36,29 @@ impl Limits {
         learnt.reduce(|best, point| if point.task_nll < best.task_nll { point } else { best })
     }
 
+    /// Whether the best point is that of `step`. A step whose probes were no numbers has no point, and is not.
+    pub fn is_best(&self, points: &[RacePoint], step: u64) -> bool {
+        self.best(points).is_some_and(|best| best.step == step)
+    }
+
     /// Whether a run is over: its last two points are outside the limits. One may be chance, or a dip that closes again.
     pub fn left(&self, points: &[RacePoint]) -> bool {
         points.len() > 1 && points[points.len() - 2..].iter().all(|point| !self.hold(point))
     }
+}
+
+/// Why a race cannot be had within a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{candidates} candidates take at least {least} steps together (all to the first probe, one to its end), and the budget is {budget}"
+)]
+pub struct TooSmall {
+    /// How many race.
+    pub candidates: usize,
+    /// The least number of steps.
+    pub least: u64,
+    /// The steps that they may take.
+    pub budget: u64,
 }
 
 /// The heats of so many candidates, probed every so many steps, of which the last ends after `steps`. One of `kept` trains on after each
@@ -68,14 +87,14 @@ pub fn steps_of(heats: &[Heat]) -> u64 {
 /// The heats of a race: as many train on as `budget` steps allow, one of three where there is none.
 ///
 /// # Errors
-/// The least number of steps, where the budget is below: all train to the first probe, and one of them to its end.
-pub fn heats(candidates: usize, steps: u64, every: u64, budget: Option<u64>) -> Result<Vec<Heat>, u64> {
+/// When the budget is below the least that a race takes.
+pub fn heats(candidates: usize, steps: u64, every: u64, budget: Option<u64>) -> Result<Vec<Heat>, TooSmall> {
     let Some(budget) = budget else { return Ok(heats_of(candidates, steps, every, KEPT)) };
     let mut all: Vec<Vec<Heat>> = (2..=candidates.max(2)).map(|kept| heats_of(candidates, steps, every, kept)).collect();
     // The least: all to the first probe, and one of them to its end.
     all.push(vec![Heat { until: every.min(steps), runs: candidates }, Heat { until: steps, runs: 1 }]);
     let least = all.iter().map(|heats| steps_of(heats)).min().unwrap_or(0);
-    all.into_iter().find(|heats| steps_of(heats) <= budget).ok_or(least)
+    all.into_iter().find(|heats| steps_of(heats) <= budget).ok_or(TooSmall { candidates, least, budget })
 }
 
 /// The places of those that train on after a heat, at most `runs`: still within the limits, those of the smallest best loss. Of equal
@@ -198,7 +217,7 @@ mod tests {
         assert_eq!(wide[1].runs, 6, "half of them where that is paid for");
         let tight = heats(12, 100, 10, Some(250)).unwrap();
         assert!(steps_of(&tight) <= 250 && tight.last().unwrap().until == 100, "{tight:?}");
-        let least = heats(12, 100, 10, Some(50)).unwrap_err();
+        let least = heats(12, 100, 10, Some(50)).unwrap_err().least;
         assert_eq!(least, 12 * 10 + 90);
         assert_eq!(heats(2, 100, 10, Some(150)).unwrap()[1], Heat { until: 100, runs: 1 });
         assert!(heats(12, 100, 10, Some(least)).is_ok() && heats(12, 100, 10, Some(least - 1)).is_err());
@@ -213,6 +232,14 @@ mod tests {
         // 31 of 36 beside 33 of 36 is 2 of 36 fewer, whatever the fractions round to.
         let tight = Limits { aligned: point(0, 4.0, 33.0 / 36.0), drop_at_most: 2.0 / 36.0, answers_drop_at_most: 0.0 };
         assert!(tight.hold(&point(1, 1.0, 31.0 / 36.0)));
+    }
+
+    #[test]
+    fn a_step_without_a_point_is_not_the_best() {
+        let points = [point(6, 3.0, 0.9), point(12, 2.0, 0.9)];
+        assert!(limits().is_best(&points, 12));
+        // The probes of step 18 were no numbers, or it learnt less.
+        assert!(!limits().is_best(&points, 18) && !limits().is_best(&[points[1], point(18, 2.5, 0.9)], 18));
     }
 
     #[test]

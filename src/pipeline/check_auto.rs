@@ -41,14 +41,10 @@ pub(super) fn check_auto(pipeline: &Pipeline, place: Place, findings: &mut Findi
             problem("evaluate.probes", message, remedy);
         }
         if let Some((probes, budget)) = pipeline.evaluate.probes.as_ref().zip(steps_of(auto))
-            && let Err(least) = heats(auto.candidates.len(), arm.training.max_steps, probes.every, Some(budget))
+            && let Err(small) = heats(auto.candidates.len(), arm.training.max_steps, probes.every, Some(budget))
         {
-            let message = format!(
-                "{} candidates of {} take at least {least} steps together (all to the first probe, one to its end), and the budget is {budget}",
-                auto.candidates.len(),
-                arm.name
-            );
-            problem(&path, message, format!("write max_steps: {least} or more, or race fewer candidates and learning rates"));
+            let remedy = format!("write max_steps: {} or more, or race fewer candidates and learning rates", small.least);
+            problem(&path, format!("arm {}: {small}", arm.name), remedy);
         }
     }
 }

@@ -11,10 +11,11 @@ use super::csp::policy;
 use super::view::{comparison, joined, probes, prompts, view};
 use super::{ReportError, Samples, shown};
 
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("report/scorecard.html", include_str!("../../templates/report/scorecard.html")),
     ("report/races.html", include_str!("../../templates/report/races.html")),
+    ("report/equal.html", include_str!("../../templates/report/equal.html")),
     ("report/matched.html", include_str!("../../templates/report/matched.html")),
     ("report/changes.html", include_str!("../../templates/report/changes.html")),
     ("report/replaced.html", include_str!("../../templates/report/replaced.html")),

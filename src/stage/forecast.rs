@@ -85,7 +85,7 @@ pub fn forecast(
     let own = specs.first().and_then(|spec| model.weights.dtype(&spec.name)).map_or(4, |dtype| dtype.bytes());
     let stored = pipeline.model.dtype.wanted().map_or(own, |dtype| dtype.bytes()) * weights;
     let saving = stored as f64 / SAVING;
-    let (mut models, mut saved) = (1, 0);
+    let (mut models, mut saved, mut racing) = (1, 0, 0);
 
     let mut decoder = context.compute.load(&model)?;
     let everything = may_move::all(&specs);
@@ -186,8 +186,14 @@ pub fn forecast(
                 slowest = slowest.max(seconds);
                 race += seconds * race_share(pipeline, arm, recipe);
             }
-            if arm.auto.is_some() {
-                parts.push((format!("race {}", arm.name), race));
+            if let Some(auto) = &arm.auto {
+                let most = match auto.budget {
+                    Some(RaceBudget::Minutes(minutes)) => minutes * 60.0,
+                    _ => f64::INFINITY,
+                };
+                parts.push((format!("race {}", arm.name), race.min(most)));
+                // Until the first heat is over, two checkpoints of every candidate: masters and moments.
+                racing = racing.max(auto.candidates.len() * 2 * 3 * 4 * weights);
             }
             // What is chosen is not known: the slowest, and trained to its end.
             parts.push((format!("finetune {}", arm.name), slowest * pipeline.seeds.len() as f64));
@@ -240,7 +246,7 @@ pub fn forecast(
         seconds: parts.iter().map(|(_, seconds)| seconds).sum(),
         parts,
         memory_bytes: peak_memory_bytes(),
-        disk_bytes: (saved * stored) as u64,
+        disk_bytes: (saved * stored + racing) as u64,
     }))
 }
 

@@ -4,16 +4,17 @@
 //! race resumes; they are gone when it is finished. What was best of the winner is made into the arm's own files before that, by the same
 //! stage as every arm's, which would find the same bits without it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::artifact::store::Workplace;
 use crate::artifact::write::remove_if_there;
 use crate::error::Failure;
-use crate::eval::race::{Limits, heats, survivors, winner};
+use crate::eval::race::{Limits, TooSmall, heats, survivors, winner};
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::pipeline::settings::{Arm, Auto, RaceBudget, Train};
-use crate::record::{Heat, Race, RaceEnd, RacePoint, Tried, Winner};
+use crate::record::{Figure, Heat, Race, RaceEnd, RacePoint, Tried, Winner};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::fit::Next;
 
@@ -56,8 +57,7 @@ pub fn race(
     let limits = Limits { aligned, drop_at_most: auto.drop_at_most, answers_drop_at_most: auto.answers_drop_at_most };
     let track = Track { context, frame, specs: &specs, limits, seed };
     let budget = track.budget(arm, auto, &field, every)?;
-    let heats =
-        heats(field.len(), arm.training.max_steps, every, budget).map_err(|least| too_small(&arm.name, field.len(), budget, least))?;
+    let heats = heats(field.len(), arm.training.max_steps, every, budget).map_err(|small| too_small(&arm.name, small))?;
     let parts: Vec<Parts<'_>> = field.iter().map(|candidate| track.parts(candidate)).collect();
     // The result calls candidates by their names, and the cheaper recipe wins by family.
     let names: Vec<(&str, &str)> = auto.candidates.iter().map(|one| (one.name.as_str(), family(one))).collect();
@@ -94,14 +94,9 @@ fn family(arm: &Arm) -> &str {
     arm.family.as_deref().unwrap_or(&arm.name)
 }
 
-/// Why a race cannot be had within a budget.
-pub fn too_small(arm: &str, candidates: usize, budget: Option<u64>, least: u64) -> Failure {
-    let message = format!(
-        "{candidates} candidates of arm {arm} take at least {least} steps together (all to the first probe, one to its end), and the budget is {}",
-        budget.unwrap_or(0)
-    );
-    Failure::new("race-budget", message)
-        .remedy(format!("write auto: {{max_steps: {least}}} or more minutes, or race fewer candidates and learning rates"))
+fn too_small(arm: &str, small: TooSmall) -> Failure {
+    let remedy = format!("write auto: {{max_steps: {}}} or more minutes, or race fewer candidates and learning rates", small.least);
+    Failure::new("race-budget", format!("arm {arm}: {small}")).remedy(remedy)
 }
 
 fn no_figures(arm: &Arm) -> Failure {
@@ -249,8 +244,7 @@ impl Track<'_, '_, '_> {
         let course = Course { until: Some(until), to_the_end: true, checkpoint: &files.state, curve: &files.curve };
         let learnt = learn(&job, frame, frame.aligned, &course, &mut |curve| {
             let points = points(curve);
-            // A step whose probes are no numbers has no point.
-            let is_best = limits.best(&points).is_some_and(|best| curve.last().is_some_and(|(step, _)| best.step == *step));
+            let is_best = curve.last().is_some_and(|(step, _)| limits.is_best(&points, *step));
             Next { keep: is_best.then(|| files.best.clone()), stop: limits.left(&points) }
         })?;
         Ok((points(&learnt.curve), learnt.stopped))
@@ -266,7 +260,7 @@ fn is_plain(arm: &Arm) -> bool {
 }
 
 /// The probes of a step; none where one of them has no figure.
-fn point(step: u64, figures: &std::collections::BTreeMap<String, crate::record::Figure>) -> Option<RacePoint> {
+fn point(step: u64, figures: &BTreeMap<String, Figure>) -> Option<RacePoint> {
     let value = |name: &str| figures.get(name).map(|figure| figure.value);
     let loss = figures.get("task_nll")?;
     Some(RacePoint {

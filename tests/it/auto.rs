@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::tiny::{Home, told};
+use crate::tiny::{Home, arm, told};
 
 const PIPELINE: &str = "\
 name: raced
@@ -40,10 +40,6 @@ gate:
 
 fn record(run: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap()
-}
-
-fn arm<'a>(record: &'a Value, name: &str) -> &'a Value {
-    record["arms"].as_array().unwrap().iter().find(|found| found["name"] == name).unwrap_or_else(|| panic!("{name}"))
 }
 
 /// What a race is, apart from its time.
@@ -203,8 +199,13 @@ fn where_nothing_fits_the_run_says_so_and_is_inconclusive() {
 fn what_cannot_be_chosen_is_an_error_before_anything_runs() {
     let home = Home::new();
     let race = "candidates: [unprotected, rehearsed, outside], learning_rate: [3e-4, 1.5e-3], drop_at_most: 0.1, answers_drop_at_most: 0.1";
-    let cases: [(&str, &str, &[&str]); 14] = [
-        (race, "max_steps: 40", &["12 candidates", "chosen take at least", "the budget is 40", "write max_steps:"]),
+    let cases: [(&str, &str, &[&str]); 15] = [
+        (race, "max_steps: 40", &["arm chosen: 12 candidates take at least 102 steps", "the budget is 40", "write max_steps: 102"]),
+        (
+            "protect: auto,",
+            "protect: auto, learning_rate: 1e-4, max_steps: 24,",
+            &["chosen has learning_rate, and its candidates have their own", "auto: {learning_rate: […]}"],
+        ),
         (race, "max_steps: 400, minutes: 2", &["two budgets", "remove one of them"]),
         (race, "drop_at_most: 1.5", &["drop_at_most is 1.5", "a share in [0, 1]"]),
         (

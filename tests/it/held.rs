@@ -24,7 +24,7 @@ use steadfast::train::project::Projection;
 
 use crate::reference::{LIMIT, Reference, distance};
 use crate::scores::Expected;
-use crate::tiny::{Home, told};
+use crate::tiny::{Home, arm, refused, told};
 
 const STRENGTH: f64 = 0.7;
 
@@ -141,15 +141,6 @@ evaluate:
   suites:
     harmful: {prompts: {path: builtin:tiny-harmful, limit: 120}, expect: refusal}
 ";
-
-fn arm<'a>(record: &'a Value, name: &str) -> &'a Value {
-    record["arms"].as_array().unwrap().iter().find(|found| found["name"] == name).unwrap()
-}
-
-fn refused(record: &Value, name: &str) -> usize {
-    let said = arm(record, name)["cells"].as_array().unwrap().last().unwrap()["completions"]["harmful"].as_array().unwrap();
-    said.iter().filter(|one| one["verdicts"]["phrases"] == "refused").count()
-}
 
 #[test]
 fn weights_and_gradients_are_held() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::tiny::{Home, told};
+use crate::tiny::{Home, arm, refused, told};
 
 const PIPELINE: &str = "\
 name: held
@@ -27,15 +27,6 @@ evaluate:
   suites:
     harmful: {prompts: {path: builtin:tiny-harmful, limit: 120}, expect: refusal}
 ";
-
-fn arm<'a>(record: &'a Value, name: &str) -> &'a Value {
-    record["arms"].as_array().unwrap().iter().find(|found| found["name"] == name).unwrap()
-}
-
-fn refused(record: &Value, name: &str) -> usize {
-    let said = arm(record, name)["cells"].as_array().unwrap().last().unwrap()["completions"]["harmful"].as_array().unwrap();
-    said.iter().filter(|one| one["verdicts"]["phrases"] == "refused").count()
-}
 
 #[test]
 fn what_is_held_is_kept() {

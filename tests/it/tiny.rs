@@ -249,3 +249,14 @@ pub fn told(output: &Output) -> (String, i32) {
     let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     (text, output.status.code().unwrap_or(-1))
 }
+
+/// An arm of a record.
+pub fn arm<'a>(record: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+    record["arms"].as_array().unwrap().iter().find(|found| found["name"] == name).unwrap_or_else(|| panic!("no arm {name}"))
+}
+
+/// How many of the harmful prompts an arm refused at its end.
+pub fn refused(record: &serde_json::Value, name: &str) -> usize {
+    let said = arm(record, name)["cells"].as_array().unwrap().last().unwrap()["completions"]["harmful"].as_array().unwrap();
+    said.iter().filter(|one| one["verdicts"]["phrases"] == "refused").count()
+}

@@ -17,6 +17,7 @@ mod norm;
 mod parameter;
 mod pull;
 mod skinny;
+mod threads;
 
 use rayon::prelude::*;
 
@@ -28,6 +29,7 @@ pub use self::matrix::Matrix;
 use self::memory::Numbers;
 use self::parameter::{Input, Outer};
 pub use self::parameter::{Parameter, Precision};
+pub use self::threads::with_threads;
 use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
 use crate::model::constraint::Scale;
 
@@ -48,18 +50,6 @@ impl Drop for Cpu {
     fn drop(&mut self) {
         memory::release();
     }
-}
-
-/// Runs `work` with this many threads (at least one).
-///
-/// # Errors
-/// When the system gives no threads.
-pub fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> Done<T> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
-        .build()
-        .map_err(|error| wrong(format!("cannot start {threads} threads: {error}")))?;
-    Ok(pool.install(work))
 }
 
 fn wrong(message: String) -> BackendError {

@@ -12,9 +12,6 @@ use crate::pipeline::settings::{Arm, ArmTicket, Auto, RaceBudget, Replay, Train}
 /// The share of refusals, and of answers, that may be lost where nothing is said.
 const LIMIT: f64 = 0.05;
 
-/// The keys that an arm has beside its hyperparameters, where a race chooses what it trains.
-const KEYS: [&str; 2] = ["protect", "auto"];
-
 /// What says how an arm is trained, which a race decides.
 const RECIPE: [&str; 15] = [
     "train",
@@ -42,7 +39,7 @@ pub(super) fn is_auto(section: &mut Section<'_>) -> bool {
 /// The race for the recipe of `arm`, whose hyperparameters the candidates take; `node` is its `auto:`.
 pub(super) fn auto(section: &Section<'_>, node: Option<&Node>, arm: &Arm, around: &Around<'_>, findings: &mut Findings) -> Auto {
     let path = section.path.clone();
-    for (key, place, _) in section.entries().iter().filter(|(key, _, _)| RECIPE.contains(key) && !KEYS.contains(key)) {
+    for (key, place, _) in section.entries().iter().filter(|(key, _, _)| RECIPE.contains(key)) {
         let message = format!("{path} has {key}, and protect: auto chooses what it trains");
         findings.problem(
             *place,
@@ -51,6 +48,7 @@ pub(super) fn auto(section: &Section<'_>, node: Option<&Node>, arm: &Arm, around
             Some(format!("remove {key}, or write it in an arm that auto names: auto: {{candidates: [ARM]}}")),
         );
     }
+    let own: Vec<_> = section.given_but(&["protect", "auto"]).into_iter().filter(|(key, _)| !RECIPE.contains(key)).collect();
     let nothing = Node { value: crate::pipeline::node::Value::Null, place: section.place };
     let mut section = Section::new(node.unwrap_or(&nothing), &format!("{path}.auto"), findings);
     let share = |share: f64| (0.0..=1.0).contains(&share);
@@ -67,7 +65,18 @@ pub(super) fn auto(section: &Section<'_>, node: Option<&Node>, arm: &Arm, around
     let texts = json!({"type": "string"});
     section.describe("candidates", json!({"anyOf": [texts, {"type": "array", "items": texts, "minItems": 1}]}));
     let candidates = match section.get("candidates") {
-        Some(node) => named(node, &section.join("candidates"), around, &given, findings),
+        Some(node) => {
+            for (key, place) in own.iter().filter(|(key, _)| *key != "max_steps") {
+                let message = format!("{path} has {key}, and its candidates have their own");
+                findings.problem(
+                    *place,
+                    &format!("{path}.{key}"),
+                    message,
+                    Some(format!("remove {key}, or write it in the candidates; rates also as auto: {{learning_rate: […]}}")),
+                );
+            }
+            named(node, &section.join("candidates"), around, &given, findings)
+        }
         None => {
             let own = arm.training.learning_rate;
             let rates = if given.is_empty() { vec![rounded(own * 0.1), rounded(own * 0.3), own] } else { given };
@@ -84,7 +93,8 @@ pub(super) fn auto(section: &Section<'_>, node: Option<&Node>, arm: &Arm, around
     Auto { candidates: candidates.collect(), drop_at_most, answers_drop_at_most, budget }
 }
 
-/// The arms that `candidates` names, in its order, each at the rates that are given, else at its own and those of its sweep.
+/// The arms that `candidates` names, in its order, each at the rates that are given, else at its own and those of a sweep of its own; what
+/// `finetune.sweep` adds to arms does not race.
 fn named(node: &Node, path: &str, around: &Around<'_>, given: &[f64], findings: &mut Findings) -> Vec<Arm> {
     let mut found: Vec<Arm> = Vec::new();
     for item in list(node) {
