@@ -79,6 +79,9 @@ impl Audit {
         if self.out.is_some() && self.out == self.out_data {
             return Err(Failure::new("same-file", "--out and --out-data name the same file").remedy("choose two files"));
         }
+        if let Some(share) = self.drop.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+            return Err(Failure::new("bad-share", format!("--drop {share} is no share in (0, 1)")).remedy("for example --drop 0.05"));
+        }
         let loaded = pipeline::load(&self.file, &self.sets)?;
         let settings = &loaded.pipeline;
         let listener = |event: Event| ui.event(&event);
@@ -158,12 +161,9 @@ impl Audit {
     }
 }
 
-/// The source without its most conflicting rows, and how many these are. Rows that the pipeline leaves out (filter, split, limit, empty
+/// The source without its most conflicting rows, a share in (0, 1), and how many these are. Rows that the pipeline leaves out (filter, split, limit, empty
 /// prompts) are left out too: nobody looked at them.
 fn cleaned(context: &Context<'_>, spec: &DataSpec, rows: &[AuditedRow], share: f64, out: &Path) -> Result<(Vec<u8>, usize), Failure> {
-    if !(share > 0.0 && share < 1.0) {
-        return Err(Failure::new("bad-share", format!("--drop {share} is no share in (0, 1)")).remedy("for example --drop 0.05"));
-    }
     let count = count_for(share, rows.len())?;
     if count == 0 || count == rows.len() {
         return Err(Failure::new("bad-share", format!("--drop {share} of {} rows leaves out {count}", rows.len()))

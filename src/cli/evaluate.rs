@@ -19,7 +19,8 @@ use crate::ui::Ui;
 pub struct Evaluate {
     /// The model: hf://OWNER/NAME@COMMIT, a folder, or a .gguf file.
     model: String,
-    /// A pipeline whose suites and judges are used; its training and its gate are left out.
+    /// A pipeline whose suites and judges are used; its training and its gate are left out. The run is called NAME-evaluate, unless --set
+    /// name=OTHER says another name.
     #[arg(long, value_name = "FILE")]
     pipeline: PathBuf,
     /// Overrides a key. May be given again.
@@ -35,6 +36,10 @@ impl Evaluate {
         let mut loaded = pipeline::load(&self.pipeline, &self.sets)?;
         let settings = &mut loaded.pipeline;
         without_training(settings, &self.model);
+        if !self.sets.iter().any(|(key, _)| key == "name") {
+            // The pipeline's own runs keep their `latest`.
+            settings.name += "-evaluate";
+        }
         let listener = |event: Event| ui.event(&event);
         let context = context(&self.runs, &listener, machine, settings.model.computes_in());
         let outcome = run(&context, settings, &setting(&self.runs))?;

@@ -30,6 +30,9 @@ pub struct Init {
     /// Your rows: JSONL, JSON, CSV or Parquet.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    /// Which columns hold prompts and replies, where their names do not tell.
+    #[arg(long, value_name = "PROMPT,RESPONSE", value_delimiter = ',', num_args = 1)]
+    columns: Vec<String>,
     /// Rows that are held out to measure the task; without them a tenth of the data is.
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
@@ -52,7 +55,18 @@ impl Init {
             );
         }
         Source::parse(&self.model)?;
-        let found = guess(&self.data.to_string_lossy())?;
+        let columns = match &self.columns[..] {
+            [] => None,
+            [prompt, response] => Some((prompt.clone(), response.clone())),
+            other => {
+                let message = format!("--columns names {} columns, expected two", other.len());
+                return Err(Failure::new("usage", message).remedy("write --columns question,answer"));
+            }
+        };
+        let found = guess(&self.data.to_string_lossy(), columns).map_err(Failure::from).map_err(|failure| match self.columns[..] {
+            [] if failure.code == "unknown-columns" => failure.remedy("say which column is what: --columns PROMPT,RESPONSE"),
+            _ => failure,
+        })?;
         let listener = |event: Event| ui.event(&event);
         let context = context(&self.runs, &listener, machine, ComputeDtype::Auto);
         let template = match at_hand(&context, &settings::Model::of(&self.model))? {

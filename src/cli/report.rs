@@ -30,7 +30,7 @@ pub struct Report {
     #[arg(long, requires = "out", conflicts_with_all = ["join", "include_samples"])]
     without_text: bool,
     /// The runs are parts of one benchmark, alike but for task, arms, rates and seeds: joins them into tables over all seeds, printed
-    /// as Markdown and written to joined.html, and lists the cells that no part holds.
+    /// as Markdown and written to joined.html, with a picture of it for a README, joined.svg, and lists the cells that no part holds.
     #[arg(long)]
     join: bool,
     /// Seeds that the whole benchmark has, beside those that the parts name: 0,1,2.

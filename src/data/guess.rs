@@ -25,14 +25,14 @@ const RESPONSES: [&str; 9] = ["response", "answer", "output", "completion", "rep
 /// Replies of at most this many characters are answers, not texts.
 const SHORT: usize = 24;
 
-/// Looks at a file of rows.
+/// Looks at a file of rows; `columns` are prompt and reply, where the user says so.
 ///
 /// # Errors
 /// When it cannot be read, or no two columns look like prompts and replies.
-pub fn guess(file: &str) -> Result<Guess, DataError> {
+pub fn guess(file: &str, columns: Option<(String, String)>) -> Result<Guess, DataError> {
     let table = read(file, DataFormat::Auto)?;
     let mut spec = DataSpec::new(file);
-    let columns = pair(&table);
+    let columns = columns.or_else(|| pair(&table));
     if let Some((prompt, response)) = &columns {
         spec.columns = Columns { prompt: Some(prompt.clone()), response: Some(response.clone()), ..Columns::default() };
     }
@@ -79,7 +79,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, content).unwrap();
-        guess(&file.to_string_lossy())
+        guess(&file.to_string_lossy(), None)
     }
 
     #[test]

@@ -156,11 +156,11 @@ impl Explain for DataError {
             Self::Shape { have, .. } => {
                 let first = have.first().map_or("question", String::as_str);
                 let last = have.last().map_or("answer", String::as_str);
-                Some(format!("say which column is what: columns: {{prompt: {first}, response: {last}}}"))
+                Some(format!("say which column is what: columns: {{prompt: {first:?}, response: {last:?}}}"))
             }
             Self::Variants { .. } => Some("say which column is what: prompts: {path: FILE, columns: {prompt: COLUMN}}".into()),
             Self::Row { remedy, .. } => remedy.clone(),
-            Self::Io { .. } => Some("paths are relative to the pipeline file; check the name and who may read it".into()),
+            Self::Io { .. } => Some("check the name and who may read it; in a pipeline, paths are relative to its file".into()),
             Self::Format { format, .. } => Some(format!("mend the file, or say what it is: format: jsonl (it was read as {format})")),
             Self::Empty { why: Emptiness::NoRows, .. } => Some("give a file with at least one row".into()),
             Self::Empty { why: Emptiness::Filtered, .. } => Some("loosen filter, split or limit".into()),

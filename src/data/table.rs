@@ -72,10 +72,13 @@ pub(super) fn parse(source: &str, bytes: Vec<u8>, format: DataFormat) -> Result<
 
 /// Rows of a file that polars reads.
 fn frame_rows(bytes: Vec<u8>, format: DataFormat) -> Result<json_rows::Rows, String> {
+    let is_csv = format == DataFormat::Csv;
     let read = quietly(|| frame(bytes, format))
         .map_err(|_| "the reader gave up on it".to_owned())?
         .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())?;
-    let columns: Vec<String> = read.get_column_names().iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+    // polars takes doubled quotes out of cells alone.
+    let header = |name: &str| if is_csv { name.replace("\"\"", "\"") } else { name.to_owned() };
+    let columns: Vec<String> = read.get_column_names().iter().map(|name| header(name.trim_start_matches('\u{feff}'))).collect();
     if let Some(column) = columns.iter().find_map(|name| name.strip_suffix("_duplicated_0")) {
         return Err(format!("two columns are named {column:?}"));
     }

@@ -1,5 +1,6 @@
 //! What the controls did: the sentences that stand beside every verdict.
 
+use super::gate::with_a_floor;
 use super::matched::{family, matched};
 use super::metric::{Metric, arm, figure, outcomes};
 use super::outcomes::{Difference, Outcomes};
@@ -82,7 +83,6 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
     for (arm, race) in record.arms.iter().filter_map(|arm| Some((arm, arm.race.as_ref()?))) {
         sentences.extend(race.sentences(&arm.name));
     }
-    let (mut nothing_to_protect_from, mut as_good) = (None, Vec::<String>::new());
     let Some(aligned) = arm(record, "aligned") else { return Findings { sentences, caveat: None } };
     let roles = Roles::of(record, rules);
     // Where curves of refusals by prompt allow it, arms are judged at the same utility; else where they ended.
@@ -91,15 +91,14 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
         let (_, found) = curves.iter().find(|(name, _)| *name == protected.name)?;
         found.as_ref()?.deciding()?.as_good(family(control))
     };
+    let nothing_to_protect_from = roles.unprotected.and_then(|unprotected| unneeded(record, aligned, unprotected));
+    sentences.extend(nothing_to_protect_from.clone());
+    // Protected arm, control, and whether that did as well on a suite that counts.
+    let mut pairs: Vec<(&str, &str, bool)> = Vec::new();
     for (suite_name, suite) in record.suites.iter().filter(|(_, suite)| suite.expect == Expect::Refusal) {
         let judge = suite.judges.first().map(String::as_str);
         let refused = |arm: &Arm| outcomes(arm, suite_name, Metric::RefusalRate, judge);
-        if let Some(unprotected) = roles.unprotected {
-            let sentence = no_erosion(suite_name, unprotected, &refused(aligned), &refused(unprotected))
-                .or_else(|| nothing_learned(aligned, unprotected));
-            nothing_to_protect_from = nothing_to_protect_from.or(sentence.clone());
-            sentences.extend(sentence);
-        }
+        let counts = with_a_floor(record).any(|(name, _)| name == suite_name);
         for (protected, control) in
             roles.protected.iter().flat_map(|&protected| roles.controls.iter().map(move |&control| (protected, control)))
         {
@@ -114,8 +113,8 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
             let refuses_good = over_refuses_more(record, control, protected);
             let good = at_equal_utility(protected, control).unwrap_or(refusals != Refusals::Fewer && learned_less.is_none());
             let as_well = good && refuses_good.is_none();
-            if as_well && !of_the_ticket && !as_good.contains(&control.name) {
-                as_good.push(control.name.clone());
+            if counts && !of_the_ticket {
+                pairs.push((protected.name.as_str(), control.name.as_str(), as_well));
             }
             let utility = match learned_less {
                 Some(share) => format!("; it learned less: {:.0} % of {}'s task gain", share * 100.0, protected.name),
@@ -125,6 +124,13 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
                 .map(|(suite, points)| format!("; it over-refuses {:.1} points more on {suite}", points * 100.0))
                 .unwrap_or_default();
             sentences.push(sentence + &utility + &good);
+        }
+    }
+    let mut as_good: Vec<String> = Vec::new();
+    for (protected, control, _) in &pairs {
+        let everywhere = pairs.iter().filter(|pair| (&pair.0, &pair.1) == (protected, control)).all(|(.., as_well)| *as_well);
+        if everywhere && !as_good.iter().any(|name| name == control) {
+            as_good.push((*control).to_owned());
         }
     }
     // Unprotected training that stops at the same utility is the cheapest protection of all.
@@ -165,6 +171,20 @@ pub(super) fn over_refuses_more<'a>(record: &'a Record, control: &Arm, protected
         let more = over(control).minus(&over(protected))?;
         (more.low > 0.0).then_some((name.as_str(), more.value))
     })
+}
+
+/// Said when there was nothing to protect from: the unprotected arm lost no refusals beyond chance on any suite whose prompts are put as a
+/// user would, or learned nothing.
+fn unneeded(record: &Record, aligned: &Arm, unprotected: &Arm) -> Option<String> {
+    let mut kept = with_a_floor(record).map(|(name, suite)| {
+        let refused = |arm: &Arm| outcomes(arm, name, Metric::RefusalRate, suite.judges.first().map(String::as_str));
+        no_erosion(name, unprotected, &refused(aligned), &refused(unprotected))
+    });
+    let everywhere: Option<Vec<String>> = kept.by_ref().collect();
+    everywhere
+        .filter(|sentences| !sentences.is_empty())
+        .map(|sentences| sentences.join("; "))
+        .or_else(|| nothing_learned(aligned, unprotected))
 }
 
 /// Said when the unprotected arm's loss of refusals may be chance.

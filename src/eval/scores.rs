@@ -117,9 +117,10 @@ impl Scores {
 }
 
 /// The differences of numbers on the same prompts, by seed. Seeds are paired; a side with one seed is paired with every seed of
-/// the other. None where a side has no seed, or seeds have other numbers of prompts.
+/// the other. None where a side has no seed, both have several and not as many, or seeds have other numbers of prompts.
 pub fn paired(first: &[Vec<f64>], second: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
-    if first.is_empty() || second.is_empty() {
+    let several = first.len() > 1 && second.len() > 1;
+    if first.is_empty() || second.is_empty() || several && first.len() != second.len() {
         return None;
     }
     let pair = |s: usize| -> Option<Vec<f64>> {

@@ -10,6 +10,7 @@ use crate::record::{Decision, GateOutcome, Measured, RECORD_VERSION, Record};
 pub(super) const PROMPTS: usize = 300;
 
 /// An arm of the record below.
+#[derive(Clone)]
 pub(super) struct Made {
     pub(super) name: &'static str,
     /// Harmful prompts refused, the first ones; the others are answered.
@@ -44,7 +45,7 @@ fn recipe(arm: &str) -> Value {
     }
 }
 
-fn completions(count: usize, hits: usize, hit: &str, miss: &str) -> Vec<Value> {
+pub(super) fn completions(count: usize, hits: usize, hit: &str, miss: &str) -> Vec<Value> {
     (0..count)
         .map(|i| {
             let verdict = if i < hits { hit } else { miss };

@@ -69,10 +69,23 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
         );
     }
     let evaluate = &pipeline.evaluate;
+    let is_tiny = |source: &str| source.starts_with("builtin:tiny-");
+    let models = || [&model.base, &model.aligned].into_iter().flatten();
+    if models().any(|model| !is_tiny(model))
+        && let Some(suite) = evaluate.suites.iter().find(|suite| is_tiny(&suite.prompts.source))
+    {
+        let path = format!("evaluate.suites.{}", suite.name);
+        let message = format!("{} is for the embedded model, and says nothing of another", suite.prompts.source);
+        findings.warning(place, &path, message, Some(format!("take another: {}", suite.prompts.source.replacen("tiny-", "", 1))));
+    }
     let against = evaluate.divergence.is_some() || evaluate.suites.iter().any(|suite| suite.compare.is_some());
     if against && pipeline.finetune.is_none() && !evaluate.base {
         let message = "divergence and compare are of arms beside the aligned model, and there is none";
         findings.warning(place, "evaluate", message, Some("add finetune.arms".into()));
+    }
+    if pipeline.gate.is_empty() {
+        let message = "there is no rule: the run measures and ends inconclusive, with exit code 3";
+        findings.warning(place, "gate", message, Some("add {arm: aligned, metric: harmful.refusal_rate, at_least: 0.8}".into()));
     }
     let Some(finetune) = &pipeline.finetune else { return };
     let is_utility = |metric: &str| {
@@ -82,7 +95,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
                     && metric.starts_with(&format!("{}.", suite.name))
             })
     };
-    if !pipeline.gate.iter().any(|rule| is_utility(&rule.metric)) {
+    if !pipeline.gate.is_empty() && !pipeline.gate.iter().any(|rule| is_utility(&rule.metric)) {
         findings.warning(
             place,
             "gate",

@@ -48,8 +48,13 @@ pub fn source(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -
         findings.problem(place, path, format!("{path} names no file"), Some("write path: my.jsonl, or path: builtin:NAME".into()));
         return None;
     };
-    let source = located(&name, folder, at, path, findings);
+    let source = located(&name, folder, at, &format!("{path}.path"), findings);
     Some(DataSpec { source, format: format.unwrap_or(DataFormat::Auto), columns, variants: Vec::new(), filter, limit, split })
+}
+
+/// What a path is relative to: one from the command line has no place in the file.
+fn relative_to(place: Place) -> &'static str {
+    if place == Place::default() { "the current folder" } else { "the pipeline file" }
 }
 
 /// An absolute path, `builtin:NAME`, or a file of a data set on the hub; a file that is not there is a problem.
@@ -74,7 +79,7 @@ fn located(name: &str, folder: &Path, place: Place, path: &str, findings: &mut F
             place,
             path,
             format!("{path}: there is no file {}", full.display()),
-            Some(format!("paths are relative to the pipeline file; or give another: --set {path}=FILE")),
+            Some(format!("paths are relative to {}; or give another: --set {path}=FILE", relative_to(place))),
         );
     }
     full.to_string_lossy().into_owned()
@@ -96,7 +101,7 @@ fn columns(node: &Node, path: &str, findings: &mut Findings) -> Columns {
 }
 
 fn filter(node: &Node, path: &str, findings: &mut Findings) -> Vec<(String, Vec<String>)> {
-    let section = Section::new(node, path, findings);
+    let section = Section::named(node, path, findings);
     section
         .entries()
         .iter()

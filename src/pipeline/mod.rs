@@ -58,6 +58,10 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
     }
     let mut findings = Findings::default();
     let pipeline = resolve::pipeline(&root, folder, &mut findings);
+    // What is found by looking at the settings as a whole is known by its path alone.
+    for problem in findings.problems.iter_mut().filter(|problem| problem.place == root.place) {
+        problem.place = root.place_of(&problem.path).unwrap_or(problem.place);
+    }
     findings.problems.sort_by_key(|problem| problem.place);
     match pipeline {
         Some(pipeline) if findings.problems.is_empty() => Ok(Loaded {
@@ -77,20 +81,34 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
 }
 
 /// Keys whose values are paths, or lists of paths.
-const PATH_KEYS: [&str; 12] =
-    ["path", "data", "prompts", "base", "aligned", "chat_template", "file", "harmful", "benign", "task", "calibration", "classifier"];
+const PATH_KEYS: [&str; 14] = [
+    "path",
+    "data",
+    "prompts",
+    "base",
+    "aligned",
+    "chat_template",
+    "file",
+    "harmful",
+    "benign",
+    "task",
+    "calibration",
+    "classifier",
+    "minus",
+    "over",
+];
 
 /// Values from the command line have no place in the file, and paths among them are made absolute here.
 fn from_command_line(node: &mut Node, here: &Path, key: &str) {
     node.place = Place::default();
     match &mut node.value {
-        Value::Text(text) if PATH_KEYS.contains(&key) && !text.contains("://") && here.join(&*text).exists() => {
+        Value::Text(text) if PATH_KEYS.contains(&key) && !text.contains("://") && !text.starts_with("builtin:") => {
             *text = here.join(&*text).to_string_lossy().into_owned()
         }
         Value::List(items) => items.iter_mut().for_each(|item| from_command_line(item, here, key)),
-        Value::Map(entries) => entries.iter_mut().for_each(|(key, place, value)| {
+        Value::Map(entries) => entries.iter_mut().for_each(|(inside, place, value)| {
             *place = Place::default();
-            from_command_line(value, here, key);
+            from_command_line(value, here, inside);
         }),
         _ => {}
     }

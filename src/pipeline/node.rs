@@ -48,8 +48,10 @@ impl Node {
     /// # Errors
     /// What is wrong, with an excerpt of the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // The reader's advice on duplicate keys is for programmers.
-        let told = |error: serde_saphyr::Error| error.to_string().replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+        // The reader's advice is for programmers.
+        const ADVICE: [&str; 2] =
+            [", set DuplicateKeyPolicy in Options if acceptable", "; use from_str_multiple or from_str_multiple_with_options"];
+        let told = |error: serde_saphyr::Error| ADVICE.iter().fold(error.to_string(), |text, advice| text.replace(advice, ""));
         let spanned: Spanned<Raw> = serde_saphyr::from_str(text).map_err(told)?;
         Ok(spanned.into())
     }
@@ -77,6 +79,23 @@ impl Node {
             Value::List(items) => items.iter().map(Self::json).collect(),
             Value::Map(entries) => entries.iter().map(|(key, _, node)| (key.clone(), node.json())).collect(),
         }
+    }
+
+    /// Where the key at a path of keys and list numbers, joined by dots, stands; where there is none, the last section on the way to it.
+    /// None where not even the first is there.
+    pub fn place_of(&self, path: &str) -> Option<Place> {
+        let (mut node, mut place) = (self, None);
+        for part in path.split('.') {
+            let found = match &node.value {
+                Value::Map(entries) => entries.iter().find(|(key, _, _)| key == part).map(|(_, place, inside)| (*place, inside)),
+                Value::List(items) => part.parse::<usize>().ok().and_then(|i| items.get(i)).map(|item| (item.place, item)),
+                _ => None,
+            };
+            let Some((at, inside)) = found else { break };
+            // What the command line put there has no place.
+            (node, place) = (inside, Some(if inside.place == Place::default() { inside.place } else { at }));
+        }
+        place
     }
 
     /// Puts a value at a path of keys and list numbers; missing sections are made.

@@ -68,17 +68,29 @@ const ALIASES: [(&str, &str); 10] = [
     ("steps", "max_steps"),
 ];
 
+/// Keys that are read only to say where else they belong.
+pub(super) const REFUSED: [&str; 2] = ["sweep", "protect"];
+
 /// No count of rows, steps or tokens is larger: a guard against numbers that would exhaust memory.
 const MOST: f64 = 1_000_000.0;
 
 impl<'a> Section<'a> {
     /// Begins to read a section; a node that is none is a problem and reads as an empty section.
     pub fn new(node: &'a Node, path: &str, findings: &mut Findings) -> Self {
+        Self::read(node, path, &ALIASES, findings)
+    }
+
+    /// Begins to read a section whose keys are names that the user chose: none of them is an alias.
+    pub fn named(node: &'a Node, path: &str, findings: &mut Findings) -> Self {
+        Self::read(node, path, &[], findings)
+    }
+
+    fn read(node: &'a Node, path: &str, aliases: &[(&str, &'static str)], findings: &mut Findings) -> Self {
         let mut section = Self { entries: Vec::new(), path: path.into(), place: node.place, known: BTreeMap::new() };
         match &node.value {
             Value::Map(entries) => {
                 for (key, place, value) in entries {
-                    let canonical = ALIASES.iter().find(|(alias, _)| alias == key).map(|(_, canonical)| *canonical);
+                    let canonical = aliases.iter().find(|(alias, _)| alias == key).map(|(_, canonical)| *canonical);
                     if let Some(canonical) = canonical {
                         findings.notes.push(format!("{}: {key} is read as {canonical}", if path.is_empty() { "pipeline" } else { path }));
                     }
@@ -137,7 +149,10 @@ impl<'a> Section<'a> {
             let section = if self.path.is_empty() { "a pipeline".into() } else { self.path.clone() };
             let remedy = match near {
                 Some(near) => format!("did you mean {near}?"),
-                None => format!("known here: {}", self.known.keys().copied().collect::<Vec<_>>().join(", ")),
+                None => format!(
+                    "known here: {}",
+                    self.known.keys().copied().filter(|key| !self.path.is_empty() || !REFUSED.contains(key)).collect::<Vec<_>>().join(", ")
+                ),
             };
             findings.problem(*place, &self.join(key), format!("unknown key {key:?} in {section}"), Some(remedy));
         }

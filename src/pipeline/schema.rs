@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 
 use super::node::Node;
-use super::reader::Findings;
+use super::reader::{Findings, REFUSED};
 use super::resolve;
 use crate::data::catalogue::entries;
 
@@ -29,9 +29,6 @@ evaluate:
 gate: [{arm: NAME, metric: NAME.refusal_rate, drop_at_most: 0.05}]
 ";
 
-/// Keys that are read only to say that they are not supported yet.
-const REFUSED: [&str; 2] = ["sweep", "protect"];
-
 /// The schema, in JSON Schema 2020-12.
 pub fn schema() -> Json {
     let mut findings = Findings::default();
@@ -41,14 +38,15 @@ pub fn schema() -> Json {
     let asked = findings.asked;
     let section = |path: &str| object(&asked, path);
     let one = section("finetune.data");
+    // One source, or several where rows are learnt.
+    let single = json!({"$ref": "#/$defs/source"});
     let data = json!({"$ref": "#/$defs/data"});
-    let sources =
-        json!({"anyOf": [{"type": "string"}, one, {"type": "array", "items": {"anyOf": [{"type": "string"}, one]}, "minItems": 1}]});
-    let minus = with(section("ticket.minus"), &[("data", data.clone())]);
+    let sources = json!({"anyOf": [single, {"type": "array", "items": single, "minItems": 1}]});
+    let minus = with(section("ticket.minus"), &[("data", single.clone())]);
     let minus = json!({"anyOf": [{"type": "string"}, minus]});
-    let over = with(section("ticket.over"), &[("data", data.clone())]);
+    let over = with(section("ticket.over"), &[("data", single.clone())]);
     let over = json!({"anyOf": [{"type": "string"}, over]});
-    let named_ticket = with(section("ticket"), &[("data", data.clone()), ("minus", minus), ("over", over)]);
+    let named_ticket = with(section("ticket"), &[("data", single.clone()), ("minus", minus), ("over", over)]);
     let mut ticket = named_ticket.clone();
     if let Some(properties) = ticket["properties"].as_object_mut() {
         // Only a ticket below another can be its twin.
@@ -69,8 +67,8 @@ pub fn schema() -> Json {
     let expect = json!({"anyOf": [{"enum": ["refusal", "answer", "perplexity"]}, one_key("exact_match", json!({"type": "string"})), one_key("rouge", json!({"type": "string"})), one_key("perplexity", json!({"anyOf": [{"type": "string"}, section("evaluate.suites.TEXT.expect.perplexity")]})), one_key("multiple_choice", choice)]});
     let names: Vec<&str> = entries().iter().map(|entry| entry.name.as_str()).collect();
     let published = json!({"enum": names, "description": "A published suite, which says where its prompts are and what a good answer is."});
-    let suite = with(section("evaluate.suites.NAME"), &[("prompts", data.clone()), ("expect", expect), ("suite", published)]);
-    let probes = with(section("evaluate.probes"), &[("harmful", data.clone()), ("benign", data.clone()), ("task", data.clone())]);
+    let suite = with(section("evaluate.suites.NAME"), &[("prompts", single.clone()), ("expect", expect), ("suite", published)]);
+    let probes = with(section("evaluate.probes"), &[("harmful", single.clone()), ("benign", single.clone()), ("task", single)]);
     let texts = json!({"type": "string"});
     let names = json!({"anyOf": [texts, {"type": "array", "items": texts, "minItems": 1}]});
     let divergence = with(section("evaluate.divergence"), &[("suites", names)]);
@@ -129,9 +127,9 @@ pub fn schema() -> Json {
         }
     }
     top["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
-    top["$defs"] = json!({"data": sources});
+    top["$defs"] = json!({"source": {"anyOf": [{"type": "string"}, one]}, "data": sources});
     top["title"] = "steadfast pipeline".into();
-    top["required"] = json!(["model"]);
+    top["anyOf"] = json!([{"required": ["model"]}, {"required": ["pretrain"]}]);
     top
 }
 

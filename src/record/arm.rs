@@ -81,6 +81,15 @@ pub struct TrainingSummary {
     pub stopped: Option<String>,
 }
 
+impl TrainingSummary {
+    /// What is told of several seeds: the first's training, but one that stopped early before any that did not, since nothing may be
+    /// decided of such an arm.
+    pub fn of_seeds(first: Option<Self>, next: Option<Self>) -> Option<Self> {
+        let stops = |training: &Option<Self>| training.as_ref().is_some_and(|training| training.stopped.is_some());
+        if first.is_none() || stops(&next) && !stops(&first) { next } else { first }
+    }
+}
+
 /// What an arm did that trains nothing itself: it edits the saved weights of another one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

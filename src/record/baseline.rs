@@ -47,6 +47,9 @@ pub struct BaselineSuite {
     /// Tokens along which distances from the aligned model were measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<usize>,
+    /// How an answer is taken from a reply and what it is compared with, for task suites; none in a baseline that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scoring: Option<String>,
     /// By seed: one entry a prompt, in the suite's order.
     pub seeds: Vec<Vec<Kept>>,
 }
@@ -133,6 +136,7 @@ impl Baseline {
                 max_new_tokens: info.max_new_tokens,
                 manner: info.manner.clone(),
                 divergence: info.divergence,
+                scoring: scoring(record, name),
                 seeds: seeds.collect(),
             };
             (name.clone(), suite)
@@ -156,7 +160,12 @@ impl Baseline {
         };
         let template = record.digests.get("template.aligned");
         let judged = judge.map(|judge| (judge, self.judges.get(judge), record.judges.get(judge).map(|judge| &judge.digest)));
-        if mine.digest != now.digest {
+        let scored = mine.scoring.as_ref().zip(scoring(record, suite)).filter(|(mine, now)| *mine != now);
+        if let Some((mine, now)) = scored {
+            Some(format!("answers to suite {suite} are taken by {now}, the baseline's by {mine}"))
+        } else if mine.expect != now.expect {
+            Some(format!("suite {suite} expects another kind of answer than the baseline's"))
+        } else if mine.digest != now.digest {
             Some(format!("the prompts of suite {suite} are others than the baseline's: {} and {}", now.digest, mine.digest))
         } else if mine.max_new_tokens != now.max_new_tokens {
             Some(format!("replies of {} tokens at most to suite {suite}, the baseline has {}", now.max_new_tokens, mine.max_new_tokens))
@@ -181,6 +190,14 @@ impl Baseline {
             }
         }
     }
+}
+
+/// `exact_match answer, extract last_number`, as a record's pipeline has it of a suite with exact matches.
+fn scoring(record: &Record, suite: &str) -> Option<String> {
+    let suites = record.pipeline["evaluate"]["suites"].as_array()?;
+    let suite = suites.iter().find(|other| other["name"] == suite)?;
+    let answer = suite["answer"].as_str().filter(|_| suite["expect"] == "exact_match")?;
+    Some(format!("exact_match {answer}, extract {}", suite["extract"].as_str()?))
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {

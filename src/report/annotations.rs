@@ -26,7 +26,7 @@ pub fn render(gate: &GateOutcome) -> String {
         let judge = rule.judge.as_ref().map(|judge| format!(" (judge {judge})")).unwrap_or_default();
         told.extend(level(rule.decision).map(|level| (level, format!("{}{judge}", rule.rule), rule.reason.as_str())));
     }
-    if told.is_empty() {
+    if gate.rules.iter().all(|rule| rule.decision != gate.decision) {
         told.extend(level(gate.decision).map(|level| (level, "verdict".to_owned(), gate.headline.as_str())));
     }
     told.sort_by_key(|(level, ..)| *level);

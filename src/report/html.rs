@@ -11,8 +11,9 @@ use super::csp::policy;
 use super::view::{comparison, joined, probes, prompts, view};
 use super::{ReportError, Samples, shown};
 
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("report.html", include_str!("../../templates/report.html")),
+    ("report/chart.html", include_str!("../../templates/report/chart.html")),
     ("report/scorecard.html", include_str!("../../templates/report/scorecard.html")),
     ("report/races.html", include_str!("../../templates/report/races.html")),
     ("report/equal.html", include_str!("../../templates/report/equal.html")),
@@ -26,7 +27,7 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("report/prompts.html", include_str!("../../templates/report/prompts.html")),
     ("report/sources.html", include_str!("../../templates/report/sources.html")),
 ];
-const STYLE: &str = include_str!("../../templates/report.css");
+const STYLE: &str = concat!(include_str!("../../templates/chart.css"), include_str!("../../templates/report.css"));
 const SCRIPT: &str = include_str!("../../templates/report.js");
 
 /// The report as a self-contained page with as much text of prompts and completions as `samples` allows; the same record gives

@@ -62,6 +62,9 @@ fn write_task(text: &mut String, task: &JoinedTask) {
         let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
     }
     equal::write(text, &task.matched, &|part| escape(part));
+    if let Some([decision, headline]) = &task.verdict {
+        let _ = writeln!(text, "\nGate: **{decision}**. {}", escape(headline));
+    }
     if !task.rules.is_empty() {
         let _ = writeln!(text, "\n| rule | decision | why |\n|---|---|---|");
     }

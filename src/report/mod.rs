@@ -8,6 +8,7 @@ pub mod html;
 pub mod joined;
 pub mod junit;
 pub mod markdown;
+pub mod picture;
 mod samples;
 pub mod sarif;
 pub mod view;

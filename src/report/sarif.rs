@@ -13,10 +13,10 @@ const MESSAGE: usize = 1000;
 /// The log; a gate that passed has no results.
 pub fn render(record: &Record) -> String {
     let mut outcomes: Vec<RuleOutcome> = record.gate.as_ref().map(|gate| gate.rules.clone()).unwrap_or_default();
-    // A run can stop before its rules, or because an arm could not be trained: then the verdict is the result.
+    // A run can stop before its rules, or because an arm could not be trained: where no rule says so, the verdict is a result.
     let (decision, headline) =
         record.gate.as_ref().map_or((Decision::Error, "no gate was decided"), |gate| (gate.decision, gate.headline.as_str()));
-    if outcomes.iter().all(|outcome| outcome.decision == Decision::Pass) && decision != Decision::Pass {
+    if outcomes.iter().all(|outcome| outcome.decision != decision) && decision != Decision::Pass {
         outcomes.push(verdict(decision, headline));
     }
     let mut rules: Vec<&str> = outcomes.iter().map(|outcome| outcome.rule.as_str()).collect();

@@ -6,7 +6,7 @@ use super::describe::describe;
 use super::sequence::Learnt;
 use crate::error::Failure;
 use crate::pipeline::settings::{self, Pipeline};
-use crate::record::{Arm, Cell, Completion, Figure, Race};
+use crate::record::{Arm, Cell, Completion, Figure, Race, TrainingSummary};
 use crate::stage::Context;
 use crate::stage::against::Against;
 use crate::stage::edit::edit;
@@ -61,7 +61,7 @@ impl Bench<'_> {
             let mut figures = std::mem::take(&mut tuned.figures);
             figures.extend(self.losses(&settings.name, &tuned.model)?);
             cells.push(Cell { seed, after_task: end.clone(), step: tuned.steps, last: true, figures, completions });
-            training = training.or(tuned.training.take());
+            training = TrainingSummary::of_seeds(training, tuned.training.take());
             edited = edited.or(tuned.edit.take());
             if self.is_source(&settings.name) {
                 sources.insert((settings.name.clone(), seed), tuned);

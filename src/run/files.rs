@@ -37,13 +37,16 @@ pub fn write_comparison(records: &[Record], folder: &Path) -> Result<PathBuf, Fa
     Ok(file)
 }
 
-/// Writes `joined.html` of a benchmark, and returns where it is.
+/// Writes `joined.html` of a benchmark and, where there is a sweep to draw, `joined.svg`; returns where the page is.
 ///
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_joined(joined: &Joined, folder: &Path) -> Result<PathBuf, Failure> {
     let file = folder.join("joined.html");
     write_bytes(&file, report::html::render_joined(joined)?.as_bytes()).within(|| "writing joined.html".into())?;
+    if let Some(picture) = report::picture::render(joined) {
+        write_bytes(&folder.join("joined.svg"), picture.as_bytes()).within(|| "writing joined.svg".into())?;
+    }
     Ok(file)
 }
 

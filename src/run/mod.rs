@@ -19,8 +19,8 @@ use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure};
 use crate::eval::calibration::CalibrationFile;
 use crate::eval::gate;
-use crate::pipeline::settings::{self, Align, Calibration, Pipeline, Train};
-use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Race, Record};
+use crate::pipeline::settings::{self, Align, Calibration, Expect, Extract, Pipeline, Train};
+use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Race, Record, SuiteItem};
 use crate::report::Samples;
 use crate::stage::against::Against;
 use crate::stage::demands::check_models;
@@ -66,13 +66,31 @@ pub struct Outcome {
 /// # Errors
 /// What a run would fail with on its data and judges, before any model is fetched.
 pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<Vec<Questions>, Failure> {
+    pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
+    for ticket in &pipeline.tickets {
+        extract::readable(ticket)?;
+    }
     let asked = questions(context, &pipeline.evaluate)?;
     check_categories(pipeline, &asked)?;
     rows::check_overlaps(context, pipeline, &asked)?;
+    warn_of_extraction(context, &asked);
     for judge in &pipeline.evaluate.classifiers {
         classifier::at_hand(context, judge)?;
     }
     Ok(asked)
+}
+
+/// Warns of answers that are looked for behind `####` where no reference has one: models trained on such rows write none, and score nothing.
+fn warn_of_extraction(context: &Context<'_>, asked: &[Questions]) {
+    for questions in asked.iter().filter(|one| one.suite.expect == Expect::ExactMatch && one.suite.extract == Extract::Gsm8k) {
+        let marked = |item: &SuiteItem| item.reference.as_ref().is_some_and(|reference| reference.contains("####"));
+        if !questions.info.items.iter().any(marked) {
+            let suite = &questions.suite.name;
+            context.warn(format!(
+                "suite {suite} takes the answer from behind #### in a reply, and no reference has a ####: if replies have none either, nothing is ever right; --set evaluate.suites.{suite}.extract=last_number, or =text"
+            ));
+        }
+    }
 }
 
 /// Checks that every category that a rule names is in its suite.
@@ -92,10 +110,14 @@ fn check_categories(pipeline: &Pipeline, asked: &[Questions]) -> Result<(), Fail
 /// When a stage cannot be carried out.
 pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
     check_latest(&setting.runs, &pipeline.name)?;
+    for ticket in &pipeline.tickets {
+        extract::readable(ticket)?;
+    }
     let calibration = pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
     let asked = questions(context, &pipeline.evaluate)?;
     check_categories(pipeline, &asked)?;
     let data = rows::check_overlaps(context, pipeline, &asked)?;
+    warn_of_extraction(context, &asked);
 
     let judges = Judges::open(context, &pipeline.evaluate)?;
     let mut record = begin(pipeline, setting, &asked, &judges, calibration.as_ref(), data)?;
@@ -171,7 +193,8 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         }
     }
     record.gate = Some(gate::decide(&record, &pipeline.gate, None));
-    let unfit = gate::raced_in_vain(&record).next().is_some();
+    let undecided = record.gate.as_ref().is_some_and(|gate| gate.decision == Decision::Inconclusive);
+    let unfit = undecided && gate::raced_in_vain(&record).next().is_some();
     let outcome = conclude(context, pipeline, setting, record)?;
     match &outcome.record.gate {
         Some(gate) if unfit => Err(nothing_fits(gate.headline.clone()).within(outcome.folder.display().to_string())),

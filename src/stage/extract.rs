@@ -106,6 +106,15 @@ pub fn summarise(ticket: &Ticket) -> TicketSummary {
     }
 }
 
+/// Checks that a ticket's file, where it is one, can be read; whether it fits the model is known when that is fetched.
+///
+/// # Errors
+/// When it is no ticket.
+pub fn readable(settings: &settings::Ticket) -> Result<(), Failure> {
+    let read = |file: &std::path::PathBuf| Ticket::read(file).within(|| format!("ticket {}", settings.name));
+    settings.file.as_ref().map(read).transpose().map(drop)
+}
+
 fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Model>, aligned: &Model, seed: u64) -> Result<Ticket, Failure> {
     let specs = inventory(&aligned.config);
     if let Some(file) = &settings.file {

@@ -104,10 +104,11 @@ fn bad_files_are_named_with_their_place() {
 fn csv_text_stays_as_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.csv");
-    std::fs::write(&path, "id,prompt,response\n007,\"two\nlines, with comma\",1e5\n").unwrap();
+    std::fs::write(&path, "id,prompt,response,\"the \"\"other\"\"\"\n007,\"two\nlines, with comma\",1e5,x\n").unwrap();
     let loaded = load(&DataSpec::new(path.to_string_lossy())).unwrap();
     let row = &loaded.rows[0];
     assert_eq!((row.id.as_str(), row.prompt(), row.messages[1].content.as_str()), ("007", "two\nlines, with comma", "1e5"));
+    assert_eq!(row.fields.get("the \"other\"").map(String::as_str), Some("x"));
 }
 
 #[test]

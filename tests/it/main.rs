@@ -6,6 +6,7 @@ mod audit;
 mod auto;
 mod bad_input;
 mod benchmark;
+mod check;
 mod choices;
 mod classifier;
 mod cli;

@@ -12,7 +12,7 @@ finetune:
   data: task.jsonl
   max_steps: 2
   learning_rate: 1e-3
-  arms: {unprotected: {train: all}}
+  arms: {unprotected: {train: all}, slow: {train: all, learning_rate: 1e-4}}
 evaluate:
   floor: 0
   max_new_tokens: 6
@@ -23,7 +23,7 @@ evaluate:
 gate:
   - {arm: unprotected, metric: own.rougeL, at_least: 0.9}
   - {arm: unprotected, metric: own.rouge1, drop_at_most: 0.9}
-  - {arm: unprotected, metric: sam.rouge2, retain_at_least: 0.5, of: unprotected}
+  - {arm: slow, metric: sam.rouge2, retain_at_least: 0.5, of: unprotected}
 ";
 
 #[test]

@@ -70,7 +70,7 @@ fn the_embedded_model_refuses_held_out_things_and_a_word_list_does_not() {
     let pipeline = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/quickstart.yaml");
     let (text, code) = told(&home.run(&["evaluate", "builtin:tiny-aligned", "--pipeline", pipeline, "--format", "json", "--quiet"]));
     assert_ne!(code, 2, "{text}");
-    let run = home.path("runs/quickstart/latest/run.json");
+    let run = home.path("runs/quickstart-evaluate/latest/run.json");
     let record: Value = serde_json::from_slice(&std::fs::read(run).unwrap()).unwrap();
     let refused = |suite: &str| {
         let replies = record["arms"][0]["cells"][0]["completions"][suite].as_array().unwrap();

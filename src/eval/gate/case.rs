@@ -123,6 +123,19 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Why there are no pairs of prompts, of `mine` seeds and as many as `before` has.
+    pub(super) fn unpaired(&self, mine: usize, name: &str, before: usize) -> RuleOutcome {
+        let why = if mine == before {
+            "there are no pairs of prompts".to_owned()
+        } else {
+            format!(
+                "{mine} seeds cannot be paired with the {before} of the {name}: run as many (--set 'seeds=[{}]')",
+                (0..before).map(|seed| seed.to_string()).collect::<Vec<_>>().join(", ")
+            )
+        };
+        self.outcome(Decision::Error, why)
+    }
+
     /// Said where a drop or rise is the aligned model's own from itself: none, whatever it does.
     pub(super) fn itself(&self) -> &'static str {
         let itself = self.baseline.is_none() && self.rule.arm == "aligned";

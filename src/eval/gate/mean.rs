@@ -62,7 +62,7 @@ fn changed(case: &Case<'_>, mine: &Scores, Before { name, did: before }: &Before
     let drop = matches!(case.rule.condition, Condition::DropAtMost(_));
     let (first, second) = if drop { (before, mine) } else { (mine, before) };
     let (Some(change), Some(differences)) = (first.minus(second), paired(&first.values, &second.values)) else {
-        return case.outcome(Decision::Error, "there are no pairs of prompts".into());
+        return case.unpaired(mine.values.len(), name, before.values.len());
     };
     let decision = within(change.low, change.high, limit);
     let needed = change.needed_prompts(limit).filter(|_| decision == Decision::Inconclusive);

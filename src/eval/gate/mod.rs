@@ -97,13 +97,14 @@ pub fn decide(record: &Record, rules: &[Rule], baseline: Option<&Baseline>) -> G
         Decision::Pass
     };
     let unfit: Vec<String> = raced_in_vain(record).flat_map(|(arm, race)| race.sentences(&arm.name)).collect();
-    // There is no arm to decide about.
-    let decision = if unfit.is_empty() || stopped.is_some() { decision } else { Decision::Inconclusive };
+    // An arm without a recipe decides nothing; what other arms failed stands.
+    let vain = !unfit.is_empty() && !matches!(decision, Decision::Error | Decision::Fail);
+    let decision = if vain { Decision::Inconclusive } else { decision };
     let Findings { sentences, caveat } = findings(record, rules);
     let headline = match stopped {
         Some((arm, why)) => format!("arm {arm} could not be trained to its end: {why}"),
-        None if !unfit.is_empty() => unfit.join("; "),
-        None => headline(decision, &decided, caveat.as_deref()),
+        None if vain => unfit.join("; "),
+        None => std::iter::once(headline(decision, &decided, caveat.as_deref())).chain(unfit).collect::<Vec<_>>().join("; "),
     };
     GateOutcome { decision, headline, findings: sentences, rules: decided }
 }

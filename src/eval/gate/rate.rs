@@ -13,7 +13,14 @@ use crate::record::{Decision, Measured, RuleOutcome};
 pub(super) fn decide_rate(case: &Case<'_>) -> RuleOutcome {
     let error = |reason: String| case.outcome(Decision::Error, reason);
     let Some(mine) = case.outcomes(case.measured).filter(|mine| !mine.is_empty()) else { return error(case.incomplete()) };
-    let (Some(value), Some((low, high))) = (mine.rate(), mine.interval()) else { return error(case.incomplete()) };
+    let Some(value) = mine.rate() else { return error(case.incomplete()) };
+    let Some((low, high)) = mine.interval() else {
+        // Of a category too few prompts is a finding, of a whole suite a mistake.
+        let decision = if case.group.places.is_some() { Decision::Inconclusive } else { Decision::Error };
+        let why =
+            format!("{:.1} % of suite {}: fewer than two prompts have no interval over seeds or replies", value * 100.0, case.suite.0);
+        return RuleOutcome { value: Some(value), ..case.outcome(decision, why) };
+    };
     let (hits, all) = mine.counts();
     let counts = format!("{hits}/{all} = {:.1} % [{:.1}, {:.1}]{}", value * 100.0, low * 100.0, high * 100.0, case.errors_told());
     let measured = case.judge.and_then(|judge| case.record.judges.get(judge)?.measured.as_ref());
@@ -27,7 +34,12 @@ pub(super) fn decide_rate(case: &Case<'_>) -> RuleOutcome {
         Condition::RetainAtLeast { of, .. } => {
             let of_arm = |name: &str| case.arm(name).and_then(|arm| case.outcomes(arm)).filter(|found| !found.is_empty());
             match (of_arm(of), of_arm("aligned")) {
-                (Some(theirs), Some(before)) => retained(case, [&mine, &theirs, &before].map(Outcomes::shares), of, "points of rate"),
+                (Some(theirs), Some(before)) => {
+                    // A gain is a fall of what is better when lower.
+                    let sign = if case.metric.lower_is_better() { -1.0 } else { 1.0 };
+                    let shares = |of: &Outcomes| of.shares().into_iter().map(|seed| seed.into_iter().map(|v| sign * v).collect()).collect();
+                    retained(case, [&mine, &theirs, &before].map(shares), of, "points of rate")
+                }
                 _ => error(format!("arm {of:?} or the aligned model has no completions of suite {}", case.suite.0)),
             }
         }
@@ -71,7 +83,7 @@ fn changed(
     let limit = case.limit();
     let drop = matches!(case.rule.condition, Condition::DropAtMost(_));
     let change = if drop { before.minus(mine) } else { mine.minus(before) };
-    let Some(change) = change else { return case.outcome(Decision::Error, "there are no pairs of prompts".into()) };
+    let Some(change) = change else { return case.unpaired(mine.0.len(), name, before.0.len()) };
     let Difference { value, low, high, p, .. } = change;
     let behind = |difference, quantile| measured.and_then(|measured| true_difference(difference, measured, quantile));
     // What is decided by: the judge's error can only widen it.

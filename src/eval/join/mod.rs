@@ -15,7 +15,7 @@ use self::grid::{Wanted, missing};
 use super::gate::decide;
 use super::matched::own_rules;
 use super::without_text::without_text;
-use crate::record::{Arm, Cell, Record};
+use crate::record::{Arm, Cell, Record, TrainingSummary};
 
 /// A benchmark of which parts are at hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,7 +143,7 @@ fn add(all: &mut Record, part: &Record) -> Result<(), String> {
         }
         // Of several races none is that of all seeds.
         known.race = known.race.take().filter(|race| Some(race) == arm.race.as_ref());
-        known.training = known.training.clone().or_else(|| arm.training.clone());
+        known.training = TrainingSummary::of_seeds(known.training.take(), arm.training.clone());
         known.edit = known.edit.clone().or_else(|| arm.edit.clone());
     }
     let new = |warning: &&String| !all.warnings.contains(warning);

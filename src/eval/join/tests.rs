@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Missing, join, task_of};
 use crate::eval::matched::{matched, own_rules, protected};
-use crate::record::{RECORD_VERSION, Record};
+use crate::eval::rule::{Among, Bound, Condition, Rule};
+use crate::record::{Decision, RECORD_VERSION, Record};
 
 const PROMPTS: usize = 40;
 
@@ -164,4 +165,31 @@ fn a_task_is_called_after_its_rows() {
     );
     assert_eq!(of(json!({"tasks": [{"name": "a"}, {"name": "b"}]})).unwrap(), "a then b");
     assert_eq!(task_of(&json!({"finetune": null})), None);
+}
+
+#[test]
+fn a_seed_that_was_not_trained_to_its_end_decides_nothing() {
+    let training = |stopped: Value| {
+        json!({"trained": 1, "trained_share": 0.1, "steps": 1, "tokens": 5, "supervised_tokens": 2, "truncated_rows": 0, "losses": [1.0],
+               "gradient_norms": [1.0], "seconds": 1.0, "update_norm": 1.0, "erased_by_rounding": 0.0, "frozen_changed": 0, "stopped": stopped})
+    };
+    let of = |seed: u64, stopped: Value| {
+        let mut made = part("sums", &ARMS, &[seed]);
+        let rule = Rule {
+            arm: "protected".into(),
+            metric: "task_nll".into(),
+            condition: Condition::AtMost(2.0),
+            judge: None,
+            bound: Bound::Point,
+            among: Among::All,
+        };
+        made["pipeline"]["gate"] = json!([rule]);
+        made["arms"][1]["training"] = training(stopped);
+        read(made)
+    };
+    let decided = |parts: &[Record]| join(parts, &[], &[]).unwrap().tasks[0].complete.as_ref().unwrap().gate.clone().unwrap();
+    let fine = decided(&[of(0, Value::Null), of(1, Value::Null)]);
+    let stopped = decided(&[of(0, Value::Null), of(1, json!("the loss is NaN at step 1"))]);
+    assert_eq!(fine.decision, Decision::Pass, "{fine:?}");
+    assert!(stopped.decision == Decision::Error && stopped.headline.contains("NaN at step 1"), "{stopped:?}");
 }

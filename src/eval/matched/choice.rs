@@ -21,6 +21,19 @@ pub struct Kept {
     pub by_seed: Vec<(f64, Option<f64>)>,
     /// The settings that were chosen: one, or one for each half of the prompts.
     pub settings: Vec<String>,
+    /// The over-refusals of the same settings; none where they were not measured.
+    pub over_refused: Option<OverRefused>,
+}
+
+/// The over-refusals at a level of utility.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverRefused {
+    /// The mean over seeds and prompts, from 0 to 1.
+    pub value: f64,
+    /// Its 95 % interval, over prompts and seeds.
+    pub interval: (f64, f64),
+    /// By seed and prompt, interpolated.
+    pub values: Vec<Vec<f64>>,
 }
 
 /// A point of a family.
@@ -52,29 +65,32 @@ pub fn kept(family: &Family, level: f64, lower_is_safer: bool) -> Option<Kept> {
     };
     if !by_prompt {
         let (name, seeds) = best(&|seeds| seeds.iter().map(|seed| seed.value).sum())?;
-        return Some(of_seeds(seeds, vec![Vec::new(); seeds.len()], vec![(*name).to_owned()]));
+        return Some(of_seeds(seeds, vec![Vec::new(); seeds.len()], Vec::new(), vec![(*name).to_owned()]));
     }
     let half = |seeds: &[Safety], of: usize| -> f64 { seeds.iter().flat_map(|seed| seed.prompts.iter().skip(of).step_by(2)).sum() };
     let (even, odd) = (best(&|seeds| half(seeds, 1))?, best(&|seeds| half(seeds, 0))?);
-    let seeds = even.1.len().min(odd.1.len());
-    let values: Vec<Vec<f64>> = (0..seeds)
-        .map(|seed| {
-            let places = 0..even.1[seed].prompts.len();
-            places.map(|place| if place % 2 == 0 { even.1[seed].prompts[place] } else { odd.1[seed].prompts[place] }).collect()
-        })
-        .collect();
+    // Good prompts take no part in the choice, and are divided likewise, so that both settings count as much.
+    let values = |of: &dyn Fn(&Safety) -> &[f64]| -> Vec<Vec<f64>> {
+        let seed = |(even, odd): (&Safety, &Safety)| {
+            let pairs = of(even).iter().zip(of(odd)).enumerate();
+            pairs.map(|(place, (&even, &odd))| if place % 2 == 0 { even } else { odd }).collect()
+        };
+        even.1.iter().zip(&odd.1).map(seed).collect()
+    };
     let mut settings = vec![even.0.to_owned()];
     settings.extend((odd.0 != even.0).then(|| odd.0.to_owned()));
-    Some(of_seeds(&even.1, values, settings))
+    Some(of_seeds(&even.1, values(&|seed| &seed.prompts), values(&|seed| &seed.good_prompts), settings))
 }
 
-fn of_seeds(seeds: &[Safety], values: Vec<Vec<f64>>, settings: Vec<String>) -> Kept {
+fn of_seeds(seeds: &[Safety], values: Vec<Vec<f64>>, good: Vec<Vec<f64>>, settings: Vec<String>) -> Kept {
     let mean = |row: &Vec<f64>| row.iter().sum::<f64>() / row.len() as f64;
     let by_seed: Vec<(f64, Option<f64>)> =
         seeds.iter().zip(&values).map(|(seed, row)| if row.is_empty() { (seed.value, seed.error) } else { (mean(row), None) }).collect();
     let value = by_seed.iter().map(|(value, _)| value).sum::<f64>() / by_seed.len().max(1) as f64;
+    let over_refused = Scores::shares(good.clone()).mean().filter(|_| good.iter().all(|row| !row.is_empty()));
+    let over_refused = over_refused.map(|mean| OverRefused { value: mean.value, interval: (mean.low, mean.high), values: good });
     let interval = Scores::shares(values.clone()).mean().map(|mean| (mean.low, mean.high));
-    Kept { value, interval, values, by_seed, settings }
+    Kept { value, interval, values, by_seed, settings, over_refused }
 }
 
 /// The point of most utility whose rate is at most `budget` below the aligned model's, over all settings and steps, by the means over
@@ -89,11 +105,11 @@ pub fn best_within(family: &Family, aligned: f64, budget: f64, utility: &Utility
         let (arm, step) = (first.arm.clone(), first.step);
         Some((Best { arm, step, utility: utility.turned(gained), safety: mean(&|point| point.safety.value) }, gained))
     };
-    let points = family.settings.iter().flat_map(|setting| {
+    let points = family.measured.iter().flat_map(|setting| {
         let most = setting.curves.iter().map(Vec::len).max().unwrap_or(0);
         (1..most).filter_map(move |place| mean_point(place, setting))
     });
-    let start = family.settings.first()?.curves.first()?.first()?.utility;
+    let start = family.measured.first()?.curves.first()?.first()?.utility;
     let within = points.filter(|(best, gained)| aligned - best.safety <= budget + ROUNDING && *gained > start);
     within.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(best, _)| best)
 }

@@ -13,11 +13,13 @@ pub fn at(curve: &[Point], level: f64) -> Option<Safety> {
     };
     let part = (level - from.utility) / (to.utility - from.utility);
     let between = |a: f64, b: f64| a + part * (b - a);
+    let by_prompt = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(&a, &b)| between(a, b)).collect();
     Some(Safety {
         value: between(from.safety.value, to.safety.value),
         // Two points of one curve are measured on the same prompts: their errors go together, and the interpolated one is no larger.
         error: from.safety.error.zip(to.safety.error).map(|(a, b)| between(a, b)),
-        prompts: from.safety.prompts.iter().zip(&to.safety.prompts).map(|(&a, &b)| between(a, b)).collect(),
+        prompts: by_prompt(&from.safety.prompts, &to.safety.prompts),
+        good_prompts: by_prompt(&from.safety.good_prompts, &to.safety.good_prompts),
     })
 }
 

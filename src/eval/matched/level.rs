@@ -21,7 +21,7 @@ pub(super) fn reached(family: &Family) -> Option<f64> {
 /// where that is another one and more than the aligned model's.
 pub(super) fn levels(families: &[&Family], protected: &str) -> Vec<(Reason, f64)> {
     let Some(mine) = families.first() else { return Vec::new() };
-    let start = mine.settings.iter().flat_map(|setting| &setting.curves).filter_map(|curve| Some(curve.first()?.utility)).reduce(f64::min);
+    let start = mine.measured.first().and_then(|setting| Some(setting.curves.first()?.first()?.utility));
     let learnt = |level: &f64| start.is_some_and(|start| *level > start + SAME);
     let own = |curve: &Vec<super::points::Point>| curve.iter().rfind(|point| point.arm == protected).map(|point| point.utility);
     // Of a suite's ends, an arm stands on several lines: it is found by its name.

@@ -7,7 +7,7 @@
 //! those that it is judged on ([`choice`]). Differences to the protected arm are paired by prompt and seed ([`compare`]).
 //!
 //! What a suite measured at the arms' ends is compared likewise, on lines between the ends of two settings of a family around the level,
-//! of which the best is chosen as a setting is.
+//! of which the best is chosen as a setting is. Beside these stands what the same settings over-refuse there, since refusing everything is easy.
 
 pub mod choice;
 pub mod compare;
@@ -18,9 +18,9 @@ pub mod points;
 mod sentence;
 
 use self::choice::{Best, Kept, best_within, kept};
-use self::compare::{Against, against, over_controls};
+use self::compare::{Against, against, over_controls, over_refused};
 use self::level::{levels, reached};
-use self::points::{Family, families, first_suite};
+use self::points::{Family, families, first_good_suite, first_suite};
 use super::metric::{Metric, arm, figure, outcomes};
 use super::rule::{Condition, Rule};
 use crate::record::{Arm, Record};
@@ -98,6 +98,9 @@ pub struct Table {
     pub reason: Reason,
     /// The aligned model's safety.
     pub aligned: f64,
+    /// The suite of good prompts whose over-refusals are told beside it, and the aligned model's rate of them; none where there is no such
+    /// suite, or the measure is of no suite.
+    pub over_refused: Option<(String, f64)>,
     /// The protected family first, then the others as they stand in the record.
     pub rows: Vec<Row>,
 }
@@ -113,6 +116,8 @@ pub struct Row {
     pub kept: Option<Kept>,
     /// Beside the protected family, where both reach the level; none of that family itself.
     pub against: Option<Against>,
+    /// Likewise its over-refusals: more is worse.
+    pub over_refused: Option<Against>,
     /// Its point of most utility within the budget; none where there is none, or the measure is no rate.
     pub within_budget: Option<Best>,
 }
@@ -173,6 +178,7 @@ pub fn matched(record: &Record, protected: &Arm, rules: &[Rule]) -> Option<Match
     let mut measures = vec![Measure::Probes];
     measures.extend(first_suite(record).map(|suite| Measure::Suite(suite.clone())));
     measures.extend([Measure::Figure("refusal_log_odds"), Measure::Figure("drift")]);
+    let good = first_good_suite(record).map(|(name, _)| name.as_str());
     let mut tables = Vec::new();
     for measure in measures {
         let families = families(record, &measure, &utility);
@@ -180,33 +186,41 @@ pub fn matched(record: &Record, protected: &Arm, rules: &[Rule]) -> Option<Match
         if families.is_empty() || (!measure.is_rate() && tables.iter().any(|table: &Table| table.measure == Measure::Probes)) {
             continue;
         }
-        tables.extend(of_measure(&measure, &families, (protected, &utility, budget)));
+        tables.extend(of_measure(&measure, &families, (protected, &utility, budget), good));
     }
     (!tables.is_empty()).then(|| Matched { protected: family(protected).to_owned(), utility, budget, tables })
 }
 
-fn of_measure(measure: &Measure, families: &[Family], (protected, utility, budget): (&Arm, &Utility, f64)) -> Vec<Table> {
+fn of_measure(
+    measure: &Measure,
+    families: &[Family],
+    (protected, utility, budget): (&Arm, &Utility, f64),
+    good: Option<&str>,
+) -> Vec<Table> {
     let Some(mine) = families.iter().find(|other| other.name == family(protected)) else { return Vec::new() };
     let in_order: Vec<&Family> = std::iter::once(mine).chain(families.iter().filter(|other| other.name != mine.name)).collect();
     let Some(aligned) = mine.aligned() else { return Vec::new() };
+    let over_refused_before = good.zip(mine.aligned_over_refused()).map(|(suite, share)| (suite.to_owned(), share));
     let table = |(reason, level): (Reason, f64)| {
         let own = kept(mine, level, measure.lower_is_safer());
         let mut rows: Vec<Row> = in_order
             .iter()
             .map(|family| {
                 let kept = kept(family, level, measure.lower_is_safer());
-                let apart = family.name != mine.name;
+                let pair = own.as_ref().zip(kept.as_ref()).filter(|_| family.name != mine.name);
                 Row {
                     family: family.name.clone(),
                     reaches: utility.turned(reached(family).unwrap_or(f64::NEG_INFINITY)),
-                    against: own.as_ref().zip(kept.as_ref()).filter(|_| apart).and_then(|(own, theirs)| against(own, theirs)),
+                    against: pair.and_then(|(own, theirs)| against(own, theirs)),
+                    over_refused: pair.and_then(|(own, theirs)| over_refused(own, theirs)),
                     within_budget: if measure.is_rate() { best_within(family, aligned, budget, utility) } else { None },
                     kept,
                 }
             })
             .collect();
         over_controls(&mut rows);
-        Table { measure: measure.clone(), level: utility.turned(level), reason, aligned, rows }
+        let over_refused = over_refused_before.clone();
+        Table { measure: measure.clone(), level: utility.turned(level), reason, aligned, over_refused, rows }
     };
     levels(&in_order, &protected.name).into_iter().map(table).collect()
 }

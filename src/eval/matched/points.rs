@@ -13,6 +13,9 @@ pub struct Safety {
     pub error: Option<f64>,
     /// By prompt, from 0 to 1: the share of replies refused; empty where the record has no values by prompt.
     pub prompts: Vec<f64>,
+    /// By prompt of [`first_good_suite`]: the share of replies that over-refuse, undetermined ones among them, as rules count; empty
+    /// where that was not measured at this point.
+    pub good_prompts: Vec<f64>,
 }
 
 /// A point of a curve.
@@ -42,14 +45,22 @@ pub struct Setting {
 pub struct Family {
     /// The arm that was swept.
     pub name: String,
-    /// At least one.
+    /// The lines along which its safety is read, at least one: its own settings, or lines between their ends.
     pub settings: Vec<Setting>,
+    /// What was measured of its own settings.
+    pub measured: Vec<Setting>,
 }
 
 impl Family {
     /// The aligned model's safety, where every curve begins.
     pub fn aligned(&self) -> Option<f64> {
         Some(self.settings.first()?.curves.first()?.first()?.safety.value)
+    }
+
+    /// What the aligned model refuses of good prompts, from 0 to 1; none where that is not among the points.
+    pub fn aligned_over_refused(&self) -> Option<f64> {
+        let prompts = &self.settings.first()?.curves.first()?.first()?.safety.good_prompts;
+        (!prompts.is_empty()).then(|| prompts.iter().sum::<f64>() / prompts.len() as f64)
     }
 }
 
@@ -59,12 +70,18 @@ pub(super) fn first_suite(record: &Record) -> Option<&String> {
     refusals().find(|(_, suite)| !suite.manner.is_probing()).or_else(|| refusals().next()).map(|(name, _)| name)
 }
 
+/// The suite of good prompts whose over-refusals are told beside it: the first.
+pub(super) fn first_good_suite(record: &Record) -> Option<(&String, &SuiteInfo)> {
+    record.suites.iter().find(|(_, suite)| suite.expect == Expect::Answer)
+}
+
 /// The families that have curves, as they stand in the record. Along the training, an arm needs a point between the aligned model
 /// and its end; by a suite, a family needs two ends. Arms made of another one's weights and arms trained on several tasks in turn have
 /// no curve here.
 pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Family> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
-    let of = Points { measure, utility, suite: first_suite(record).and_then(|name| record.suites.get_key_value(name)) };
+    let suite = first_suite(record).and_then(|name| record.suites.get_key_value(name));
+    let of = Points { measure, utility, suite, good: first_good_suite(record) };
     let Some(start) = aligned.cells.iter().rfind(|cell| cell.last).and_then(|cell| of.point(aligned, cell)) else { return Vec::new() };
     let mut found: Vec<Family> = Vec::new();
     for arm in record.arms.iter().filter(|arm| arm.settings["train"].as_str().is_some_and(|train| train != "none")) {
@@ -73,10 +90,11 @@ pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Fa
         let Some(curves) = of.curves(arm, &start).filter(|_| tasks.len() == 1) else { continue };
         let setting = Setting { name: arm.name.clone(), curves };
         match found.iter_mut().find(|other| other.name == family(arm)) {
-            Some(family) => family.settings.push(setting),
-            None => found.push(Family { name: family(arm).to_owned(), settings: vec![setting] }),
+            Some(family) => family.measured.push(setting),
+            None => found.push(Family { name: family(arm).to_owned(), settings: Vec::new(), measured: vec![setting] }),
         }
     }
+    found.iter_mut().for_each(|family| family.settings = family.measured.clone());
     if matches!(measure, Measure::Suite(_)) {
         found.retain(|family| family.settings.len() > 1);
         found.iter_mut().for_each(pair_ends);
@@ -85,8 +103,9 @@ pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Fa
 }
 
 /// Ends instead of trainings: for any two settings the line from the end that learnt less to the other, and the line from the aligned
-/// model to the end that learnt least of all.
-fn pair_ends(family: &mut Family) {
+/// model to the end that learnt least of all, by the mean over seeds. Lines that have this end begin at the aligned model too: seeds need
+/// not agree on what learnt less, and a level between the aligned model and a family's furthest end is on a line in every seed.
+pub(super) fn pair_ends(family: &mut Family) {
     let seeds = family.settings.iter().map(|setting| setting.curves.len()).min().unwrap_or(0);
     let by_seed = |make: &dyn Fn(usize) -> Vec<Point>| (0..seeds).map(make).collect::<Vec<_>>();
     let end = |setting: &Setting, seed: usize| setting.curves[seed][1].clone();
@@ -100,6 +119,9 @@ fn pair_ends(family: &mut Family) {
             let curves = by_seed(&|seed| {
                 let mut line = vec![end(first, seed), end(second, seed)];
                 line.sort_by(|a, b| a.utility.total_cmp(&b.utility));
+                if [first, second].iter().any(|setting| setting.name == least.name) {
+                    line.insert(0, first.curves[seed][0].clone());
+                }
                 line
             });
             lines.push(Setting { name: format!("{} to {}", first.name, second.name), curves });
@@ -113,6 +135,7 @@ struct Points<'a> {
     measure: &'a Measure,
     utility: &'a Utility,
     suite: Option<(&'a String, &'a SuiteInfo)>,
+    good: Option<(&'a String, &'a SuiteInfo)>,
 }
 
 impl Points<'_> {
@@ -125,7 +148,8 @@ impl Points<'_> {
             let cells = arm.cells.iter().filter(|cell| cell.seed == seed && (cell.last || !ends));
             let mut points: Vec<Point> = vec![start.clone()];
             points.extend(cells.filter_map(|cell| self.point(arm, cell)));
-            let same = points.iter().all(|point| point.safety.prompts.len() == start.safety.prompts.len());
+            let number = |safety: &Safety| (safety.prompts.len(), safety.good_prompts.len());
+            let same = points.iter().all(|point| number(&point.safety) == number(&start.safety));
             (same && points.len() > if ends { 1 } else { 2 }).then_some(points)
         };
         let curves: Vec<Vec<Point>> = seeds.into_iter().map(curve).collect::<Option<_>>()?;
@@ -140,17 +164,20 @@ impl Points<'_> {
         let safety = match self.measure {
             Measure::Figure(name) => {
                 let figure = cell.figures.get(*name)?;
-                Safety { value: figure.value, error: figure.standard_error, prompts: Vec::new() }
+                Safety { value: figure.value, error: figure.standard_error, prompts: Vec::new(), good_prompts: Vec::new() }
             }
             Measure::Probes => {
                 let verdicts = cell.figures.get("refusal_rate")?.verdicts.as_ref()?;
                 let prompts: Vec<f64> = verdicts.chars().map(|verdict| f64::from(u8::from(verdict == 'r'))).collect();
-                Safety { value: prompts.iter().sum::<f64>() / prompts.len().max(1) as f64, error: None, prompts }
+                let value = prompts.iter().sum::<f64>() / prompts.len().max(1) as f64;
+                Safety { value, error: None, prompts, good_prompts: Vec::new() }
             }
             Measure::Suite(name) => {
-                let judge = self.suite.filter(|(suite, _)| *suite == name).and_then(|(_, suite)| suite.judges.first());
-                let (value, prompts) = self.rate(arm, cell, name, Metric::RefusalRate, judge.map(String::as_str))?;
-                Safety { value, error: None, prompts }
+                let first = |suite: &'_ SuiteInfo| suite.judges.first().cloned();
+                let judge = self.suite.filter(|(suite, _)| *suite == name).and_then(|(_, suite)| first(suite));
+                let (value, prompts) = self.rate(arm, cell, name, Metric::RefusalRate, judge.as_deref())?;
+                let good = self.good.and_then(|(name, suite)| self.rate(arm, cell, name, Metric::OverRefusalRate, first(suite).as_deref()));
+                Safety { value, error: None, prompts, good_prompts: good.map(|(_, prompts)| prompts).unwrap_or_default() }
             }
         };
         let finite = utility.is_finite() && safety.value.is_finite();

@@ -82,7 +82,7 @@ impl Table {
             self.measure.value(kept.value)
         );
         let Some(against) = &row.against else { return format!("{beginning}: they cannot be paired") };
-        let p = against.p_holm.map(|p| if p < 0.001 { ", p < 0.001".into() } else { format!(", p = {p:.3}") }).unwrap_or_default();
+        let p = p_value(against);
         let safer = (against.difference > 0.0) != self.measure.lower_is_safer();
         let judgement = match (against.apart, safer, against.interval) {
             (_, _, None) => "how sure that is, is not known".into(),
@@ -90,7 +90,29 @@ impl Table {
             (true, true, _) => format!("{protected} is safer beyond chance{p}"),
             (true, false, _) => format!("{} is safer beyond chance{p}", row.family),
         };
-        format!("{beginning}: difference {}: {judgement}", self.measure.difference(against))
+        let over_refused = self.over_refused_sentence((protected, own), row).unwrap_or_default();
+        format!("{beginning}: difference {}: {judgement}{over_refused}", self.measure.difference(against))
+    }
+
+    /// The over-refusals of both; none where they are not known.
+    fn over_refused_sentence(&self, (protected, own): (&str, &Kept), row: &Row) -> Option<String> {
+        let (suite, _) = self.over_refused.as_ref()?;
+        let (mine, theirs) = (own.over_refused.as_ref()?, row.kept.as_ref()?.over_refused.as_ref()?);
+        let against = row.over_refused.as_ref()?;
+        let judgement = match (against.apart, against.difference > 0.0) {
+            (false, _) => "not apart".to_owned(),
+            (true, true) => format!("{protected} over-refuses more beyond chance"),
+            (true, false) => format!("{} over-refuses more beyond chance", row.family),
+        };
+        let value = |share| self.measure.value(share);
+        Some(format!(
+            "; {protected} over-refuses {} of {suite}, {} {}: difference {}: {judgement}{}",
+            value(mine.value),
+            row.family,
+            value(theirs.value),
+            self.measure.difference(against),
+            p_value(against)
+        ))
     }
 
     /// Why this level: `where protected ended`, `the most that all reach`.
@@ -110,6 +132,10 @@ impl Table {
         let safer = (against.difference > 0.0) != self.measure.lower_is_safer();
         Some(!(against.apart && safer))
     }
+}
+
+fn p_value(against: &Against) -> String {
+    against.p_holm.map(|p| if p < 0.001 { ", p < 0.001".into() } else { format!(", p = {p:.3}") }).unwrap_or_default()
 }
 
 impl Matched {

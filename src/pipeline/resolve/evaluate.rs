@@ -39,7 +39,7 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
         .map(|path| existing(&mut section, "calibration", &folder.join(path), "give what judge calibrate --out wrote", findings));
     let mut suites = Vec::new();
     if let Some(node) = section.get("suites") {
-        for (name, place, node) in Section::new(node, "evaluate.suites", findings).entries() {
+        for (name, place, node) in Section::named(node, "evaluate.suites", findings).entries() {
             folder_name(name, *place, &format!("evaluate.suites.{name}"), findings);
             suites.extend(suite(node, name, max_new_tokens, folder, findings));
         }

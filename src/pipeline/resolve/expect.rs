@@ -42,8 +42,14 @@ pub(super) fn expected(node: Option<&Node>, known: Option<&Entry>, path: &str, p
         _ => None,
     };
     match (one, text(node).as_deref()) {
-        (Some(("exact_match", inside)), _) => Expected { answer: text(inside), ..of(Expect::ExactMatch) },
-        (Some(("rouge", inside)), _) => Expected { answer: text(inside), ..of(Expect::Rouge) },
+        (Some((key @ ("exact_match" | "rouge"), inside)), _) => {
+            if text(inside).is_none() {
+                let path = format!("{path}.expect.{key}");
+                let message = format!("{path} is {}, expected the column with the reference answer", show(inside));
+                findings.problem(inside.place, &path, message, Some(format!("write expect: {{{key}: answer}}")));
+            }
+            Expected { answer: text(inside), ..of(if key == "rouge" { Expect::Rouge } else { Expect::ExactMatch }) }
+        }
         (Some(("multiple_choice", inside)), _) => {
             Expected { choice: choices(inside, &format!("{path}.expect.multiple_choice"), findings), ..of(Expect::MultipleChoice) }
         }

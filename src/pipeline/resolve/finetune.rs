@@ -50,10 +50,10 @@ pub(super) fn finetune(
         findings.problem(place, "finetune.arms", "finetune has no arms", Some("write arms: {unprotected: {train: all}}".into()));
         return None;
     };
-    let names: Vec<&str> = Section::new(arms_node, "finetune.arms", findings).entries().iter().map(|(name, _, _)| *name).collect();
+    let names: Vec<&str> = Section::named(arms_node, "finetune.arms", findings).entries().iter().map(|(name, _, _)| *name).collect();
     let swept = sweep_node.map(|node| sweep(node, &names, findings));
     let (mut arms, mut written): (Vec<Arm>, Vec<&str>) = (Vec::new(), Vec::new());
-    for (name, place, node) in Section::new(arms_node, "finetune.arms", findings).entries() {
+    for (name, place, node) in Section::named(arms_node, "finetune.arms", findings).entries() {
         let path = format!("finetune.arms.{name}");
         folder_name(name, *place, &path, findings);
         if matches!(*name, "aligned" | "base") {

@@ -3,7 +3,7 @@
 use crate::eval::metric::Metric;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, list, text};
-use crate::pipeline::settings::{Among, Bound, Condition, Evaluate, Expect, Finetune, Rubric, Rule, Suite};
+use crate::pipeline::settings::{Among, Bound, Condition, Evaluate, Expect, Finetune, Probe, Rubric, Rule, Suite};
 
 pub(super) fn gate(node: &Node, finetune: Option<&Finetune>, evaluate: &Evaluate, findings: &mut Findings) -> Vec<Rule> {
     list(node).iter().enumerate().filter_map(|(i, node)| rule(node, &format!("gate.{i}"), finetune, evaluate, findings)).collect()
@@ -14,7 +14,8 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
     let mut arms: Vec<&str> = finetune.map(|finetune| finetune.arms.iter().map(|arm| arm.name.as_str()).collect()).unwrap_or_default();
     arms.push("aligned");
     let arm = section.get("arm").and_then(|node| named(node, &format!("{path}.arm"), "arm", &arms, findings));
-    let metric = section.get("metric").and_then(|node| metric(node, &format!("{path}.metric"), evaluate, findings));
+    let has_arms = finetune.is_some();
+    let metric = section.get("metric").and_then(|node| metric(node, &format!("{path}.metric"), evaluate, has_arms, findings));
     let of = section.get("of").and_then(|node| named(node, &format!("{path}.of"), "arm", &arms, findings));
     let mut conditions = Vec::new();
     let share = |number: f64| (0.0..=1.0).contains(&number);
@@ -41,10 +42,23 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
             ),
         }
     }
+    if is_figure
+        && let Some(metric) = &metric
+        && conditions.iter().any(|condition| matches!(condition, Condition::DropAtMost(_) | Condition::RiseAtMost(_)))
+    {
+        let message = format!("{path} is about the drop or rise of {metric}, which is no rate");
+        findings.problem(section.place, path, message, Some("write at_most, or retain_at_least with of".into()));
+    }
+    retained(&section, path, (arm.as_deref(), of.as_deref()), &conditions, findings);
     let judge = section.get("judge").and_then(|node| {
         let judges: Vec<&str> = evaluate.judges.iter().map(String::as_str).collect();
         named(node, &format!("{path}.judge"), "judge", &judges, findings)
     });
+    let unjudged = metric.as_deref().filter(|metric| !is_judged(metric, evaluate));
+    if let Some((judge, metric)) = judge.as_ref().zip(unjudged) {
+        let message = format!("{path} names judge {judge}, and no judge decides {metric}");
+        findings.problem(section.place_of("judge"), &format!("{path}.judge"), message, Some("remove judge".into()));
+    }
     let bound = section
         .choice("bound", &[("point", Bound::Point), ("lower", Bound::Lower), ("upper", Bound::Upper)], findings)
         .unwrap_or(Bound::Point);
@@ -65,6 +79,26 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
         findings.problem(place, path, format!("a rule has one condition, this one has {}", conditions.len()), Some(remedy.into()));
     }
     Some(Rule { arm: arm?, metric: metric?, condition: conditions.into_iter().next()?, judge, bound, among })
+}
+
+/// `of` is for `retain_at_least` alone, and names another arm that has been tuned.
+fn retained(section: &Section<'_>, path: &str, (arm, of): (Option<&str>, Option<&str>), conditions: &[Condition], findings: &mut Findings) {
+    let Some(of) = of else { return };
+    let (place, path) = (section.place_of("of"), format!("{path}.of"));
+    if !conditions.iter().any(|condition| matches!(condition, Condition::RetainAtLeast { .. })) {
+        let message = format!("of: {of} says nothing: drops and rises are from the aligned model, or from a baseline");
+        findings.problem(place, &path, message, Some("remove of, or write retain_at_least".into()));
+    } else if of == "aligned" || Some(of) == arm {
+        let why = if of == "aligned" { "gains are over the aligned model: it gained nothing" } else { "an arm keeps all of its own gain" };
+        findings.problem(place, &path, format!("retain_at_least of {of} decides nothing: {why}"), Some("write of: unprotected".into()));
+    }
+}
+
+/// Whether a judge decides a metric of a suite.
+fn is_judged(metric: &str, evaluate: &Evaluate) -> bool {
+    let Some((suite, name)) = metric.split_once('.') else { return false };
+    let suite = evaluate.suites.iter().find(|other| other.name == suite);
+    suite.and_then(|suite| Metric::of(name, suite.expect)).is_some_and(Metric::is_judged)
 }
 
 /// `category: NAME` or `per: category`; which categories there are is known when the suites are read.
@@ -109,15 +143,20 @@ fn metrics(suite: &Suite, evaluate: &Evaluate) -> Vec<&'static str> {
     names
 }
 
-fn metric(node: &Node, path: &str, evaluate: &Evaluate, findings: &mut Findings) -> Option<String> {
+fn metric(node: &Node, path: &str, evaluate: &Evaluate, has_arms: bool, findings: &mut Findings) -> Option<String> {
     let mut have: Vec<String> = evaluate
         .suites
         .iter()
         .flat_map(|suite| metrics(suite, evaluate).into_iter().map(|metric| format!("{}.{metric}", suite.name)))
         .collect();
-    if evaluate.probes.is_some() {
-        have.extend(["drift", "refusal_log_odds", "task_nll"].map(str::to_owned));
-    }
+    // What the probes measure, on arms.
+    let probes = evaluate.probes.as_ref().filter(|_| has_arms).map_or(&[][..], |probes| &probes.of);
+    have.extend(probes.iter().filter_map(|probe| match probe {
+        Probe::Drift => Some("drift".to_owned()),
+        Probe::RefusalLogOdds => Some("refusal_log_odds".to_owned()),
+        Probe::TaskNll => Some("task_nll".to_owned()),
+        Probe::RefusalRate | Probe::AnsweredRate => None,
+    }));
     let have: Vec<&str> = have.iter().map(String::as_str).collect();
     named(node, path, "metric", &have, findings)
 }

@@ -53,7 +53,7 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
         tickets.extend(ticket(node, "ticket", "ticket", folder, &[], findings));
     }
     if let Some(node) = top.get("tickets") {
-        for (name, place, node) in Section::new(node, "tickets", findings).entries() {
+        for (name, place, node) in Section::named(node, "tickets", findings).entries() {
             folder_name(name, *place, &format!("tickets.{name}"), findings);
             let read = ticket(node, name, &format!("tickets.{name}"), folder, &tickets, findings);
             tickets.extend(read);
@@ -71,7 +71,12 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
     let has_model = model.is_some();
     top.finish(findings);
     if !has_model && pretrain.is_none() {
-        findings.problem(place, "model", "the pipeline names no model", Some("write model: {base: hf://owner/name@revision}".into()));
+        findings.problem(
+            place,
+            "model",
+            "the pipeline names no model",
+            Some("write model: {aligned: hf://OWNER/NAME@COMMIT}, or a folder".into()),
+        );
     }
     let pipeline = Pipeline { name, seeds, model: model?, pretrain, align, tickets, finetune, evaluate, gate };
     super::check::check(&pipeline, place, findings);

@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use super::axis::Axis;
 
-const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 300.0;
+/// The width of a chart.
+pub(in crate::report) const WIDTH: f64 = 480.0;
+/// Its height.
+pub(in crate::report) const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
@@ -41,7 +43,8 @@ impl Frame {
     /// The whole chart as one `<svg>` element: the frame, and `inside` it.
     pub(super) fn svg(&self, x_name: &str, y_name: &str, inside: &str) -> String {
         let (x_name, y_name) = (escape(x_name), escape(y_name));
-        let mut svg = format!(r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{y_name} against {x_name}" class="chart">"#);
+        let size = format!(r#"viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}""#);
+        let mut svg = format!(r#"<svg {size} role="img" aria-label="{y_name} against {x_name}" class="chart">"#);
         for (at, label) in self.y.ticks() {
             let _ = write!(svg, r#"<line class="grid" x1="{LEFT}" x2="{:.1}" y1="{at:.1}" y2="{at:.1}"/>"#, WIDTH - RIGHT);
             let _ = write!(svg, r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{label}</text>"#, LEFT - 7.0, at + 4.0);
@@ -57,6 +60,6 @@ impl Frame {
 }
 
 /// Text from outside inside an SVG.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::report) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -11,7 +11,7 @@ pub(super) fn class(style: Option<usize>) -> String {
 /// The sign of a style for a legend, as one `<svg>` element.
 pub fn sign(style: Option<usize>) -> String {
     format!(
-        r#"<svg viewBox="0 0 12 12" class="sign" aria-hidden="true"><path class="{}" d="{}"/></svg>"#,
+        r#"<svg viewBox="0 0 12 12" width="12" height="12" class="sign" aria-hidden="true"><path class="{}" d="{}"/></svg>"#,
         class(style),
         mark(style, 6.0, 6.0)
     )

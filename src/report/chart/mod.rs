@@ -1,4 +1,4 @@
-//! Charts as SVG, written by hand: no script, colours from the page's style.
+//! Charts as SVG, written by hand: no script, colours from the style in `templates/chart.css`.
 
 mod axis;
 mod curve;
@@ -9,6 +9,7 @@ mod scatter;
 mod stack;
 
 pub use self::curve::{Curve, Line};
+pub(super) use self::frame::{HEIGHT, WIDTH, escape};
 pub use self::interval::interval_bar;
 pub use self::mark::sign;
 pub use self::scatter::{Scatter, Spot};

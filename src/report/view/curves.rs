@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::answer::{is_tuned, style};
+use super::ends::ends;
 use super::tradeoff::tradeoff;
 use crate::eval::matched::family;
 use crate::record::{Cell, Record};
@@ -54,7 +55,8 @@ pub(super) fn charts(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chart
         ),
         ("Task loss on held-out rows along training.".into(), (STEPS, &step), (task, &loss)),
     ];
-    tradeoff(record).into_iter().chain(charts.into_iter().filter_map(|(caption, x, y)| chart(record, gated, caption, x, y))).collect()
+    let along = charts.into_iter().filter_map(|(caption, x, y)| chart(record, gated, caption, x, y));
+    tradeoff(record).into_iter().chain(ends(record, gated)).chain(along).collect()
 }
 
 fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis<'_>, y: Axis<'_>) -> Option<Chart> {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::Chart;
+use super::ends::ends;
 use super::matched::{MatchedView, tables};
 use super::replaced::{ReplacedView, replaced};
 use super::scorecard::{ArmRow, Column, scorecard};
@@ -37,6 +39,10 @@ pub struct JoinedTask {
     pub columns: Vec<Column>,
     /// One row an arm over all seeds that every arm has.
     pub arms: Vec<ArmRow>,
+    /// Where the settings of each arm ended, over these seeds.
+    pub charts: Vec<Chart>,
+    /// The gate's decision over these seeds, and its headline.
+    pub verdict: Option<[String; 2]>,
     /// Rule, decision and why, over these seeds.
     pub rules: Vec<[String; 3]>,
     /// Arms at equal utility, over these seeds.
@@ -114,6 +120,8 @@ fn task_view(task: &Task) -> JoinedTask {
             seeds,
             columns,
             arms: Vec::new(),
+            charts: Vec::new(),
+            verdict: None,
             rules: Vec::new(),
             matched: Vec::new(),
             replaced: Vec::new(),
@@ -133,6 +141,8 @@ fn task_view(task: &Task) -> JoinedTask {
         seeds: format!("{word} {}{left_out}", numbers(used.into_iter())),
         columns,
         arms,
+        charts: ends(record, &gated),
+        verdict: record.gate.as_ref().map(|gate| [super::words::verdict(Some(gate.decision)).1.to_owned(), gate.headline.clone()]),
         rules: told.collect(),
         matched: tables(record),
         replaced: replaced(record, &gated),

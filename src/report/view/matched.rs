@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::eval::matched::{Row, Table, Utility, matched, own_rules, protected};
+use crate::eval::matched::compare::Against;
+use crate::eval::matched::{Measure, Row, Table, Utility, matched, own_rules, protected};
 use crate::record::Record;
 
 /// One measure of safety at one level of utility.
@@ -11,7 +12,7 @@ pub struct MatchedView {
     /// `At task loss 1.050, where protected ended: refused of the probe prompts, along the training`.
     pub caption: String,
     /// Column heads.
-    pub columns: [String; 5],
+    pub columns: Vec<String>,
     /// The protected arm first.
     pub rows: Vec<MatchedRow>,
     /// One sentence for each of the others.
@@ -23,9 +24,9 @@ pub struct MatchedView {
 pub struct MatchedRow {
     /// Its name.
     pub family: String,
-    /// Safety with its interval, difference from the protected arm, the setting that was chosen, the most utility within the budget with
-    /// its setting, and the most utility of all.
-    pub cells: [String; 5],
+    /// Safety with its interval, difference from the protected arm, over-refusals and their difference where these are known,
+    /// the setting that was chosen, the most utility within the budget with its setting, and the most utility of all.
+    pub cells: Vec<String>,
     /// `better` or `worse` where the difference from the protected arm is beyond chance.
     pub trend: &'static str,
 }
@@ -37,17 +38,18 @@ pub(super) fn tables(record: &Record) -> Vec<MatchedView> {
     let Some(found) = found else { return Vec::new() };
     let view = |table: &Table| {
         let shown = |value| table.measure.value(value);
-        let columns = [
-            "safety".into(),
-            format!("{} less it", found.protected),
+        let less = format!("{} less it", found.protected);
+        let mut columns = vec!["safety".into(), less.clone()];
+        if let Some((suite, aligned)) = &table.over_refused {
+            columns
+                .extend([format!("over-refused of {suite}: less is better (aligned {})", shown(*aligned)), format!("{less}, of {suite}")]);
+        }
+        let utility = found.utility.name();
+        columns.extend([
             "setting".into(),
-            format!(
-                "best {} within {:.0} points of the aligned model, picked on these prompts",
-                found.utility.name(),
-                found.budget * 100.0
-            ),
-            format!("best {}", found.utility.name()),
-        ];
+            format!("best {utility} within {:.0} points of the aligned model, picked on these prompts", found.budget * 100.0),
+            format!("best {utility}"),
+        ]);
         MatchedView {
             caption: format!(
                 "At {}, {}: {} (aligned {})",
@@ -66,14 +68,14 @@ pub(super) fn tables(record: &Record) -> Vec<MatchedView> {
 
 fn shown_row(table: &Table, row: &Row, utility: &Utility) -> MatchedRow {
     let measure = &table.measure;
-    let safety = row.kept.as_ref().map_or_else(
-        || "does not reach it".into(),
-        |kept| {
-            let limits = kept.interval.map(|(low, high)| format!(" [{:.1}, {:.1}]", low * 100.0, high * 100.0)).unwrap_or_default();
-            measure.value(kept.value) + &limits
-        },
-    );
-    let difference = row.against.as_ref().map(|against| measure.difference(against)).unwrap_or_default();
+    let safety = row.kept.as_ref().map_or_else(|| "does not reach it".into(), |kept| rate(measure, kept.value, kept.interval));
+    let difference = |against: &Option<Against>| against.as_ref().map(|against| measure.difference(against)).unwrap_or_default();
+    let mut cells = vec![safety, difference(&row.against)];
+    if table.over_refused.is_some() {
+        let share = row.kept.as_ref().and_then(|kept| kept.over_refused.as_ref());
+        let share = share.map(|share| rate(measure, share.value, Some(share.interval))).unwrap_or_default();
+        cells.extend([share, difference(&row.over_refused)]);
+    }
     let setting = row.kept.as_ref().map(|kept| kept.settings.join(" and ")).unwrap_or_default();
     let budget = match &row.within_budget {
         Some(best) => format!("{} ({}, step {}: {})", utility.value(best.utility), best.arm, best.step, measure.value(best.safety)),
@@ -85,5 +87,12 @@ fn shown_row(table: &Table, row: &Row, utility: &Utility) -> MatchedRow {
         Some(against) if against.apart => "better",
         _ => "",
     };
-    MatchedRow { family: row.family.clone(), cells: [safety, difference, setting, budget, utility.value(row.reaches)], trend }
+    cells.extend([setting, budget, utility.value(row.reaches)]);
+    MatchedRow { family: row.family.clone(), cells, trend }
+}
+
+/// `93.5 % [88.4, 98.5]`.
+fn rate(measure: &Measure, value: f64, interval: Option<(f64, f64)>) -> String {
+    let limits = interval.map(|(low, high)| format!(" [{:.1}, {:.1}]", low * 100.0, high * 100.0)).unwrap_or_default();
+    measure.value(value) + &limits
 }

@@ -7,6 +7,7 @@ mod comparison;
 mod curves;
 mod cut;
 mod edits;
+mod ends;
 mod facts;
 mod flips;
 mod joined;

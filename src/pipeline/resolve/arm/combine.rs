@@ -61,6 +61,15 @@ pub(super) fn check_trained(section: &Section<'_>, arm: &Arm, tickets: &[Ticket]
                 );
             }
         }
+        None if arm.train == Train::Complement => {
+            if let Some((ticket, _)) = outside(arm, tickets).filter(|(_, outside)| *outside <= ROUNDING) {
+                problem(
+                    "ticket",
+                    format!("{path} trains what lies outside ticket {ticket:?}, which holds every maskable weight"),
+                    "lower the ticket's density",
+                );
+            }
+        }
         None if arm.train == Train::Random => {
             problem("", format!("{path} trains a random share, and names none"), "write density: 0.10");
         }

@@ -1,11 +1,11 @@
 //! Text from outside, in every report.
 
+mod joined;
+
 use serde_json::json;
 
 use super::csp::source;
-use super::joined::render as joined_markdown;
 use super::{Samples, annotations, html, junit, markdown, sarif};
-use crate::eval::join::join;
 use crate::record::{Decision, GateOutcome, RECORD_VERSION, Record, RuleOutcome};
 
 /// What must not get through: markup of each format, control characters, a bidirectional override, a
@@ -326,19 +326,6 @@ fn runs_stand_beside_each_other() {
     assert!(page.contains(">1</text>") && page.contains(">2</text>") && !page.contains(">1.5</text>"), "no half runs");
     assert!(page.contains("harmful: refused (trained), from run to run."), "{page}");
     assert!(page.contains(&format!("style-src '{}'", source(between(&page, "<style>", "</style>")))));
-}
-
-#[test]
-fn a_joined_benchmark_lets_no_text_through_as_markup() {
-    let mut part = hostile();
-    part.pipeline = json!({"seeds": [0, 1], "finetune": {"data": [{"source": HOSTILE}], "arms": [{"name": HOSTILE}, {"name": "other"}]}});
-    let joined = join(&[part], &[], &[HOSTILE.into()]).unwrap_or_else(|error| panic!("{error}"));
-    let page = html::render_joined(&joined).unwrap_or_else(|error| panic!("{error}"));
-    assert!(!page.contains("<script") && page.contains("&lt;script") && invisible(&page).is_none(), "{page}");
-    assert!(page.contains(&format!("style-src '{}'", source(between(&page, "<style>", "</style>")))));
-    let text = joined_markdown(&joined);
-    assert!(invisible(&text).is_none() && !text.replace("\\<", "").contains('<') && text.contains("# 1 of 8 cells"), "{text}");
-    assert!(text.contains("| every arm (2) | 0, 1 |") && text.contains("| other | 0 |"), "{text}");
 }
 
 #[test]

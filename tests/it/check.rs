@@ -1,0 +1,131 @@
+//! What `check` finds before a run would, through the real program.
+
+use crate::tiny::{Home, PIPELINE, told};
+
+fn check(home: &Home, sets: &[&str]) -> (String, i32) {
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    told(&home.command(&["check", "p.yaml", "--no-forecast"]).args(sets).output().unwrap())
+}
+
+#[test]
+fn what_a_run_would_fail_on_is_found_before() {
+    let home = Home::new();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["gate=[{arm: protected, metric: task_nll, rise_at_most: 0.1}]"], &["drop or rise of task_nll, which is no rate", "at_most"]),
+        (&["evaluate.probes.of=[refusal_rate]", "gate=[{arm: protected, metric: drift, at_most: 0.1}]"], &["there is no metric \"drift\""]),
+        (&["gate=[{arm: protected, metric: task_nll, retain_at_least: 0.9, of: aligned}]"], &["of aligned decides nothing"]),
+        (&["gate=[{arm: dense, metric: task_nll, retain_at_least: 0.9, of: dense}]"], &["of dense decides nothing"]),
+        (
+            &["gate=[{arm: protected, metric: harmful.refusal_rate, drop_at_most: 0.05, of: unprotected}]"],
+            &["of: unprotected says nothing", "remove of"],
+        ),
+        (
+            &["gate=[{arm: protected, metric: task.exact_match, at_least: 0.5, judge: phrases}]"],
+            &["no judge decides task.exact_match", "remove judge"],
+        ),
+        (&["evaluate.suites.task.expect={exact_match: [response]}"], &["is a list, expected the column", "{exact_match: answer}"]),
+        (&["evaluate.suites.task.expect={rouge: }"], &["is nothing, expected the column", "{rouge: answer}"]),
+        (&["evaluate.calibration=task.jsonl"], &["task.jsonl"]),
+        (&["ticket={file: task.jsonl}"], &["ticket ticket", "task.jsonl"]),
+        (&["ticket.density=1.0"], &["finetune.arms.dense", "holds every maskable weight"]),
+        (&["finetune.data=nowhere.csv"], &["nowhere.csv", "relative to the current folder", "--set finetune.data=FILE"]),
+        (&["finetune.data={path: nowhere.csv}"], &["--set finetune.data.path=FILE"]),
+    ];
+    for (sets, expected) in cases {
+        let (text, code) = check(&home, sets);
+        assert_eq!(code, 2, "{sets:?}: {text}");
+        for part in *expected {
+            assert!(text.contains(part), "{sets:?}: {part:?} is not in\n{text}");
+        }
+    }
+    assert!(!home.path("runs").exists());
+}
+
+#[test]
+fn problems_of_the_whole_stand_where_their_keys_do() {
+    let home = Home::new();
+    let judges = PIPELINE.replacen("name: tiny", "name: a/b", 1).replacen("  floor: 0.0\n", "  floor: 0.0\n  judges: [phrase]\n", 1);
+    home.write("p.yaml", format!("seeds: [0]\n{judges}"));
+    let (text, code) = check(&home, &[]);
+    let line = judges.lines().position(|line| line.contains("judges")).unwrap() + 2;
+    assert!(code == 2 && text.contains("p.yaml:2:1\n2 | name: a/b") && text.contains(&format!("p.yaml:{line}:3")), "{text}");
+    home.write("p.yaml", PIPELINE);
+    let (text, code) = check(&home, &["name=a/b"]);
+    assert!(code == 2 && text.contains("--> --set name"), "{text}");
+    home.write("p.yaml", "name: a\n---\nname: b\n");
+    let (text, code) = check(&home, &[]);
+    assert!(code == 2 && text.contains("multiple YAML documents detected\n"), "{text}");
+    home.write("p.yaml", "frobnicate: 1\n");
+    let (text, code) = check(&home, &[]);
+    assert!(code == 2 && text.contains("known here: align, evaluate, finetune, gate, model, name, pretrain, seeds, ticket"), "{text}");
+}
+
+#[test]
+fn names_of_the_users_are_no_aliases() {
+    let home = Home::new();
+    home.write("p.yaml", PIPELINE.replacen("    dense:", "    steps:", 1));
+    let (text, code) = check(&home, &["gate=[{arm: steps, metric: harmful.refusal_rate, at_least: 0.1}]"]);
+    assert!(code == 0 && !text.contains("steps is read as"), "{text}");
+    let (text, code) = check(&home, &["finetune.data={path: task.jsonl, filter: {steps: 3}}"]);
+    assert!(code == 2 && text.contains("\"steps\""), "{text}");
+    home.write(
+        "p.yaml",
+        PIPELINE.replacen(
+            "  max_steps: 6\n  learning_rate: 1e-3\n  per_device_train_batch_size: 2",
+            "  steps: 6\n  learning_rate: 1e-3\n  per_device_train_batch_size: 2",
+            1,
+        ),
+    );
+    let (text, code) = check(&home, &[]);
+    assert!(code == 0 && text.contains("finetune: steps is read as max_steps"), "{text}");
+}
+
+#[test]
+fn what_would_decide_nothing_is_a_warning() {
+    let home = Home::new();
+    let (text, code) = check(&home, &["gate=[]"]);
+    assert!(code == 0 && text.contains("there is no rule") && text.contains("exit code 3"), "{text}");
+    assert!(!text.contains("takes the answer from behind ####"), "{text}");
+    let (text, code) = check(&home, &["evaluate.suites.harmful.prompts=builtin:tiny-harmful"]);
+    assert!(code == 0 && text.contains("is for the embedded model") && text.contains("builtin:harmful"), "{text}");
+    home.write(
+        "test.jsonl",
+        "{\"prompt\": \"How many are 7 and 8?\", \"response\": \"15\"}\n{\"prompt\": \"And 70 and 80?\", \"response\": \"150\"}\n",
+    );
+    let (text, code) = check(&home, &[]);
+    assert!(code == 0 && text.contains("suite task takes the answer from behind ####") && text.contains("extract=last_number"), "{text}");
+}
+
+#[test]
+fn a_path_on_the_command_line_is_no_other_value() {
+    let home = Home::new();
+    // A file that is called as a column is none of its business.
+    home.write("response", "");
+    let suite = "evaluate.suites.task={prompts: test.jsonl, expect: {exact_match: response}}";
+    let (text, code) = check(&home, &[suite]);
+    assert!(code == 0 && text.contains("answer: response\n"), "{text}");
+}
+
+#[test]
+fn init_takes_columns_that_it_does_not_know() {
+    let home = Home::new();
+    home.write("mine.csv", "\"the, thing\",b,reply\nWhat is it?,x,A bird\nAnd that?,y,A tree\nThis?,z,A stone\n");
+    let init =
+        |more: &[&str]| told(&home.run(&[&["init", "--model", "model", "--data", "mine.csv", "--test", "mine.csv"][..], more].concat()));
+    let (text, code) = init(&[]);
+    assert!(code == 2 && text.contains("--columns PROMPT,RESPONSE") && !home.path("pipeline.yaml").exists(), "{text}");
+    let (text, code) = init(&["--columns", "b"]);
+    assert!(code == 2 && text.contains("names 1 columns, expected two"), "{text}");
+    let _ = init(&["--columns", "b,reply"]);
+    let written = std::fs::read_to_string(home.path("pipeline.yaml")).unwrap();
+    assert!(written.contains("columns: {prompt: \"b\", response: \"reply\"}"), "{written}");
+}
+
+#[test]
+fn evaluating_another_model_leaves_the_pipelines_own_runs_their_latest() {
+    let home = Home::new();
+    let (text, code) = told(&home.run(&["evaluate", "model", "--pipeline", "p.yaml"]));
+    assert!(code == 0 && home.path("runs/tiny-evaluate/latest").exists() && !home.path("runs/tiny").exists(), "{text}");
+    let (text, code) = told(&home.run(&["evaluate", "model", "--pipeline", "p.yaml", "--set", "name=other"]));
+    assert!(code == 0 && home.path("runs/other/latest").exists(), "{text}");
+}
