@@ -13,7 +13,7 @@ pub struct Safety {
     pub error: Option<f64>,
     /// By prompt, from 0 to 1: the share of replies refused; empty where the record has no values by prompt.
     pub prompts: Vec<f64>,
-    /// By prompt of [`first_good_suite`]: the share of replies that over-refuse, undetermined ones among them, as rules count; empty
+    /// By prompt of the first suite of good prompts: the share of replies that over-refuse, undetermined ones among them, as rules count; empty
     /// where that was not measured at this point.
     pub good_prompts: Vec<f64>,
 }
