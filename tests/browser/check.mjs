@@ -1,5 +1,5 @@
-// Looks at the pages of the report in Chromium. The folder holds quickstart/, hostile/, large/, too-large/ and seeds/ with run.json and
-// report.html, and comparison.html.
+// Looks at the pages of the report in Chromium. The folder holds quickstart/, hostile/, large/, too-large/, seeds/ and race/ with run.json and
+// report.html, comparison.html, joined.html and joined.svg.
 //
 //   node check.mjs FOLDER
 import assert from 'node:assert/strict';
@@ -10,8 +10,9 @@ import {view, withChromium} from './chromium.mjs';
 
 const [, , folder] = process.argv;
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const pageOf = name => name === 'comparison' ? `${folder}/comparison.html` : `${folder}/${name}/report.html`;
-const all = ['quickstart', 'comparison', 'hostile', 'large', 'seeds'];
+const alone = ['comparison', 'joined'];
+const pageOf = name => alone.includes(name) ? `${folder}/${name}.html` : `${folder}/${name}/report.html`;
+const all = ['quickstart', ...alone, 'hostile', 'large', 'seeds', 'race'];
 let checks = 0, failed = 0;
 
 async function check(what, look) {
@@ -67,7 +68,8 @@ async function everywhere(open) {
         const opened = await view(context, pageOf(name));
         const {page} = opened;
         await check(`${where}: an open prompt`, async () => {
-          if (name !== 'comparison') await visible(page).first().click();
+          if (!alone.includes(name)) await visible(page).first().click();
+          if (name === 'joined') await page.locator('summary').first().click();
         });
         await check(`${where}: no overflow`, async () => {
           const [content, window] = await page.evaluate(() => [document.scrollingElement.scrollWidth, innerWidth]);
@@ -281,6 +283,38 @@ async function seeds(open) {
   });
 }
 
+// The picture of a joined benchmark stands by itself: one drawing for each suite, dark where the reader's system is.
+async function picture(open) {
+  const file = `${folder}/joined.svg`;
+  const colours = [];
+  for (const colorScheme of ['light', 'dark']) {
+    await open({colorScheme}, async context => {
+      const opened = await view(context, file);
+      const {page} = opened;
+      await check(`picture, ${colorScheme}`, async () => {
+        assert.ok(await page.locator('svg svg.chart').count() >= 2, 'drawings');
+        assert.ok(await page.locator('svg svg.chart polyline').first().isVisible());
+        assert.match(await page.locator('text').first().textContent(), /tiny-task/);
+        colours.push(await page.locator('svg text').first().evaluate(node => getComputedStyle(node).fill));
+        assertQuiet(opened);
+      });
+      await page.close();
+    });
+  }
+  await check('picture: light and dark differ', async () => assert.notEqual(colours[0], colours[1]));
+}
+
+async function race(open) {
+  await open({}, async context => {
+    const {page} = await view(context, pageOf('race'));
+    await check('race: all that raced, and what came of it', async () => {
+      const rows = await page.locator('section[aria-labelledby=races] tbody tr').allTextContents();
+      assert.ok(rows.length >= 3 && ['unprotected', 'anchored', 'first-tokens'].every(name => rows.some(row => row.includes(name))), rows.join('; '));
+    });
+    await page.close();
+  });
+}
+
 async function paper(open) {
   await open({}, async context => {
     const {page} = await view(context, pageOf('quickstart'));
@@ -334,7 +368,7 @@ async function size(open) {
 
 await validate();
 await withChromium(async open => {
-  for (const look of [everywhere, policy, list, keys, links, seeds, paper, withoutScript, size]) await look(open);
+  for (const look of [everywhere, policy, list, keys, links, seeds, race, picture, paper, withoutScript, size]) await look(open);
 });
 console.log(`${checks} checks in Chromium, ${failed} failed`);
 process.exit(failed ? 1 : 0);

@@ -1,4 +1,4 @@
-// Records for the pages that a run of the quickstart does not give: hostile, large, of several seeds.
+// Records for the pages that a run of the quickstart does not give: hostile, large, of several seeds, of a race, and two parts of a sweep.
 //
 //   node records.mjs RUN.JSON FOLDER
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
@@ -63,3 +63,36 @@ for (const arm of several.arms.slice(1)) {
   }
 }
 write('seeds', several);
+
+// Two parts of a benchmark: every arm that trains also at a smaller step, with the answers of the aligned model.
+for (const seed of [0, 1]) {
+  const part = read();
+  const aligned = last(part.arms[0]);
+  part.run_id = `part-${seed}`;
+  part.pipeline.seeds = [seed];
+  for (const arm of part.arms.slice(1)) arm.cells = [{...last(arm), seed}];
+  for (const arm of part.arms.slice(1).filter(({settings}) => settings.train !== 'none')) {
+    const slow = structuredClone(arm);
+    Object.assign(slow, {name: `${arm.name}-lr1e-4`, settings: {...arm.settings, name: `${arm.name}-lr1e-4`, family: arm.name}});
+    for (const cell of slow.cells) Object.assign(cell, {completions: aligned.completions, figures: {...cell.figures, task_nll: {...cell.figures.task_nll, value: 2}}});
+    part.arms.push(slow);
+    part.pipeline.finetune.arms.push(slow.settings);
+  }
+  write(`part-${seed}`, part);
+}
+
+// A race that one recipe won, one left its limits in, and one could not be trained in.
+const raced = read();
+const point = (step, task_nll, refusal_rate, answered_rate) => ({step, task_nll, standard_error: 0.05, refusal_rate, answered_rate});
+const aligned = point(0, 4.6, 0.97, 0.95);
+const tried = (name, points, end) => ({name, family: name, plain: name === 'unprotected', summary: `trains as ${name}`, points, end});
+raced.arms[1].race = {
+  seed: 0, drop_at_most: 0.05, answers_drop_at_most: 0.05, aligned, heats: [{until: 20, runs: 3}, {until: 60, runs: 1}], steps: 100, seconds: 12.5,
+  winner: {name: 'anchored', step: 60},
+  tried: [
+    tried('unprotected', [point(10, 2.1, 0.6, 0.9), point(20, 1.6, 0.2, 0.9)], 'left'),
+    tried('anchored', [point(10, 2.4, 0.97, 0.94), point(20, 1.9, 0.96, 0.94), point(60, 1.2, 0.95, 0.92)], 'finished'),
+    tried('first-tokens', [], {failed: 'the loss is NaN at step 3'}),
+  ],
+};
+write('race', raced);
