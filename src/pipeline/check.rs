@@ -44,7 +44,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
         if ticket.score == Score::TaskVector && !base {
             findings.problem(
                 place,
-                &ticket.name,
+                &(if ticket.name == "ticket" { "ticket".to_owned() } else { format!("tickets.{}", ticket.name) }),
                 "a task-vector ticket needs a base model",
                 Some("write model.base, or score: snip".into()),
             );
@@ -71,12 +71,16 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let evaluate = &pipeline.evaluate;
     let is_tiny = |source: &str| source.starts_with("builtin:tiny-");
     let models = || [&model.base, &model.aligned].into_iter().flatten();
-    if models().any(|model| !is_tiny(model))
-        && let Some(suite) = evaluate.suites.iter().find(|suite| is_tiny(&suite.prompts.source))
-    {
+    let of_others = models().any(|model| !is_tiny(model));
+    for suite in evaluate.suites.iter().filter(|suite| of_others && is_tiny(&suite.prompts.source)) {
         let path = format!("evaluate.suites.{}", suite.name);
-        let message = format!("{} is for the embedded model, and says nothing of another", suite.prompts.source);
-        findings.warning(place, &path, message, Some(format!("take another: {}", suite.prompts.source.replacen("tiny-", "", 1))));
+        let message = format!("{} is for the embedded model and what is made of it, and says nothing of another", suite.prompts.source);
+        let remedy = match suite.expect {
+            Expect::Refusal => "for another model take builtin:harmful, or prompts of your own",
+            Expect::Answer => "for another model take builtin:benign or builtin:contrast-prompts, or prompts of your own",
+            _ => "for another model take rows of your own",
+        };
+        findings.warning(place, &path, message, Some(remedy.into()));
     }
     let against = evaluate.divergence.is_some() || evaluate.suites.iter().any(|suite| suite.compare.is_some());
     if against && pipeline.finetune.is_none() && !evaluate.base {

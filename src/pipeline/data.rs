@@ -11,7 +11,7 @@ use super::settings::{Columns, DataFormat, DataSpec};
 /// Reads one source or a list of them.
 pub fn sources(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -> Vec<DataSpec> {
     let items = list(node);
-    let several = items.len() > 1;
+    let several = matches!(node.value, Value::List(_));
     items
         .iter()
         .enumerate()

@@ -53,7 +53,8 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
         .map_err(|message| bad(format!("{file} is no valid YAML: {}", message.trim_start_matches("error: ").replace("<input>", file))))?;
     for (key, value) in sets {
         let mut node = Node::parse(value).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
-        from_command_line(&mut node, here, key.rsplit('.').find(|part| part.parse::<usize>().is_err()).unwrap_or(key));
+        let inside = key.split('.').any(|part| OPAQUE_KEYS.contains(&part));
+        from_command_line(&mut node, here, key.rsplit('.').find(|part| !inside && part.parse::<usize>().is_err()));
         root.set(&key.split('.').collect::<Vec<_>>(), node).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
     }
     let mut findings = Findings::default();
@@ -98,17 +99,20 @@ const PATH_KEYS: [&str; 14] = [
     "over",
 ];
 
-/// Values from the command line have no place in the file, and paths among them are made absolute here.
-fn from_command_line(node: &mut Node, here: &Path, key: &str) {
+/// Keys below which keys are what columns or an endpoint's fields are called, and nothing is a path.
+const OPAQUE_KEYS: [&str; 3] = ["filter", "columns", "parameters"];
+
+/// Values from the command line have no place in the file, and paths among them are made absolute here; none below an opaque key.
+fn from_command_line(node: &mut Node, here: &Path, key: Option<&str>) {
     node.place = Place::default();
     match &mut node.value {
-        Value::Text(text) if PATH_KEYS.contains(&key) && !text.contains("://") && !text.starts_with("builtin:") => {
+        Value::Text(text) if key.is_some_and(|key| PATH_KEYS.contains(&key)) && !text.contains("://") && !text.starts_with("builtin:") => {
             *text = here.join(&*text).to_string_lossy().into_owned()
         }
         Value::List(items) => items.iter_mut().for_each(|item| from_command_line(item, here, key)),
         Value::Map(entries) => entries.iter_mut().for_each(|(inside, place, value)| {
             *place = Place::default();
-            from_command_line(value, here, inside);
+            from_command_line(value, here, key.filter(|_| !OPAQUE_KEYS.contains(&inside.as_str())).map(|_| inside.as_str()));
         }),
         _ => {}
     }

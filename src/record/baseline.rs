@@ -192,12 +192,16 @@ impl Baseline {
     }
 }
 
-/// `exact_match answer, extract last_number`, as a record's pipeline has it of a suite with exact matches.
+/// `exact_match answer, extract last_number`, or `rouge summary`, as a record's pipeline has it of a suite with reference answers.
 fn scoring(record: &Record, suite: &str) -> Option<String> {
     let suites = record.pipeline["evaluate"]["suites"].as_array()?;
     let suite = suites.iter().find(|other| other["name"] == suite)?;
-    let answer = suite["answer"].as_str().filter(|_| suite["expect"] == "exact_match")?;
-    Some(format!("exact_match {answer}, extract {}", suite["extract"].as_str()?))
+    let answer = suite["answer"].as_str()?;
+    match suite["expect"].as_str()? {
+        "exact_match" => Some(format!("exact_match {answer}, extract {}", suite["extract"].as_str()?)),
+        "rouge" => Some(format!("rouge {answer}")),
+        _ => None,
+    }
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {

@@ -173,6 +173,7 @@ fn where_nothing_fits_the_run_says_so_and_is_inconclusive() {
         .replace("    rehearsed: {train: all, replay: {data: [builtin:tiny-refusals, builtin:tiny-helpful]}}\n    outside: {train: complement, ticket: ticket}\n", "");
     // An arm that is made of it is made of nothing.
     let pipeline = pipeline.replace("\nevaluate:", "\n    half: {from: chosen, edit: {interpolate: {weight: 0.5}}}\nevaluate:");
+    let pipeline = pipeline.trim_end().to_owned() + "\n  - {arm: half, metric: harmful.refusal_rate, drop_at_most: 0.05}\n";
     home.write("p.yaml", &pipeline);
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_eq!(code, 3, "{text}");

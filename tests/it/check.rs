@@ -30,6 +30,7 @@ fn what_a_run_would_fail_on_is_found_before() {
         (&["ticket.density=1.0"], &["finetune.arms.dense", "holds every maskable weight"]),
         (&["finetune.data=nowhere.csv"], &["nowhere.csv", "relative to the current folder", "--set finetune.data=FILE"]),
         (&["finetune.data={path: nowhere.csv}"], &["--set finetune.data.path=FILE"]),
+        (&["finetune.data=[{path: nowhere.csv}]"], &["--set finetune.data.0.path=FILE"]),
     ];
     for (sets, expected) in cases {
         let (text, code) = check(&home, sets);
@@ -49,6 +50,16 @@ fn problems_of_the_whole_stand_where_their_keys_do() {
     let (text, code) = check(&home, &[]);
     let line = judges.lines().position(|line| line.contains("judges")).unwrap() + 2;
     assert!(code == 2 && text.contains("p.yaml:2:1\n2 | name: a/b") && text.contains(&format!("p.yaml:{line}:3")), "{text}");
+    home.write(
+        "p.yaml",
+        PIPELINE.replacen("ticket: {score", "tickets: {evaluate: {score: task-vector, density: 0.5}}\nticket: {score", 1).replacen(
+            "model: {base: model}",
+            "model: {aligned: model}",
+            1,
+        ),
+    );
+    let (text, code) = check(&home, &[]);
+    assert!(code == 2 && text.contains("| tickets: {evaluate") && text.contains("a task-vector ticket needs a base model"), "{text}");
     home.write("p.yaml", PIPELINE);
     let (text, code) = check(&home, &["name=a/b"]);
     assert!(code == 2 && text.contains("--> --set name"), "{text}");
@@ -104,6 +115,16 @@ fn a_path_on_the_command_line_is_no_other_value() {
     let suite = "evaluate.suites.task={prompts: test.jsonl, expect: {exact_match: response}}";
     let (text, code) = check(&home, &[suite]);
     assert!(code == 0 && text.contains("answer: response\n"), "{text}");
+    // Nor are columns and an endpoint's own fields, whatever they are called.
+    let filter = "finetune.data={path: task.jsonl, filter: {task: sql}}";
+    let (text, code) = check(&home, &[filter]);
+    assert!(code == 2 && text.contains("no column \"task\""), "{text}");
+    let (text, code) =
+        check(&home, &["finetune.data={path: task.jsonl, filter: {prompt: 1 plus 1?}}", "finetune.data.filter.response=#### 2"]);
+    assert!(code == 0 && text.contains("#### 2"), "{text}");
+    let endpoint = "evaluate.judges=[phrases, {name: llm, endpoint: {url: http://127.0.0.1:9, model: b, template: refusal, parameters: {task: generate}}}]";
+    let (text, code) = check(&home, &[endpoint]);
+    assert!(code == 0 && text.contains("task: generate"), "{text}");
 }
 
 #[test]

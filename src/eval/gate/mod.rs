@@ -114,6 +114,19 @@ pub fn raced_in_vain(record: &Record) -> impl Iterator<Item = (&Arm, &Race)> {
     record.arms.iter().filter_map(|arm| Some((arm, arm.race.as_ref()?))).filter(|(_, race)| race.winner.is_none())
 }
 
+/// The arm for which no recipe was found: this one, or the one that it was to be made of.
+fn without_recipe<'a>(record: &'a Record, of: &'a Arm) -> Option<&'a Arm> {
+    let mut one = of;
+    // A record may be anything: no chain of arms is longer than all of them.
+    for _ in &record.arms {
+        if one.race.as_ref().is_some_and(|race| race.winner.is_none()) {
+            return Some(one);
+        }
+        one = one.settings.pointer("/edit/from").and_then(serde_json::Value::as_str).and_then(|from| arm(record, from))?;
+    }
+    None
+}
+
 /// Adjusts the p-values of the rules for being several.
 fn adjust(decided: &mut [RuleOutcome]) {
     let values: Vec<f64> = decided.iter().filter_map(|rule| rule.p).collect();
@@ -146,8 +159,12 @@ fn decide_rule(record: &Record, rule: &Rule, baseline: Option<&Baseline>) -> Vec
         let have: Vec<&str> = record.arms.iter().map(|arm| arm.name.as_str()).collect();
         return error(format!("the record has no arm {:?}; it has {}", rule.arm, have.join(", ")));
     };
-    if measured.race.as_ref().is_some_and(|race| race.winner.is_none()) {
-        return vec![outcome(rule, None, None, Decision::Inconclusive, format!("no recipe was found for {}", measured.name))];
+    let of = match &rule.condition {
+        Condition::RetainAtLeast { of, .. } => arm(record, of),
+        _ => None,
+    };
+    if let Some(raced) = [Some(measured), of].into_iter().flatten().find_map(|arm| without_recipe(record, arm)) {
+        return vec![outcome(rule, None, None, Decision::Inconclusive, format!("no recipe was found for {}", raced.name))];
     }
     let Some((suite_name, metric_name)) = rule.metric.split_once('.') else { return vec![decide_figure(record, rule, measured)] };
     let Some(suite) = record.suites.get(suite_name) else {

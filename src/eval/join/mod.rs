@@ -82,7 +82,8 @@ pub fn join(parts: &[Record], seeds: &[u64], tasks: &[String]) -> Result<Joined,
     }
     for task in &mut joined {
         in_order(&mut task.all);
-        task.complete = complete(&task.all);
+        let own: Vec<&Record> = parts.iter().filter(|part| task_of(&part.pipeline).as_ref() == Some(&task.name)).collect();
+        task.complete = complete(&task.all, &own);
     }
     let cells = missing(&wanted, &joined);
     Ok(Joined { missing: cells, wanted: wanted.cells(), arms: wanted.arms(), notes: fit::notes(&parts), tasks: joined })
@@ -143,7 +144,7 @@ fn add(all: &mut Record, part: &Record) -> Result<(), String> {
         }
         // Of several races none is that of all seeds.
         known.race = known.race.take().filter(|race| Some(race) == arm.race.as_ref());
-        known.training = TrainingSummary::of_seeds(known.training.take(), arm.training.clone());
+        known.training = known.training.clone().or_else(|| arm.training.clone());
         known.edit = known.edit.clone().or_else(|| arm.edit.clone());
     }
     let new = |warning: &&String| !all.warnings.contains(warning);
@@ -161,14 +162,18 @@ fn in_order(all: &mut Record) {
     all.pipeline["seeds"] = seeds.into_iter().collect::<Vec<u64>>().into();
 }
 
-/// The record of the seeds that all arms have, with its gate; differences are paired by seed.
-fn complete(all: &Record) -> Option<Record> {
+/// The record of the seeds that all arms have, with its gate; differences are paired by seed. An arm that stopped early in one of the parts
+/// that these seeds come from has stopped early.
+fn complete(all: &Record, parts: &[&Record]) -> Option<Record> {
     let tuned = || all.arms.iter().filter(|arm| is_tuned(arm) && !arm.cells.is_empty());
     let seeds = tuned().map(ended).reduce(|both, seeds| both.intersection(&seeds).copied().collect())?;
     let mut complete = all.clone();
     complete.arms.retain(|arm| !is_tuned(arm) || !arm.cells.is_empty());
     for arm in complete.arms.iter_mut().filter(|arm| is_tuned(arm)) {
         arm.cells.retain(|cell| seeds.contains(&cell.seed));
+        let used = parts.iter().filter_map(|part| part.arms.iter().find(|other| other.name == arm.name));
+        let used = used.filter(|other| ended(other).iter().any(|seed| seeds.contains(seed)));
+        arm.training = used.fold(None, |first, next| TrainingSummary::of_seeds(first, next.training.clone()));
     }
     complete.pipeline["seeds"] = seeds.iter().copied().collect::<Vec<u64>>().into();
     complete.gate = Some(decide(&complete, &own_rules(&complete), None));

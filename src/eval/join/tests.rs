@@ -192,4 +192,8 @@ fn a_seed_that_was_not_trained_to_its_end_decides_nothing() {
     let stopped = decided(&[of(0, Value::Null), of(1, json!("the loss is NaN at step 1"))]);
     assert_eq!(fine.decision, Decision::Pass, "{fine:?}");
     assert!(stopped.decision == Decision::Error && stopped.headline.contains("NaN at step 1"), "{stopped:?}");
+    // A seed that is left out, since not every arm has it, takes its stops with it.
+    let mut less = of(1, json!("the loss is NaN at step 1"));
+    less.arms.retain(|arm| arm.name != "control");
+    assert_eq!(decided(&[of(0, Value::Null), less]).decision, Decision::Pass);
 }

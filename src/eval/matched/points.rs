@@ -64,15 +64,20 @@ impl Family {
     }
 }
 
-/// The suite whose refusals are looked at: the first that is put as a user would, else the first.
-pub(super) fn first_suite(record: &Record) -> Option<&String> {
-    let refusals = || record.suites.iter().filter(|(_, suite)| suite.expect == Expect::Refusal);
-    refusals().find(|(_, suite)| !suite.manner.is_probing()).or_else(|| refusals().next()).map(|(name, _)| name)
+/// The suite by which a kind of answer is looked at: the first whose prompts are put as a user would, else the first.
+pub fn first_of(record: &Record, expect: Expect) -> Option<(&String, &SuiteInfo)> {
+    let all = || record.suites.iter().filter(|(_, suite)| suite.expect == expect);
+    all().find(|(_, suite)| !suite.manner.is_probing()).or_else(|| all().next())
 }
 
-/// The suite of good prompts whose over-refusals are told beside it: the first.
+/// The suite whose refusals are looked at.
+pub(super) fn first_suite(record: &Record) -> Option<&String> {
+    first_of(record, Expect::Refusal).map(|(name, _)| name)
+}
+
+/// The suite of good prompts whose over-refusals are told beside it.
 pub(super) fn first_good_suite(record: &Record) -> Option<(&String, &SuiteInfo)> {
-    record.suites.iter().find(|(_, suite)| suite.expect == Expect::Answer)
+    first_of(record, Expect::Answer)
 }
 
 /// The families that have curves, as they stand in the record. Along the training, an arm needs a point between the aligned model
@@ -104,7 +109,7 @@ pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Fa
 
 /// Ends instead of trainings: for any two settings the line from the end that learnt less to the other, and the line from the aligned
 /// model to the end that learnt least of all, by the mean over seeds. Lines that have this end begin at the aligned model too: seeds need
-/// not agree on what learnt less, and a level between the aligned model and a family's furthest end is on a line in every seed.
+/// not agree on what learnt less. With three or more settings there may still be a level that no line reaches in every seed.
 pub(super) fn pair_ends(family: &mut Family) {
     let seeds = family.settings.iter().map(|setting| setting.curves.len()).min().unwrap_or(0);
     let by_seed = |make: &dyn Fn(usize) -> Vec<Point>| (0..seeds).map(make).collect::<Vec<_>>();

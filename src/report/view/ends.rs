@@ -2,8 +2,9 @@
 
 use super::Chart;
 use super::answer::{is_tuned, style};
-use super::scorecard::{suites, word};
+use super::scorecard::word;
 use crate::eval::matched::family;
+use crate::eval::matched::points::first_of;
 use crate::eval::metric::{Metric, figure, outcomes};
 use crate::record::{Arm, Expect, Record};
 use crate::report::chart::{Curve, Line, sign};
@@ -15,9 +16,8 @@ pub(super) fn ends(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chart> 
     if tuned().all(|arm| family(arm) == arm.name) {
         return Vec::new();
     }
-    let suites = suites(record);
     let of = |expect: Expect, metric: Metric, better: &str| {
-        let (name, suite) = suites.iter().find(|(_, suite)| suite.expect == expect)?;
+        let (name, suite) = first_of(record, expect)?;
         let judge = suite.judges.first().map(String::as_str);
         let refused = |arm: &Arm| outcomes(arm, name, metric, judge).rate().map(|rate| rate * 100.0);
         let aligned = record.arms.iter().find(|arm| arm.name == "aligned").and_then(refused);

@@ -5,6 +5,7 @@ use super::answer::style;
 use super::scorecard::{suites, word};
 use crate::eval::matched::family;
 use crate::eval::matched::front::front;
+use crate::eval::matched::points::first_of;
 use crate::eval::metric::{Metric, outcomes};
 use crate::record::{Arm, Expect, Record, SuiteInfo};
 use crate::report::chart::{Scatter, Spot, sign};
@@ -14,10 +15,10 @@ use crate::report::chart::{Scatter, Spot, sign};
 pub(super) fn tradeoff(record: &Record) -> Option<Chart> {
     let suites = suites(record);
     let first = |expect: Expect| suites.iter().find(|(_, suite)| suite.expect == expect).copied();
-    let safety = first(Expect::Refusal)?;
+    let safety = first_of(record, Expect::Refusal)?;
     let (utility, metric) = match first(Expect::ExactMatch).or_else(|| first(Expect::MultipleChoice)) {
         Some(task) => (task, *Metric::shown(task.1).first()?),
-        None => (first(Expect::Answer)?, Metric::AnsweredRate),
+        None => (first_of(record, Expect::Answer)?, Metric::AnsweredRate),
     };
     let spot = |arm: &Arm| {
         Some(Spot {
