@@ -120,7 +120,7 @@ fn a_path_on_the_command_line_is_no_other_value() {
     let (text, code) = check(&home, &[filter]);
     assert!(code == 2 && text.contains("no column \"task\""), "{text}");
     let (text, code) =
-        check(&home, &["finetune.data={path: task.jsonl, filter: {prompt: 1 plus 1?}}", "finetune.data.filter.response=#### 2"]);
+        check(&home, &["finetune.data={path: task.jsonl, filter: {prompt: 1 plus 1?}}", "finetune.data.filter.response='#### 2'"]);
     assert!(code == 0 && text.contains("#### 2"), "{text}");
     let endpoint = "evaluate.judges=[phrases, {name: llm, endpoint: {url: http://127.0.0.1:9, model: b, template: refusal, parameters: {task: generate}}}]";
     let (text, code) = check(&home, &[endpoint]);
