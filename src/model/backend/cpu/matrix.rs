@@ -2,6 +2,7 @@
 
 use super::matmul::View;
 use super::memory::Numbers;
+use super::{Done, wrong};
 
 /// A row-major matrix.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,5 +32,14 @@ impl Matrix {
 
     pub(super) fn view(&self) -> View<'_> {
         View::new(&self.data, self.rows, self.columns, self.columns)
+    }
+}
+
+/// That two shapes, of rows and columns, are the same.
+pub(super) fn expect(what: &str, found: (usize, usize), expected: (usize, usize)) -> Done<()> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(wrong(format!("{what} is {}×{}, expected {}×{}", found.0, found.1, expected.0, expected.1)))
     }
 }

@@ -26,6 +26,7 @@ use self::cache::Cache;
 use self::kept::Kept;
 pub(crate) use self::kernels::simd;
 pub use self::matrix::Matrix;
+use self::matrix::expect;
 use self::memory::Numbers;
 use self::parameter::{Input, Outer};
 pub use self::parameter::{Parameter, Precision};
@@ -54,14 +55,6 @@ impl Drop for Cpu {
 
 fn wrong(message: String) -> BackendError {
     BackendError { backend: "cpu", message }
-}
-
-fn expect(what: &str, found: (usize, usize), expected: (usize, usize)) -> Done<()> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(wrong(format!("{what} is {}×{}, expected {}×{}", found.0, found.1, expected.0, expected.1)))
-    }
 }
 
 impl Backend for Cpu {

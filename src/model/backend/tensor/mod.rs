@@ -6,6 +6,7 @@
 mod attention;
 mod cache;
 mod loss;
+mod resident;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -13,6 +14,7 @@ use std::sync::OnceLock;
 use candle_core::{DType, Device, Tensor};
 
 use self::cache::Cache;
+use self::resident::Turns;
 
 use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
 use crate::mask::Mask;
@@ -26,14 +28,6 @@ pub struct Candle {
     places: HashMap<Mask, Tensor>,
     /// What the last rotation took from its table, which those of a whole step take.
     turns: Option<Turns>,
-}
-
-/// Rows of a rotary table, (T, 1, D/2) each.
-#[derive(Debug, Clone)]
-struct Turns {
-    host: [Vec<f32>; 2],
-    cos: Tensor,
-    sin: Tensor,
 }
 
 impl Candle {
@@ -68,41 +62,6 @@ impl Candle {
     fn indices(&self, rows: &[usize]) -> Done<Tensor> {
         let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
         Ok(Tensor::from_vec(rows.clone(), rows.len(), &self.device)?)
-    }
-
-    /// The compact positions of a selection as indices into the flat tensor.
-    fn positions(&mut self, selection: &Selection) -> Done<Option<Tensor>> {
-        let Selection::Subset(mask) = selection else { return Ok(None) };
-        if let Some(places) = self.places.get(mask) {
-            return Ok(Some(places.clone()));
-        }
-        let places = self.indices(&mask.positions().collect::<Vec<_>>())?;
-        self.places.insert(mask.clone(), places.clone());
-        Ok(Some(places))
-    }
-
-    /// The rows of a rotary table at some positions.
-    fn turns(&mut self, positions: &[u32], table: &RopeTable) -> Done<(Tensor, Tensor)> {
-        let half = table.half;
-        let pick = |values: &[f32]| -> Done<Vec<f32>> {
-            let mut picked = Vec::with_capacity(positions.len() * half);
-            for &position in positions {
-                let at = position as usize * half;
-                let row = values.get(at..at + half);
-                picked.extend_from_slice(row.ok_or_else(|| wrong(format!("position {position} is not in the rotary table")))?);
-            }
-            Ok(picked)
-        };
-        let host = [pick(&table.cos)?, pick(&table.sin)?];
-        match &self.turns {
-            Some(turns) if turns.host == host => Ok((turns.cos.clone(), turns.sin.clone())),
-            _ => {
-                let upload = |values: &[f32]| Tensor::from_slice(values, (positions.len(), 1, half), &self.device);
-                let (cos, sin) = (upload(&host[0])?, upload(&host[1])?);
-                self.turns = Some(Turns { host, cos: cos.clone(), sin: sin.clone() });
-                Ok((cos, sin))
-            }
-        }
     }
 
     /// Adds a dense gradient, (O, I), at the selected positions to the compact one, (1, k).
