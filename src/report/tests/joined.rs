@@ -38,6 +38,24 @@ fn the_picture_of_a_joined_benchmark_draws_its_sweeps() {
     assert!(!svg.contains("<script") && svg.contains("&lt;script"), "{svg}");
     assert_eq!(svg.matches("<svg ").count(), svg.matches("</svg>").count());
     assert_eq!(svg.matches("<polyline").count(), 1, "one arm, one suite: {svg}");
+    // Signs that do not fit beside each other stand below each other, and the charts below them.
+    let number = |text: &str| text.parse::<f64>().unwrap_or_else(|_| panic!("{text}"));
+    let size = |svg: &str, side: &str| number(between(svg, &format!(" {side}=\""), "\""));
+    let mut many = part.clone();
+    for i in 0..30 {
+        let mut arm = many.arms[1].clone();
+        arm.name = format!("another-arm-{i}");
+        many.arms.push(arm);
+    }
+    let higher = join(&[many], &[], &[]).ok().and_then(|joined| picture::render(&joined)).unwrap_or_else(|| panic!("no picture"));
+    let signs: Vec<f64> = higher
+        .split("<g transform=\"translate(")
+        .filter(|group| group.contains("class=\"sign\""))
+        .map(|group| number(between(group, "", " ")))
+        .collect();
+    assert_eq!(signs.len(), 31);
+    assert!(signs.iter().all(|left| left + 100.0 < size(&higher, "width")), "{signs:?}");
+    assert!(size(&higher, "height") >= size(&svg, "height") + 7.0 * 20.0, "{higher}");
     let page = html::render_joined(&joined).unwrap_or_else(|error| panic!("{error}"));
     let chart = svg.split("<g transform").last().and_then(|last| last.split_once('>')).map(|(_, chart)| chart.trim_end());
     assert!(
