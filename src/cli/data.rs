@@ -161,8 +161,8 @@ impl Audit {
     }
 }
 
-/// The source without its most conflicting rows, a share in (0, 1), and how many these are. Rows that the pipeline leaves out (filter, split, limit, empty
-/// prompts) are left out too: nobody looked at them.
+/// The source without its most conflicting rows, a share in (0, 1), and how many these are. Rows that the pipeline leaves out (filter,
+/// split, limit, empty prompts) are left out too: nobody looked at them.
 fn cleaned(context: &Context<'_>, spec: &DataSpec, rows: &[AuditedRow], share: f64, out: &Path) -> Result<(Vec<u8>, usize), Failure> {
     let count = count_for(share, rows.len())?;
     if count == 0 || count == rows.len() {

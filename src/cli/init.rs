@@ -31,7 +31,7 @@ pub struct Init {
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Which columns hold prompts and replies, where their names do not tell.
-    #[arg(long, value_name = "PROMPT,RESPONSE", value_delimiter = ',', num_args = 1)]
+    #[arg(long, value_names = ["PROMPT", "RESPONSE"], num_args = 2)]
     columns: Vec<String>,
     /// Rows that are held out to measure the task; without them a tenth of the data is.
     #[arg(long, value_name = "FILE")]
@@ -56,15 +56,11 @@ impl Init {
         }
         Source::parse(&self.model)?;
         let columns = match &self.columns[..] {
-            [] => None,
             [prompt, response] => Some((prompt.clone(), response.clone())),
-            other => {
-                let message = format!("--columns names {} columns, expected two", other.len());
-                return Err(Failure::new("usage", message).remedy("write --columns question,answer"));
-            }
+            _ => None,
         };
-        let found = guess(&self.data.to_string_lossy(), columns).map_err(Failure::from).map_err(|failure| match self.columns[..] {
-            [] if failure.code == "unknown-columns" => failure.remedy("say which column is what: --columns PROMPT,RESPONSE"),
+        let found = guess(&self.data.to_string_lossy(), columns).map_err(Failure::from).map_err(|failure| match failure.code {
+            "unknown-columns" => failure.remedy("say which column is what: --columns PROMPT RESPONSE"),
             _ => failure,
         })?;
         let listener = |event: Event| ui.event(&event);

@@ -68,6 +68,9 @@ fn problems_of_the_whole_stand_where_their_keys_do() {
     assert!(code == 2 && text.contains("multiple YAML documents detected\n"), "{text}");
     home.write("p.yaml", "frobnicate: 1\n");
     let (text, code) = check(&home, &[]);
+    let audit = |share: &str| told(&home.run(&["data", "audit", "p.yaml", "--drop", share, "--out-data", "less.jsonl"]));
+    let (told_of, exit) = audit("2");
+    assert!(exit == 2 && told_of.contains("--drop 2 is no share in (0, 1)"), "before the pipeline is read: {told_of}");
     assert!(code == 2 && text.contains("known here: align, evaluate, finetune, gate, model, name, pretrain, seeds, ticket"), "{text}");
 }
 
@@ -134,12 +137,12 @@ fn init_takes_columns_that_it_does_not_know() {
     let init =
         |more: &[&str]| told(&home.run(&[&["init", "--model", "model", "--data", "mine.csv", "--test", "mine.csv"][..], more].concat()));
     let (text, code) = init(&[]);
-    assert!(code == 2 && text.contains("--columns PROMPT,RESPONSE") && !home.path("pipeline.yaml").exists(), "{text}");
+    assert!(code == 2 && text.contains("--columns PROMPT RESPONSE") && !home.path("pipeline.yaml").exists(), "{text}");
     let (text, code) = init(&["--columns", "b"]);
-    assert!(code == 2 && text.contains("names 1 columns, expected two"), "{text}");
-    let _ = init(&["--columns", "b,reply"]);
+    assert!(code == 2 && text.contains("2 values required"), "{text}");
+    let _ = init(&["--columns", "the, thing", "reply"]);
     let written = std::fs::read_to_string(home.path("pipeline.yaml")).unwrap();
-    assert!(written.contains("columns: {prompt: \"b\", response: \"reply\"}"), "{written}");
+    assert!(written.contains("columns: {prompt: \"the, thing\", response: \"reply\"}"), "{written}");
 }
 
 #[test]
