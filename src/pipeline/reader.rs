@@ -68,8 +68,11 @@ const ALIASES: [(&str, &str); 10] = [
     ("steps", "max_steps"),
 ];
 
-/// Keys that are read only to say where else they belong.
-pub(super) const REFUSED: [&str; 2] = ["sweep", "protect"];
+/// Keys of inner sections that people write at the top, and where they belong.
+pub(super) const ELSEWHERE: [(&str, &str); 2] = [
+    ("sweep", "write finetune: {sweep: {learning_rate: [1e-4, 3e-4]}}"),
+    ("protect", "write finetune: {arms: {protected: {protect: replay}}}"),
+];
 
 /// No count of rows, steps or tokens is larger: a guard against numbers that would exhaust memory.
 const MOST: f64 = 1_000_000.0;
@@ -149,10 +152,11 @@ impl<'a> Section<'a> {
             let section = if self.path.is_empty() { "a pipeline".into() } else { self.path.clone() };
             let remedy = match near {
                 Some(near) => format!("did you mean {near}?"),
-                None => format!(
-                    "known here: {}",
-                    self.known.keys().copied().filter(|key| !self.path.is_empty() || !REFUSED.contains(key)).collect::<Vec<_>>().join(", ")
-                ),
+                None => {
+                    let elsewhere = |key: &str| self.path.is_empty() && ELSEWHERE.iter().any(|(other, _)| *other == key);
+                    let here: Vec<&str> = self.known.keys().copied().filter(|key| !elsewhere(key)).collect();
+                    format!("known here: {}", here.join(", "))
+                }
             };
             findings.problem(*place, &self.join(key), format!("unknown key {key:?} in {section}"), Some(remedy));
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 
 use super::node::Node;
-use super::reader::{Findings, REFUSED};
+use super::reader::{ELSEWHERE, Findings};
 use super::resolve;
 use crate::data::catalogue::entries;
 
@@ -122,7 +122,7 @@ pub fn schema() -> Json {
         ],
     );
     if let Some(properties) = top["properties"].as_object_mut() {
-        for key in REFUSED {
+        for (key, _) in ELSEWHERE {
             properties.remove(key);
         }
     }

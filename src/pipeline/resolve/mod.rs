@@ -28,16 +28,16 @@ use self::pretrain::pretrain;
 use self::ticket::ticket;
 use self::training::align;
 use super::node::{Node, Place, Value};
-use super::reader::{Findings, Section, list, show, text};
+use super::reader::{ELSEWHERE, Findings, Section, list, show, text};
 use super::settings::{ComputeDtype, Dtype, Model, Pipeline};
 use crate::data::template::DATE;
 
 /// Reads a whole pipeline.
 pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Pipeline> {
     let mut top = Section::new(root, "", findings);
-    for (key, instead) in [("sweep", "write finetune: {sweep: {learning_rate: [1e-4, 3e-4]}}"), ("protect", "use finetune.arms")] {
+    for (key, instead) in ELSEWHERE {
         if let Some(node) = top.get(key) {
-            findings.problem(node.place, key, format!("{key} is not supported yet"), Some(instead.into()));
+            findings.problem(node.place, key, format!("{key} is no section of its own"), Some(instead.into()));
         }
     }
     let name = top.text("name", findings).unwrap_or_else(|| "run".into());
