@@ -1,10 +1,10 @@
 //! What the controls did: the sentences that stand beside every verdict.
 
-use super::gate::with_a_floor;
 use super::matched::{family, matched};
 use super::metric::{Metric, arm, figure, outcomes};
 use super::outcomes::{Difference, Outcomes};
 use super::rule::Rule;
+use super::suites::plainly_put;
 use super::twin::{Standing, judged, ticket_of};
 use crate::record::{Arm, Expect, Record};
 
@@ -98,7 +98,7 @@ pub fn findings(record: &Record, rules: &[Rule]) -> Findings {
     for (suite_name, suite) in record.suites.iter().filter(|(_, suite)| suite.expect == Expect::Refusal) {
         let judge = suite.judges.first().map(String::as_str);
         let refused = |arm: &Arm| outcomes(arm, suite_name, Metric::RefusalRate, judge);
-        let counts = with_a_floor(record).any(|(name, _)| name == suite_name);
+        let counts = plainly_put(record, Expect::Refusal).any(|(name, _)| name == suite_name);
         for (protected, control) in
             roles.protected.iter().flat_map(|&protected| roles.controls.iter().map(move |&control| (protected, control)))
         {
@@ -176,12 +176,11 @@ pub(super) fn over_refuses_more<'a>(record: &'a Record, control: &Arm, protected
 /// Said when there was nothing to protect from: the unprotected arm lost no refusals beyond chance on any suite whose prompts are put as a
 /// user would, or learned nothing.
 fn unneeded(record: &Record, aligned: &Arm, unprotected: &Arm) -> Option<String> {
-    let mut kept = with_a_floor(record).map(|(name, suite)| {
+    let kept = plainly_put(record, Expect::Refusal).map(|(name, suite)| {
         let refused = |arm: &Arm| outcomes(arm, name, Metric::RefusalRate, suite.judges.first().map(String::as_str));
         no_erosion(name, unprotected, &refused(aligned), &refused(unprotected))
     });
-    let everywhere: Option<Vec<String>> = kept.by_ref().collect();
-    everywhere
+    kept.collect::<Option<Vec<String>>>()
         .filter(|sentences| !sentences.is_empty())
         .map(|sentences| sentences.join("; "))
         .or_else(|| nothing_learned(aligned, unprotected))

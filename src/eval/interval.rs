@@ -148,6 +148,11 @@ pub fn mcnemar_exact(first_only: u64, second_only: u64) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
+/// A p-value as it is told: `p = 0.031`, `p < 0.001`.
+pub(super) fn p_text(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") }
+}
+
 /// p-values adjusted for being several (Holm 1979), in the order given: the chance of any false alarm among them stays below the
 /// level that each adjusted one is compared with.
 pub fn holm(values: &[f64]) -> Vec<f64> {

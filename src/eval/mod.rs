@@ -19,6 +19,7 @@ pub mod rouge;
 pub mod rule;
 pub mod scores;
 pub mod sequence;
+pub mod suites;
 pub mod twin;
 pub mod values;
 pub mod without_text;

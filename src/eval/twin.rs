@@ -1,11 +1,11 @@
 //! Whether a ticket carries safety, or only weights that matter to everything: told by its twin.
 
 use super::controls::{EQUAL_UTILITY, gain_share, over_refuses_more};
-use super::gate::with_a_floor;
 use super::matched::family;
 use super::metric::{Metric, arm, figure, outcomes};
 use super::outcomes::Difference;
-use crate::record::{Arm, Record};
+use super::suites::plainly_put;
+use crate::record::{Arm, Expect, Record};
 
 /// What may be said of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn beats(record: &Record, aligned: &Arm, own: &Arm, theirs: &Arm) -> Option<(boo
         return None;
     }
     let (mut beats, mut parts) = (true, Vec::new());
-    for (suite, info) in with_a_floor(record) {
+    for (suite, info) in plainly_put(record, Expect::Refusal) {
         let judge = info.judges.first().map(String::as_str);
         let refused = |arm: &Arm| outcomes(arm, suite, Metric::RefusalRate, judge);
         let Some(Difference { value, low, high, .. }) = refused(own).minus(&refused(theirs)) else { continue };

@@ -1,7 +1,6 @@
 //! A rule that is decided for each category looks many times: what fails then must not be chance.
 
-use super::p_text;
-use crate::eval::interval::holm;
+use crate::eval::interval::{holm, p_text};
 use crate::record::{Decision, RuleOutcome};
 
 /// The level of a fail: the one side of a 95 % interval.

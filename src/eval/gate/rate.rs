@@ -1,10 +1,9 @@
 //! Rules on rates: refusals, answers, exact matches.
 
 use super::case::{Before, Case, holds, within};
-use super::p_text;
 use super::retain::retained;
 use crate::eval::bootstrap::bootstrap;
-use crate::eval::interval::Z;
+use crate::eval::interval::{Z, p_text};
 use crate::eval::judge_error::{too_poor, true_difference, true_rate};
 use crate::eval::outcomes::{Difference, Outcomes};
 use crate::eval::rule::{Among, Bound, Condition};

@@ -20,10 +20,11 @@ mod sentence;
 use self::choice::{Best, Kept, best_within, kept};
 use self::compare::{Against, against, over_controls, over_refused};
 use self::level::{levels, reached};
-use self::points::{Family, families, first_good_suite, first_suite};
+use self::points::{Family, families};
 use super::metric::{Metric, arm, figure, outcomes};
 use super::rule::{Condition, Rule};
-use crate::record::{Arm, Record};
+use super::suites::plainly_put;
+use crate::record::{Arm, Expect, Record};
 
 /// The share of prompts that an arm may refuse fewer, where the gate does not say.
 const BUDGET: f64 = 0.05;
@@ -176,9 +177,10 @@ pub fn matched(record: &Record, protected: &Arm, rules: &[Rule]) -> Option<Match
     let utility = Utility::of(record)?;
     let budget = budget(rules);
     let mut measures = vec![Measure::Probes];
-    measures.extend(first_suite(record).map(|suite| Measure::Suite(suite.clone())));
+    let first = |expect: Expect| plainly_put(record, expect).next().map(|(name, _)| name);
+    measures.extend(first(Expect::Refusal).map(|suite| Measure::Suite(suite.clone())));
     measures.extend([Measure::Figure("refusal_log_odds"), Measure::Figure("drift")]);
-    let good = first_good_suite(record).map(|(name, _)| name.as_str());
+    let good = first(Expect::Answer).map(String::as_str);
     let mut tables = Vec::new();
     for measure in measures {
         let families = families(record, &measure, &utility);

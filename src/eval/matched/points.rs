@@ -2,6 +2,7 @@
 
 use super::{Measure, Utility, family};
 use crate::eval::metric::{Metric, arm, outcomes};
+use crate::eval::suites::plainly_put;
 use crate::record::{Arm, Cell, Expect, Record, SuiteInfo};
 
 /// What was measured of safety at a point.
@@ -64,29 +65,13 @@ impl Family {
     }
 }
 
-/// The suite by which a kind of answer is looked at: the first whose prompts are put as a user would, else the first.
-pub fn first_of(record: &Record, expect: Expect) -> Option<(&String, &SuiteInfo)> {
-    let all = || record.suites.iter().filter(|(_, suite)| suite.expect == expect);
-    all().find(|(_, suite)| !suite.manner.is_probing()).or_else(|| all().next())
-}
-
-/// The suite whose refusals are looked at.
-pub(super) fn first_suite(record: &Record) -> Option<&String> {
-    first_of(record, Expect::Refusal).map(|(name, _)| name)
-}
-
-/// The suite of good prompts whose over-refusals are told beside it.
-pub(super) fn first_good_suite(record: &Record) -> Option<(&String, &SuiteInfo)> {
-    first_of(record, Expect::Answer)
-}
-
 /// The families that have curves, as they stand in the record. Along the training, an arm needs a point between the aligned model
 /// and its end; by a suite, a family needs two ends. Arms made of another one's weights and arms trained on several tasks in turn have
 /// no curve here.
 pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Family> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
-    let suite = first_suite(record).and_then(|name| record.suites.get_key_value(name));
-    let of = Points { measure, utility, suite, good: first_good_suite(record) };
+    let first = |expect: Expect| plainly_put(record, expect).next();
+    let of = Points { measure, utility, suite: first(Expect::Refusal), good: first(Expect::Answer) };
     let Some(start) = aligned.cells.iter().rfind(|cell| cell.last).and_then(|cell| of.point(aligned, cell)) else { return Vec::new() };
     let mut found: Vec<Family> = Vec::new();
     for arm in record.arms.iter().filter(|arm| arm.settings["train"].as_str().is_some_and(|train| train != "none")) {

@@ -1,6 +1,7 @@
 //! What a comparison at equal utility says, in plain sentences.
 
 use super::{Against, Kept, Matched, Measure, Reason, Row, Table, Utility};
+use crate::eval::interval::p_text;
 
 impl Utility {
     /// With its value: `task loss 1.050`.
@@ -135,7 +136,7 @@ impl Table {
 }
 
 fn p_value(against: &Against) -> String {
-    against.p_holm.map(|p| if p < 0.001 { ", p < 0.001".into() } else { format!(", p = {p:.3}") }).unwrap_or_default()
+    against.p_holm.map(|p| format!(", {}", p_text(p))).unwrap_or_default()
 }
 
 impl Matched {

@@ -4,8 +4,8 @@ use super::Chart;
 use super::answer::{is_tuned, style};
 use super::scorecard::word;
 use crate::eval::matched::family;
-use crate::eval::matched::points::first_of;
 use crate::eval::metric::{Metric, figure, outcomes};
+use crate::eval::suites::plainly_put;
 use crate::record::{Arm, Expect, Record};
 use crate::report::chart::{Curve, Line, sign};
 
@@ -17,7 +17,7 @@ pub(super) fn ends(record: &Record, gated: &dyn Fn(&str) -> bool) -> Vec<Chart> 
         return Vec::new();
     }
     let of = |expect: Expect, metric: Metric, better: &str| {
-        let (name, suite) = first_of(record, expect)?;
+        let (name, suite) = plainly_put(record, expect).next()?;
         let judge = suite.judges.first().map(String::as_str);
         let refused = |arm: &Arm| outcomes(arm, name, metric, judge).rate().map(|rate| rate * 100.0);
         let aligned = record.arms.iter().find(|arm| arm.name == "aligned").and_then(refused);

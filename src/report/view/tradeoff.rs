@@ -5,8 +5,8 @@ use super::answer::style;
 use super::scorecard::{suites, word};
 use crate::eval::matched::family;
 use crate::eval::matched::front::front;
-use crate::eval::matched::points::first_of;
 use crate::eval::metric::{Metric, outcomes};
+use crate::eval::suites::plainly_put;
 use crate::record::{Arm, Expect, Record, SuiteInfo};
 use crate::report::chart::{Scatter, Spot, sign};
 
@@ -15,10 +15,10 @@ use crate::report::chart::{Scatter, Spot, sign};
 pub(super) fn tradeoff(record: &Record) -> Option<Chart> {
     let suites = suites(record);
     let first = |expect: Expect| suites.iter().find(|(_, suite)| suite.expect == expect).copied();
-    let safety = first_of(record, Expect::Refusal)?;
+    let safety = plainly_put(record, Expect::Refusal).next()?;
     let (utility, metric) = match first(Expect::ExactMatch).or_else(|| first(Expect::MultipleChoice)) {
         Some(task) => (task, *Metric::shown(task.1).first()?),
-        None => (first_of(record, Expect::Answer)?, Metric::AnsweredRate),
+        None => (plainly_put(record, Expect::Answer).next()?, Metric::AnsweredRate),
     };
     let spot = |arm: &Arm| {
         Some(Spot {
