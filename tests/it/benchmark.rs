@@ -71,6 +71,7 @@ fn parts_are_joined_from_records_without_texts() {
     let (text, code) = joined(&["parts/a0", "parts/a1"], &[]);
     assert!(code == 0 && text.contains("# 10 of 10 cells") && text.contains("Over seeds 0, 1."), "{text}");
     assert!(text.contains("At equal utility") && text.contains("Nothing.") && text.contains("| unprotected | 1e-3 | 1 |"), "{text}");
+    assert!(text.contains("\nGate: **") && !home.path("joined.svg").exists(), "nothing was swept: {text}");
     let page = std::fs::read(home.path("joined.html")).unwrap();
     assert_eq!(joined(&["parts/a1/run.json", "parts/a0"], &[]), (text.clone(), 0));
     assert_eq!(std::fs::read(home.path("joined.html")).unwrap(), page);

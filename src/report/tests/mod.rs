@@ -352,6 +352,11 @@ fn sarif_has_a_result_for_every_rule_that_does_not_hold() {
     assert!(result["message"]["text"].as_str().is_some_and(|text| text.chars().count() == 1000));
     let rule = result["ruleIndex"].as_u64().and_then(|at| log["runs"][0]["tool"]["driver"]["rules"].get(at as usize));
     assert_eq!(rule.map(|rule| &rule["id"]), Some(&result["ruleId"]));
+    // A rule that cannot be decided does not hide that an arm was not trained to its end.
+    let gate = record.gate.as_mut().unwrap_or_else(|| panic!("no gate"));
+    gate.decision = Decision::Error;
+    let log = parsed(&record);
+    assert_eq!((results(&log), log["runs"][0]["results"][1]["level"].as_str()), (2, Some("error")), "{log}");
 }
 
 #[test]
@@ -388,6 +393,8 @@ fn annotations_are_commands_that_nothing_gets_out_of() {
     assert_eq!(annotations::render(&gate(Decision::Pass, vec![rule("holds", Decision::Pass, "")])), "");
     // A run that stopped before its rules.
     assert_eq!(annotations::render(&gate(Decision::Error, Vec::new())), "::error title=verdict::why: 50 %25\n");
+    let both = annotations::render(&gate(Decision::Error, vec![rule("open", Decision::Inconclusive, "few")]));
+    assert_eq!(both, "::error title=verdict::why: 50 %25\n::warning title=open (judge phrases)::few\n");
     let many: Vec<RuleOutcome> = (0..14).map(|i| rule(&format!("rule {i}"), Decision::Fail, &"x".repeat(100_000))).collect();
     let written = annotations::render(&gate(Decision::Fail, many));
     let last = "::error title=more rules::5 more rules do not hold; the summary and the report have all of them";
