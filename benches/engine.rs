@@ -1,7 +1,7 @@
 //! Times training steps and generation on a random model of SmolLM2-135M's shape, for `benches/peer.py` to stand beside.
 //!
 //! `cargo bench --bench engine -- train [--dtype bf16] [--density 0.1] [--rows 4] [--tokens 256] [--steps 5] [--checkpointing true] [--shape 1b] [--layers 10]`
-//! `cargo bench --bench engine -- generate [--dtype bf16] [--rows 16] [--tokens 32] [--new 64]`
+//! `cargo bench --bench engine -- generate [--dtype bf16|q8_0|f32] [--rows 16] [--tokens 32] [--new 64]`
 //! `cargo bench --bench engine -- products [--dtype bf16] [--tokens 1024] [--steps 20] [--density 0.1]`
 //! `cargo bench --bench engine -- real --model FOLDER --file rows.json [--dtype bf16] [--density 0.1] [--rows 8] [--steps 10]`
 //!
@@ -50,7 +50,12 @@ fn main() {
         at.and_then(|at| arguments.get(at + 1)).map_or(default, String::as_str).to_owned()
     };
     let number = |key: &str, default: usize| text(key, &default.to_string()).parse::<usize>().unwrap();
-    let precision = if text("dtype", "bf16") == "bf16" { Precision::Bf16 } else { Precision::F32 };
+    // In q8_0, what is no matrix is computed as it is fastest here.
+    let (precision, eight_bits) = match text("dtype", "bf16").as_str() {
+        "bf16" => (Precision::Bf16, false),
+        "q8_0" => (Precision::best(), true),
+        _ => (Precision::F32, false),
+    };
     let density: f64 = text("density", "1.0").parse().unwrap();
     let shape = text("shape", "135m");
     let json = SHAPES.iter().find(|(name, _)| *name == shape).unwrap().1;
@@ -70,7 +75,9 @@ fn main() {
         return with_threads(number("threads", 2), || products(precision, &config, tokens, steps, density)).unwrap();
     }
     let work = || {
-        let mut decoder = Decoder::new(config.clone(), Cpu::new(precision), |spec| -> Result<Vec<f32>, BackendError> {
+        let cpu = Cpu::new(precision);
+        let cpu = if eight_bits { cpu.in_q8_0() } else { cpu };
+        let mut decoder = Decoder::new(config.clone(), cpu, |spec| -> Result<Vec<f32>, BackendError> {
             if let Some(weights) = &weights {
                 return Ok(weights.widened(&spec.name).unwrap());
             }

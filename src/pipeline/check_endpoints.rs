@@ -54,6 +54,7 @@ pub(super) fn check_endpoints(pipeline: &Pipeline, place: Place, findings: &mut 
         ("evaluate.probes", evaluate.probes.is_some()),
         ("evaluate.base", evaluate.base),
         ("evaluate.divergence", evaluate.divergence.is_some()),
+        ("evaluate.quantization", evaluate.quantization.is_some()),
     ];
     let chosen = evaluate.suites.iter().filter(|suite| !suite.expect.is_generated());
     let begun = evaluate.suites.iter().filter(|suite| suite.manner.prefill.is_some());

@@ -68,6 +68,7 @@ impl Evaluate {
             calibration: None,
             max_new_tokens: 0,
             batch_size: 1,
+            quantization: None,
             base: false,
             probes: None,
             divergence: None,

@@ -55,7 +55,7 @@ pub struct Section<'a> {
 }
 
 /// Old and foreign names of keys, with the canonical ones.
-const ALIASES: [(&str, &str); 10] = [
+pub(super) const ALIASES: [(&str, &str); 10] = [
     ("max_seq_length", "max_length"),
     ("sequence_len", "max_length"),
     ("cutoff_len", "max_length"),

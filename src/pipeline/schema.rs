@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 
 use super::node::Node;
-use super::reader::{ELSEWHERE, Findings};
+use super::reader::{ALIASES, ELSEWHERE, Findings};
 use super::resolve;
 use crate::data::catalogue::entries;
 
@@ -169,13 +169,19 @@ fn choice(asked: &BTreeMap<String, BTreeMap<&'static str, Json>>, path: &str) ->
     choice
 }
 
-/// A section of exactly the keys that were asked for; `columns` is a section of its own.
+/// A section of exactly the keys that were asked for, and their aliases; `columns` is a section of its own.
 fn object(asked: &BTreeMap<String, BTreeMap<&'static str, Json>>, path: &str) -> Json {
     let mut properties = Map::new();
     for (key, schema) in asked.get(path).into_iter().flatten() {
         let inner = format!("{path}.{key}");
         let schema = if *key == "columns" && asked.contains_key(&inner) { object(asked, &inner) } else { schema.clone() };
         properties.insert((*key).to_owned(), schema);
+    }
+    for (alias, canonical) in ALIASES {
+        if let Some(mut schema) = properties.get(canonical).cloned() {
+            (schema["deprecated"], schema["description"]) = (json!(true), json!(format!("Read as {canonical}.")));
+            properties.insert(alias.to_owned(), schema);
+        }
     }
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
@@ -207,6 +213,20 @@ mod tests {
         for section in ["model", "align", "ticket", "finetune", "evaluate"] {
             assert!(at(&format!("/properties/{section}/properties")).as_object().unwrap().len() >= 4, "{section}");
         }
+    }
+
+    /// As an editor would say: an alias where its key is, and nowhere else.
+    #[test]
+    fn aliases_are_keys_where_theirs_are() {
+        let schema = schema();
+        for section in ["align", "finetune", "finetune/properties/arms/additionalProperties"] {
+            let keys = schema.pointer(&format!("/properties/{section}/properties")).unwrap().as_object().unwrap();
+            for (alias, canonical) in ALIASES {
+                assert_eq!(keys.contains_key(alias), keys.contains_key(canonical), "{alias} in {section}");
+            }
+            assert_eq!((&keys["lr"]["deprecated"], &keys["lr"]["type"]), (&json!(true), &keys["learning_rate"]["type"]));
+        }
+        assert!(!schema["properties"].as_object().unwrap().contains_key("steps"));
     }
 
     #[test]

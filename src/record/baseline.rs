@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Comparison, Completion, Expect, JudgeError, Likelihood, Manner, Record, Rouge, Verdict};
+use super::{Arm, Comparison, Completion, Expect, JudgeError, Likelihood, Manner, Quantization, Record, Rouge, Verdict};
 
 /// The version of the format of `baseline.json`; a reader refuses any other.
 pub const BASELINE_VERSION: u32 = 1;
@@ -44,6 +44,9 @@ pub struct BaselineSuite {
     /// How the prompts were put.
     #[serde(default, skip_serializing_if = "Manner::is_plain")]
     pub manner: Manner,
+    /// What the weights were rounded to before they replied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// Tokens along which distances from the aligned model were measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<usize>,
@@ -135,6 +138,7 @@ impl Baseline {
                 digest: info.digest.clone(),
                 max_new_tokens: info.max_new_tokens,
                 manner: info.manner.clone(),
+                quantization: info.quantization,
                 divergence: info.divergence,
                 scoring: scoring(record, name),
                 seeds: seeds.collect(),
@@ -172,6 +176,9 @@ impl Baseline {
         } else if mine.manner != now.manner {
             let told = |manner: &Manner| if manner.is_plain() { "plainly".to_owned() } else { format!("with {}", manner.told()) };
             Some(format!("the prompts of suite {suite} are put {}, the baseline's {}", told(&now.manner), told(&mine.manner)))
+        } else if mine.quantization != now.quantization {
+            let told = |found: Option<Quantization>| found.map_or("weights that were not rounded", Quantization::name);
+            Some(format!("replies to suite {suite} are by {}, the baseline's by {}", told(now.quantization), told(mine.quantization)))
         } else if mine.divergence.zip(now.divergence).is_some_and(|(mine, now)| mine != now) {
             let told = |tokens: Option<usize>| tokens.map_or_else(String::new, |tokens| tokens.to_string());
             Some(format!("distances along {} tokens of a reply, the baseline has {}", told(now.divergence), told(mine.divergence)))

@@ -26,7 +26,7 @@ pub use self::manner::{Manner, Sampled, System};
 pub use self::measures::{Comparison, Likelihood, Preferred, Window};
 pub use self::probes::{FirstToken, ProbeReference, ReferenceRefusal};
 pub use self::race::{Heat, Race, RaceEnd, RacePoint, Tried, Winner};
-pub use self::suite::{Expect, JudgeError, JudgeInfo, Measured, SuiteInfo, SuiteItem, Verdict};
+pub use self::suite::{Expect, JudgeError, JudgeInfo, Measured, Quantization, SuiteInfo, SuiteItem, Verdict};
 pub use self::usage::{NO_ANSWER, Usage};
 
 /// The version of the format of `run.json`; a reader refuses any other.
@@ -81,6 +81,13 @@ pub struct Record {
     pub warnings: Vec<String>,
     /// The gate's reasoning; none when the run stopped before it.
     pub gate: Option<GateOutcome>,
+}
+
+impl Record {
+    /// What weights were rounded to for the replies to any suite.
+    pub fn quantization(&self) -> Option<Quantization> {
+        self.suites.values().find_map(|suite| suite.quantization)
+    }
 }
 
 /// A model that took part.

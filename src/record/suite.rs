@@ -38,11 +38,31 @@ pub struct SuiteInfo {
     /// Tokens of the aligned model's own reply along which an arm's distance from it is measured, at most; none: it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<usize>,
+    /// What weights and activations were rounded to for replies; none: the weights replied as they ship.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// Of texts: the pieces in which they are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
     /// The prompts, in order.
     pub items: Vec<SuiteItem>,
+}
+
+/// What weights, and what they are multiplied with, are rounded to for replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantization {
+    /// Eight bits and, for 32 neighbours in a row, a scale: every matrix and the embedding, as in a GGUF of that type, and the activations.
+    Q8_0,
+}
+
+impl Quantization {
+    /// As pipelines write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Q8_0 => "q8_0",
+        }
+    }
 }
 
 /// What a good answer of a suite is.

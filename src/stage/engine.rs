@@ -6,6 +6,7 @@ use crate::model::backend::{Backend, BackendError, Done};
 use crate::model::decoder::Decoder;
 use crate::model::inventory::TensorSpec;
 use crate::pipeline::settings::ComputeDtype;
+use crate::record::Quantization;
 
 use super::fetch::Model;
 
@@ -22,6 +23,7 @@ pub struct Compute {
     /// Threads; results do not depend on it.
     pub threads: usize,
     precision: Precision,
+    quantization: Option<Quantization>,
 }
 
 impl Compute {
@@ -33,7 +35,12 @@ impl Compute {
             ComputeDtype::F32 => Precision::F32,
             ComputeDtype::Bf16 => Precision::Bf16,
         };
-        Self { threads, precision }
+        Self { threads, precision, quantization: None }
+    }
+
+    /// The same with weights rounded, for replies.
+    pub fn rounding(self, quantization: Option<Quantization>) -> Self {
+        Self { quantization, ..self }
     }
 
     /// A decoder with the model's weights.
@@ -58,14 +65,19 @@ impl Compute {
 
     #[cfg(not(feature = "tensor"))]
     fn engine(self) -> Done<Engine> {
-        Ok(Engine::new(self.precision))
+        let engine = Engine::new(self.precision);
+        Ok(match self.quantization {
+            Some(Quantization::Q8_0) => engine.in_q8_0(),
+            None => engine,
+        })
     }
 
     #[cfg(feature = "tensor")]
     fn engine(self) -> Done<Engine> {
-        match self.precision {
-            Precision::F32 => Engine::on_first_device(),
-            Precision::Bf16 => Err(BackendError {
+        match (self.precision, self.quantization) {
+            (Precision::F32, None) => Engine::on_first_device(),
+            (_, Some(Quantization::Q8_0)) => Err(BackendError { backend: "tensor", message: "it has no weights in q8_0".into() }),
+            (Precision::Bf16, None) => Err(BackendError {
                 backend: "tensor",
                 message: "it computes in f32, and bf16 was asked for: write model.compute_dtype: f32 or auto".into(),
             }),

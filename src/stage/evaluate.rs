@@ -68,9 +68,22 @@ impl Questions {
 /// Loads every suite's prompts.
 ///
 /// # Errors
-/// When a file cannot be read, is empty, or lacks the answer column of a task.
+/// When a file cannot be read, is empty, or lacks the answer column of a task, or this program cannot round weights as it is asked to.
 pub fn questions(context: &Context<'_>, evaluate: &Evaluate) -> Result<Vec<Questions>, Failure> {
-    evaluate.suites.iter().map(|suite| load_suite(context, evaluate, suite).within(|| format!("suite {}", suite.name))).collect()
+    let load = |suite: &Suite| load_suite(context, evaluate, suite).within(|| format!("suite {}", suite.name));
+    let questions = evaluate.suites.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    if let Some(quantization) = questions.iter().find_map(|asked| asked.info.quantization) {
+        let name = quantization.name();
+        if cfg!(feature = "tensor") {
+            return Err(
+                Failure::new("backend", format!("the tensor backend has no weights in {name}")).remedy("--set evaluate.quantization=none")
+            );
+        }
+        context.warn(format!(
+            "suites are answered by weights rounded to {name}, and not by those that a run saves; probes, distances, choices and texts see these (evaluate.quantization)"
+        ));
+    }
+    Ok(questions)
 }
 
 fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Result<Questions, Failure> {
@@ -127,6 +140,7 @@ fn load_suite(context: &Context<'_>, evaluate: &Evaluate, suite: &Suite) -> Resu
         max_new_tokens: suite.max_new_tokens,
         compare: suite.compare.clone(),
         divergence: evaluate.divergence.as_ref().filter(|found| found.suites.contains(&suite.name)).map(|found| found.tokens),
+        quantization: evaluate.quantization.filter(|_| suite.expect.is_generated()),
         window: suite.window,
         judges: if judged { evaluate.judges.clone() } else { Vec::new() },
         manner: suite.manner.clone(),
@@ -199,7 +213,7 @@ pub fn ask(
         let parts = Parts {
             model: &model.digest,
             text: &model.text_digest,
-            numerics: context.compute.numerics(),
+            numerics: context.compute.rounding(asked.info.quantization).numerics(),
             prompts: &asked.info.digest,
             max_new_tokens: asked.suite.max_new_tokens,
             manner: manner::beside_the_prompts(&asked.suite.manner),
@@ -223,7 +237,7 @@ pub fn ask(
 fn say(context: &Context<'_>, model: &Model, asked: &Questions, batch_size: usize, name: &str) -> Result<Vec<Said>, Failure> {
     let prompts = manner::prompts(model, asked, &asked.rows)?;
     let sampling = manner::sampling(model, &asked.suite);
-    let mut decoder = context.compute.load(model)?;
+    let mut decoder = context.compute.rounding(asked.info.quantization).load(model)?;
     let replies =
         generate(&mut decoder, &prompts, &sampling, batch_size, &mut |done, total| context.progress(name, done, total, "prompts"))
             .map_err(backend_failed)?;

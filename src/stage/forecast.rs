@@ -224,7 +224,13 @@ pub fn forecast(
         }
     }
     for questions in asked {
-        let seconds = asking(&mut decoder, &model, questions, pipeline.evaluate.batch_size)?;
+        let seconds = match questions.info.quantization {
+            None => asking(&mut decoder, &model, questions, pipeline.evaluate.batch_size)?,
+            rounded => {
+                let mut decoder = context.compute.rounding(rounded).load(&model)?;
+                asking(&mut decoder, &model, questions, pipeline.evaluate.batch_size)?
+            }
+        };
         parts.push((format!("evaluate {}, {models} models", questions.suite.name), seconds * models as f64));
         if let (Some(tokens), true) = (questions.info.divergence, models > 1) {
             let (path, pass) = distance(&mut decoder, &model, questions, tokens, pipeline.evaluate.batch_size)?;

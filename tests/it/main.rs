@@ -31,6 +31,7 @@ mod ops;
 mod oracle;
 mod perplexity;
 mod pipeline;
+mod quantization;
 mod record;
 mod reference;
 mod replay;

@@ -6,6 +6,8 @@
 pub mod dots;
 #[path = "../../src/model/backend/cpu/kernels/pairs.rs"]
 pub mod pairs;
+#[path = "../../src/model/backend/cpu/kernels/q8_0.rs"]
+pub mod q8_0;
 #[path = "../../src/model/backend/cpu/kernels/simd.rs"]
 pub mod simd;
 #[path = "../../src/model/backend/cpu/kernels/skinny.rs"]

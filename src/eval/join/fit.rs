@@ -141,5 +141,9 @@ pub(super) fn notes(parts: &[Record]) -> Vec<String> {
             notes.push(format!("the parts were measured by different {what}: {}", found.into_iter().collect::<Vec<_>>().join("; ")));
         }
     }
+    // What differs between parts is no note but a misfit.
+    if let Some(quantization) = parts.iter().find_map(Record::quantization) {
+        notes.push(format!("the replies are by weights rounded to {}, not by those that the runs saved", quantization.name()));
+    }
     notes
 }

@@ -56,6 +56,8 @@ fn a_shared_beginning_changes_no_reply() {
     for (what, (together, alone)) in [
         ("f32", together_and_alone(&config, Cpu::default(), &prompts)),
         ("bf16", together_and_alone(&config, Cpu::new(Precision::Bf16), &prompts)),
+        ("q8_0", together_and_alone(&config, Cpu::default().in_q8_0(), &prompts)),
+        ("q8_0 beside bf16", together_and_alone(&config, Cpu::new(Precision::Bf16).in_q8_0(), &prompts)),
         ("candle", together_and_alone(&config, Candle::new(candle_core::Device::Cpu), &prompts)),
     ] {
         assert_eq!(together, alone, "{what}");

@@ -184,6 +184,37 @@ fn checkpointing_changes_no_bit() {
     }
 }
 
+/// The whole decoder in Q8_0 is the f32 one with its weights rounded, up to the rounding of activations; what it cannot do, it refuses.
+#[test]
+fn eight_bits_follow_f32_forward_and_refuse_the_rest() {
+    for rich in [false, true] {
+        let config = config(rich);
+        let exact = decoder(&config);
+        let mut coarse = Decoder::new(config.clone(), Cpu::default().in_q8_0(), |spec| exact.values(&spec.name)).unwrap();
+        let mut rounded = Decoder::new(config.clone(), Cpu::default(), |spec| coarse.values(&spec.name)).unwrap();
+        let close = |a: &[f32], b: &[f32], most: f32| a.iter().zip(b).all(|(a, b)| (a - b).abs() < most);
+        for spec in inventory(&config) {
+            let (exact, coarse) = (exact.values(&spec.name).unwrap(), coarse.values(&spec.name).unwrap());
+            let largest = exact.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            assert!(close(&exact, &coarse, if spec.rows > 1 { largest / 200.0 } else { f32::MIN_POSITIVE }), "{}", spec.name);
+        }
+        assert!(close(&coarse.losses(&batch()).unwrap(), &rounded.losses(&batch()).unwrap(), 0.1), "rich: {rich}");
+        let trained = everything(&config);
+        let mut gradients = coarse.new_gradients(&trained).unwrap();
+        let refused = coarse.gradients(&batch(), 1.0, &trained, &mut gradients).unwrap_err();
+        assert!(refused.to_string().contains("Q8_0"), "{refused}");
+        let mut cpu = Cpu::default().in_q8_0();
+        let mut w = cpu.load(&[0.5; 64], 2, 32).unwrap();
+        let [x, y, mut gradient, mut m, mut v] = [(1, 32), (1, 2), (1, 64), (1, 64), (1, 64)].map(|(r, c)| cpu.zeros(r, c).unwrap());
+        let step = AdamW { learning_rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, step: 1, gradient_scale: 1.0 };
+        assert!(cpu.linear(&x, [(&w, None)]).is_ok());
+        assert!(cpu.linear_dx([(&y, &w)]).is_err());
+        assert!(cpu.divergence(&x, &w, (&x, &w), 1.0, None).is_err());
+        assert!(cpu.adamw(&mut w, &Selection::Everything, &gradient, &mut m, &mut v, &step).is_err());
+        assert!(cpu.pull_back(&w, &Selection::Everything, &m, &v, &mut gradient).is_err());
+    }
+}
+
 /// The whole decoder with factors in bfloat16 is the f32 one with its weights rounded, up to the rounding of activations.
 #[test]
 fn bfloat16_follows_f32() {

@@ -12,6 +12,7 @@ use crate::pipeline::data::source;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, choose, list, text};
 use crate::pipeline::settings::{Columns, DataSpec, Evaluate, Expect, Extract, Probe, Probes, Suite};
+use crate::record::Quantization;
 
 /// Most tokens of a reply where a suite does not say.
 const MAX_NEW_TOKENS: u64 = 32;
@@ -23,6 +24,7 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
     let errors_at_most = section.number("errors_at_most", "a share from 0 to 1", |share| (0.0..=1.0).contains(&share), findings);
     let max_new_tokens = section.whole("max_new_tokens", 1, findings).unwrap_or(MAX_NEW_TOKENS);
     let batch_size = section.whole("batch_size", 1, findings).unwrap_or(64) as usize;
+    let quantization = section.choice("quantization", &[("none", None), ("q8_0", Some(Quantization::Q8_0))], findings).flatten();
     let base = section.flag("base", findings).unwrap_or(false);
     let given = section.get("judges");
     let Named { names: judges, endpoints, classifiers, comparers } = given.map(|node| judges(node, folder, findings)).unwrap_or_default();
@@ -60,6 +62,7 @@ pub(super) fn evaluate(node: &Node, folder: &Path, findings: &mut Findings) -> E
         calibration,
         max_new_tokens,
         batch_size,
+        quantization,
         base,
         probes,
         divergence,

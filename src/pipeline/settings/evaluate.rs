@@ -9,7 +9,7 @@ use crate::data::spec::DataSpec;
 use crate::eval::rule::Extract;
 use crate::pipeline::classifier_judge::ClassifierJudge;
 use crate::pipeline::endpoint_judge::{Comparer, EndpointJudge};
-use crate::record::{Expect, Manner, Window};
+use crate::record::{Expect, Manner, Quantization, Window};
 
 /// What is measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +39,9 @@ pub struct Evaluate {
     pub max_new_tokens: usize,
     /// Most sequences that are generated at once.
     pub batch_size: usize,
+    /// What weights are rounded to for replies to suites; none: they reply as they ship.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// Whether the base is evaluated too.
     pub base: bool,
     /// Figures along the training curve.

@@ -96,7 +96,10 @@ fn add_new<'a>(known: &mut Vec<String>, names: impl IntoIterator<Item = &'a Stri
 
 fn run_view(record: &Record) -> RunView {
     let (verdict, class) = verdict(record.gate.as_ref().map(|gate| gate.decision));
-    let headline = record.gate.as_ref().map(|gate| gate.headline.clone()).unwrap_or_default();
+    let mut headline = record.gate.as_ref().map(|gate| gate.headline.clone()).unwrap_or_default();
+    if let Some(quantization) = record.quantization() {
+        headline += &format!(" (replies by weights rounded to {})", quantization.name());
+    }
     RunView { name: record.name.clone(), run_id: record.run_id.clone(), started: record.started.clone(), verdict, class, headline }
 }
 

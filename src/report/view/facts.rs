@@ -48,8 +48,11 @@ fn suite_sentence(suite: &SuiteInfo) -> String {
     if !suite.manner.is_plain() {
         text += &format!("; {}", suite.manner.told());
     }
+    if let Some(quantization) = suite.quantization {
+        text += &format!("; replies by weights rounded to {}, not by those that ship", quantization.name());
+    }
     if let Some(tokens) = suite.divergence {
-        text += &format!("; KL along the first {tokens} tokens of the aligned model's own greedy replies");
+        text += &format!("; KL, of the weights that ship, along the first {tokens} tokens of the aligned model's own greedy replies");
     }
     if let Some(judge) = &suite.compare {
         text += &format!("; compared with the aligned model's replies by {judge}, in both orders");

@@ -8,7 +8,7 @@ use super::memory::Numbers;
 use super::parameter::{Input, Outer};
 use super::simd::{LANES, dispatched, fold};
 use super::{Matrix, Parameter, Precision};
-use crate::model::backend::Selection;
+use crate::model::backend::{Done, Selection};
 
 dispatched! {
     /// Σ p · (a − b).
@@ -42,9 +42,9 @@ pub fn divergence(
     scale: f32,
     mut gradient: Option<(&Selection, &mut Matrix)>,
     precision: Precision,
-) -> (Vec<f32>, Matrix) {
+) -> Done<(Vec<f32>, Matrix)> {
     let (vocabulary, hidden) = w.shape();
-    let (forward, backward, other) = (w.forward(), w.backward(), reference.1.forward());
+    let (forward, backward, other) = (w.forward(), w.backward()?, reference.1.forward());
     let mut divergences = vec![0.0; h.rows];
     let mut dh = Matrix::blank(h.rows, hidden);
     let (mut logits, mut wanted) = (Numbers::blank(ROWS.min(h.rows) * vocabulary), Numbers::blank(ROWS.min(h.rows) * vocabulary));
@@ -72,5 +72,5 @@ pub fn divergence(
             Outer::new(hidden_rows, hidden).add_gradient(precision, &mut gradient.data, (chunk, vocabulary), selection);
         }
     }
-    (divergences, dh)
+    Ok((divergences, dh))
 }

@@ -7,7 +7,7 @@ use super::memory::Numbers;
 use super::parameter::{Input, Outer};
 use super::simd::dispatched;
 use super::{Matrix, Parameter, Precision};
-use crate::model::backend::Selection;
+use crate::model::backend::{Done, Selection};
 use crate::model::constraint::Scale;
 
 /// Rows whose logits exist at once.
@@ -27,9 +27,9 @@ pub fn cross_entropy(
     scale: Option<Scale<'_>>,
     mut gradient: Option<(&Selection, &mut Matrix)>,
     precision: Precision,
-) -> (Vec<f32>, Option<Matrix>) {
+) -> Done<(Vec<f32>, Option<Matrix>)> {
     let (vocabulary, hidden) = w.shape();
-    let (forward, backward) = (w.forward(), scale.map(|_| w.backward()));
+    let (forward, backward) = (w.forward(), scale.map(|_| w.backward()).transpose()?);
     let mut losses = vec![0.0; h.rows];
     let mut dh = scale.map(|_| Matrix::blank(h.rows, hidden));
     let mut logits = Numbers::blank(ROWS.min(h.rows) * vocabulary);
@@ -55,5 +55,5 @@ pub fn cross_entropy(
             Outer::new(hidden_rows, hidden).add_gradient(precision, &mut gradient.data, (chunk, vocabulary), selection);
         }
     }
-    (losses, dh)
+    Ok((losses, dh))
 }

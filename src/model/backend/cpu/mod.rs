@@ -16,6 +16,7 @@ mod memory;
 mod norm;
 mod parameter;
 mod pull;
+mod q8_0;
 mod skinny;
 mod threads;
 
@@ -28,8 +29,9 @@ pub(crate) use self::kernels::simd;
 pub use self::matrix::Matrix;
 use self::matrix::expect;
 use self::memory::Numbers;
-use self::parameter::{Input, Outer};
+use self::parameter::{Input, Outer, frozen};
 pub use self::parameter::{Parameter, Precision};
+use self::q8_0::Q8_0;
 pub use self::threads::with_threads;
 use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
 use crate::model::constraint::Scale;
@@ -38,12 +40,19 @@ use crate::model::constraint::Scale;
 #[derive(Debug, Default)]
 pub struct Cpu {
     precision: Precision,
+    eight_bits: bool,
 }
 
 impl Cpu {
     /// A backend with products of this precision.
     pub fn new(precision: Precision) -> Self {
-        Self { precision }
+        Self { precision, eight_bits: false }
+    }
+
+    /// Holds the matrices that are loaded from now on in Q8_0, and rounds what they are multiplied with likewise: to generate with
+    /// and for losses, in half of bfloat16's memory, but without gradients.
+    pub fn in_q8_0(self) -> Self {
+        Self { eight_bits: true, ..self }
     }
 }
 
@@ -65,13 +74,19 @@ impl Backend for Cpu {
 
     fn numerics(&self) -> String {
         let level = simd::level();
-        match self.precision {
+        let computed = match self.precision {
+            // With AVX-512 they always were.
+            Precision::F32 if skinny::available() && !simd::has_avx512() => {
+                format!("cpu {level} f32, few rows by dots, sums {}", matmul::order())
+            }
             Precision::F32 => format!("cpu {level} f32, sums {}", matmul::order()),
             Precision::Bf16 if bf16::available() => {
                 format!("cpu {level} bf16 by avx512bf16 in one sum, few gradients by dots, sums {}", matmul::order())
             }
             Precision::Bf16 => format!("cpu {level} bf16 in plain loops and one sum, few gradients by dots, sums {}", matmul::order()),
-        }
+        };
+        // Of integers, the sums are the same by any instructions.
+        if self.eight_bits { format!("{computed}; matrices and their inputs in q8_0") } else { computed }
     }
 
     fn upload(&mut self, data: &[f32], rows: usize, columns: usize) -> Done<Matrix> {
@@ -102,16 +117,14 @@ impl Backend for Cpu {
             return Err(wrong(format!("{} numbers for {rows}×{columns}", values.len())));
         }
         Ok(match self.precision {
+            _ if self.eight_bits && rows > 1 => Parameter::Q8_0(Q8_0::new(values, rows, columns)),
             Precision::Bf16 if rows > 1 => Parameter::Bf16(Bf16::new(values, rows, columns)),
             _ => Parameter::F32(Matrix { data: Numbers::of(values), rows, columns }),
         })
     }
 
     fn values(&self, weight: &Parameter) -> Done<Vec<f32>> {
-        Ok(match weight {
-            Parameter::F32(matrix) => matrix.data.to_vec(),
-            Parameter::Bf16(weight) => weight.values(),
-        })
+        Ok(weight.values())
     }
 
     fn size(&self, weight: &Parameter) -> (usize, usize) {
@@ -159,16 +172,12 @@ impl Backend for Cpu {
 
     fn embed(&mut self, table: &Parameter, ids: &[u32]) -> Done<Matrix> {
         let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
-        let weight = match table {
-            Parameter::F32(matrix) => return self.gather_rows(matrix, &rows),
-            Parameter::Bf16(weight) => weight,
-        };
-        let (all, columns) = weight.shape();
+        let (all, columns) = table.shape();
         if let Some(row) = rows.iter().find(|&&row| row >= all) {
             return Err(wrong(format!("row {row} of {all}")));
         }
         let mut out = Matrix::blank(rows.len(), columns);
-        out.data.par_chunks_mut(columns.max(1)).zip(&rows).for_each(|(to, &row)| weight.row(row, to));
+        out.data.par_chunks_mut(columns.max(1)).zip(&rows).for_each(|(to, &row)| table.row(row, to));
         Ok(out)
     }
 
@@ -213,7 +222,7 @@ impl Backend for Cpu {
             }
             expect("output gradient", (dy.rows, dy.columns), (dx.rows, outputs))?;
             expect("input gradient", (dx.rows, dx.columns), (dx.rows, inputs))?;
-            w.backward().product(&mut dx.data, &dy.data, add);
+            w.backward()?.product(&mut dx.data, &dy.data, add);
             add = true;
         }
         Ok(dx)
@@ -310,7 +319,7 @@ impl Backend for Cpu {
         if let Some(target) = targets.iter().find(|&&target| target as usize >= vocabulary) {
             return Err(wrong(format!("target {target} in a vocabulary of {vocabulary}")));
         }
-        Ok(loss::cross_entropy(h, w, targets, scale, gradient, self.precision))
+        loss::cross_entropy(h, w, targets, scale, gradient, self.precision)
     }
 
     fn divergence(
@@ -324,7 +333,7 @@ impl Backend for Cpu {
         let (vocabulary, hidden) = w.shape();
         expect("hidden states", (h.rows, h.columns), (reference.0.rows, hidden))?;
         expect("reference", (reference.1.shape().0, reference.0.columns), (vocabulary, reference.1.shape().1))?;
-        Ok(divergence::divergence(h, w, reference, scale, gradient, self.precision))
+        divergence::divergence(h, w, reference, scale, gradient, self.precision)
     }
 
     fn cache(&mut self, rows: usize, capacity: usize, heads: Heads) -> Done<Cache> {
@@ -389,8 +398,9 @@ impl Backend for Cpu {
         }
         let (gradient, m, v) = (&gradient.data, &mut m.data, &mut v.data);
         match (w, selection) {
-            (Parameter::Bf16(w), _) => w.adamw(selection, gradient, m, v, step),
             (_, Selection::Nothing) => {}
+            (Parameter::Q8_0(_), _) => return Err(frozen()),
+            (Parameter::Bf16(w), _) => w.adamw(selection, gradient, m, v, step),
             (Parameter::F32(w), Selection::Everything) => adamw::dense(&mut w.data, gradient, m, v, step),
             (Parameter::F32(w), Selection::Subset(mask)) => adamw::selected(&mut w.data, mask, gradient, m, v, step),
         };

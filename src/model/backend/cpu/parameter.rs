@@ -4,8 +4,9 @@ use super::bf16::sampled::{self, Columns};
 use super::bf16::{self, Bf16, Left, Right};
 use super::matmul::{self, View};
 use super::memory::Numbers;
+use super::q8_0::{self, Q8_0, Rows};
 use super::{Matrix, elementwise, skinny, wrong};
-use crate::model::backend::{Done, Selection};
+use crate::model::backend::{BackendError, Done, Selection};
 
 /// What the factors of products are rounded to; sums are f32 always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +32,13 @@ pub enum Parameter {
     F32(Matrix),
     /// A matrix under [`Precision::Bf16`].
     Bf16(Bf16),
+    /// A matrix that only the forward pass reads.
+    Q8_0(Q8_0),
+}
+
+/// Why a product or an update is refused.
+pub fn frozen() -> BackendError {
+    wrong("weights in Q8_0 are for generation: they have no gradient and no optimizer step".to_owned())
 }
 
 impl Parameter {
@@ -39,6 +47,25 @@ impl Parameter {
         match self {
             Self::F32(matrix) => (matrix.rows, matrix.columns),
             Self::Bf16(weight) => weight.shape(),
+            Self::Q8_0(weight) => weight.shape(),
+        }
+    }
+
+    /// A row as products see it, into `to`.
+    pub fn row(&self, row: usize, to: &mut [f32]) {
+        match self {
+            Self::F32(matrix) => to.copy_from_slice(matrix.row(row)),
+            Self::Bf16(weight) => weight.row(row, to),
+            Self::Q8_0(weight) => weight.row(row, to),
+        }
+    }
+
+    /// Every number, row-major: f32 where it is kept.
+    pub fn values(&self) -> Vec<f32> {
+        match self {
+            Self::F32(matrix) => matrix.data.to_vec(),
+            Self::Bf16(weight) => weight.values(),
+            Self::Q8_0(weight) => weight.values(),
         }
     }
 
@@ -46,7 +73,7 @@ impl Parameter {
     pub fn vector(&self) -> Done<&Matrix> {
         match self {
             Self::F32(matrix) => Ok(matrix),
-            Self::Bf16(weight) => Err(wrong(format!("a matrix of {:?} as a norm or a bias", weight.shape()))),
+            _ => Err(wrong(format!("a matrix of {:?} as a norm or a bias", self.shape()))),
         }
     }
 
@@ -55,33 +82,40 @@ impl Parameter {
         match self {
             Self::F32(matrix) => Forward::F32(matrix),
             Self::Bf16(weight) => Forward::Bf16(weight.factor()),
+            Self::Q8_0(weight) => Forward::Q8_0(weight),
         }
     }
 
     /// As a factor of products with itself: the backward pass.
-    pub fn backward(&self) -> Backward<'_> {
+    pub fn backward(&self) -> Done<Backward<'_>> {
         match self {
-            Self::F32(matrix) => Backward::F32(matrix),
-            Self::Bf16(weight) => Backward::Bf16(weight.untransposed()),
+            Self::F32(matrix) => Ok(Backward::F32(matrix)),
+            Self::Bf16(weight) => Ok(Backward::Bf16(weight.untransposed())),
+            Self::Q8_0(_) => Err(frozen()),
         }
     }
 }
 
-/// The input of several products, in the form that the first of them needed.
+/// The input of several products, in the forms that the first of them needed.
 pub struct Input<'a> {
     x: &'a [f32],
     columns: usize,
     rounded: Option<Left>,
+    eight_bits: Option<Rows>,
 }
 
 impl<'a> Input<'a> {
     /// Rows of so many columns.
     pub fn new(x: &'a [f32], columns: usize) -> Self {
-        Self { x, columns, rounded: None }
+        Self { x, columns, rounded: None, eight_bits: None }
     }
 
     fn rounded(&mut self) -> &Left {
         self.rounded.get_or_insert_with(|| Left::of(self.x, self.columns))
+    }
+
+    fn eight_bits(&mut self) -> &Rows {
+        self.eight_bits.get_or_insert_with(|| Rows::of(self.x, self.columns))
     }
 }
 
@@ -89,6 +123,7 @@ impl<'a> Input<'a> {
 pub enum Forward<'a> {
     F32(&'a Matrix),
     Bf16(&'a Right),
+    Q8_0(&'a Q8_0),
 }
 
 impl Forward<'_> {
@@ -110,6 +145,7 @@ impl Forward<'_> {
                 matmul::product(y, w.rows, View::new(x.x, rows, inner, inner), w.view().t(), add);
             }
             Self::Bf16(w) => bf16::product(y, x.rounded(), w, add),
+            Self::Q8_0(w) => q8_0::product(y, x.eight_bits(), w, add),
         }
     }
 }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::elementwise::{CHUNK, chunk_starts, split_compact};
+use super::parameter::frozen;
 use super::simd::dispatched;
 use super::{Matrix, Parameter, expect};
 use crate::mask::Mask;
@@ -18,6 +19,7 @@ pub fn back(w: &Parameter, selection: &Selection, stiffness: &Matrix, rest: &Mat
     let (stiffness, rest, gradient) = (&stiffness.data, &rest.data, &mut gradient.data);
     match (w, selection) {
         (_, Selection::Nothing) => {}
+        (Parameter::Q8_0(_), _) => return Err(frozen()),
         (Parameter::Bf16(w), _) => w.pull_back(selection, stiffness, rest, gradient),
         (Parameter::F32(w), Selection::Everything) => dense(&w.data, stiffness, rest, gradient),
         (Parameter::F32(w), Selection::Subset(mask)) => selected(&w.data, mask, stiffness, rest, gradient),

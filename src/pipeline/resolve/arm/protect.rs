@@ -34,10 +34,8 @@ const PROTECTIONS: [(&str, Protection, &str); 6] = [
 /// holds the weights on which those rows depend, and `project` takes from each gradient what would raise their loss.
 pub(super) fn protect(section: &mut Section<'_>, arm: &mut Arm, around: &Around<'_>, findings: &mut Findings) {
     let path = section.join("protect");
-    section.describe(
-        "protect",
-        json!({"anyOf": [{"const": "auto"}, {"type": "array", "items": {"enum": PROTECTIONS.map(|(name, _, _)| name)}, "minItems": 1}]}),
-    );
+    let one = json!({"enum": PROTECTIONS.map(|(name, _, _)| name)});
+    section.describe("protect", json!({"anyOf": [{"const": "auto"}, one, {"type": "array", "items": one, "minItems": 1}]}));
     let Some(node) = section.get("protect").filter(|_| !is_auto(section)) else { return };
     let names = PROTECTIONS.map(|(name, protection, _)| (name, protection));
     let mut chosen: Vec<Protection> = Vec::new();

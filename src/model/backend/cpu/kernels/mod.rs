@@ -9,6 +9,7 @@ pub mod allocator;
 pub mod dense;
 pub mod dots;
 pub mod pairs;
+pub mod q8_0;
 pub mod simd;
 pub mod skinny;
 pub mod square;

@@ -1,13 +1,22 @@
-//! x · wᵀ for few rows of x, where reading w once is what it costs: each output is one dot product in [`LANES`] fixed lanes.
+//! x · wᵀ for few rows of x, where reading w once is what it costs: each output is one dot product in [`LANES`] fixed lanes, so that all
+//! instruction sets make the same bits.
 
-use super::simd::has_avx512;
-#[cfg(target_arch = "x86_64")]
 use super::simd::{LANES, fold};
+#[cfg(target_arch = "x86_64")]
+use super::simd::{has_avx2, has_avx512};
 use super::tile::Tile;
 
-/// Whether this processor runs the kernel; others take the general product.
+/// Whether this processor runs the kernel; others take the general product. In plain Rust it is as fast as it should be where products and
+/// sums are one instruction.
 pub fn available() -> bool {
-    has_avx512()
+    #[cfg(target_arch = "x86_64")]
+    {
+        has_avx512() || has_avx2()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        cfg!(target_arch = "aarch64")
+    }
 }
 
 /// Only where [`available`]: c = x · wᵀ, or c += x · wᵀ: x (rows, k), w (outputs, k), both row-major, c (rows, outputs).
@@ -15,15 +24,71 @@ pub fn available() -> bool {
 /// # Panics
 /// When it is not available, or the shapes do not fit.
 pub fn multiply(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
-    assert!(available(), "this processor has no AVX-512");
+    assert!(available(), "this processor has no instruction for a product and a sum");
     assert!(x.len() == c.rows() * k && w.len() == c.columns() * k, "shapes of a product");
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the features were asserted above.
+    // SAFETY: each of the two is called where its features are.
     unsafe {
-        columns(c, x, w, k, add);
+        if has_avx512() { columns(c, x, w, k, add) } else { plain_with_avx2(c, x, w, k, add) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = add;
+    plain(c, x, w, k, add);
+}
+
+/// See [`plain`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn plain_with_avx2(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
+    plain(c, x, w, k, add);
+}
+
+/// The same in plain Rust, two weight rows and two rows of x at a time: so many sums fit into the registers of AVX2.
+#[inline(always)]
+pub fn plain(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
+    let (rows, outputs) = (c.rows(), c.columns());
+    for o in (0..outputs).step_by(2) {
+        for t in (0..rows).step_by(2) {
+            match (outputs - o, rows - t) {
+                (1, 1) => plain_block::<1, 1>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+                (1, _) => plain_block::<1, 2>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+                (_, 1) => plain_block::<2, 1>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+                _ => plain_block::<2, 2>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+            }
+        }
+    }
+}
+
+/// The first W weight rows times the first X rows of x.
+#[inline(always)]
+fn plain_block<const W: usize, const X: usize>(
+    c: &mut Tile<'_, f32>,
+    column: usize,
+    row: usize,
+    x: &[f32],
+    w: &[f32],
+    k: usize,
+    add: bool,
+) {
+    let x: [_; X] = std::array::from_fn(|i| x[i * k..(i + 1) * k].as_chunks::<LANES>());
+    let w: [_; W] = std::array::from_fn(|j| w[j * k..(j + 1) * k].as_chunks::<LANES>());
+    let mut sums = [[[0.0f32; LANES]; W]; X];
+    for at in 0..k / LANES {
+        for i in 0..X {
+            for j in 0..W {
+                let (a, b) = (&x[i].0[at], &w[j].0[at]);
+                for l in 0..LANES {
+                    sums[i][j][l] = a[l].mul_add(b[l], sums[i][j][l]);
+                }
+            }
+        }
+    }
+    for i in 0..X {
+        for (j, to) in c.row(row + i)[column..column + W].iter_mut().enumerate() {
+            let rest: f32 = x[i].1.iter().zip(w[j].1).map(|(x, w)| x * w).sum();
+            let found = fold(sums[i][j]) + rest;
+            *to = if add { *to + found } else { found };
+        }
+    }
 }
 
 /// A few weight rows and a few rows of x at a time.

@@ -2,6 +2,7 @@
 
 use super::dots::{dots, plain as plain_dots};
 use super::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, Strides, plain, round, step, widen};
+use super::q8_0;
 use super::simd::{LANES, dispatched, dot, exp, exponentiate, fetch, level, max};
 use super::skinny;
 use super::square;
@@ -129,9 +130,12 @@ fn few_rows_have_the_products_of_many() {
     for (rows, outputs, k) in [(1, 1, 1), (4, 6, 16), (5, 13, 35), (9, 7, 48)] {
         let (x, w) = (numbers(rows * k, 1), numbers(outputs * k, 2));
         let mut found = vec![2.0f32; rows * (outputs + 3)];
+        let mut twin = found.clone();
         for add in [false, true] {
             skinny::multiply(&mut Tile::whole(&mut found, rows, outputs, outputs + 3), &x, &w, k, add);
             let times = if add { 2.0 } else { 1.0 };
+            skinny::plain(&mut Tile::whole(&mut twin, rows, outputs, outputs + 3), &x, &w, k, add);
+            assert!(found.iter().zip(&twin).all(|(found, twin)| found.to_bits() == twin.to_bits()), "{rows}×{outputs}×{k} and its twin");
             for (at, &found) in found.iter().enumerate() {
                 let (t, o) = (at / (outputs + 3), at % (outputs + 3));
                 let exact = if o < outputs { times * (0..k).map(|l| x[t * k + l] * w[o * k + l]).sum::<f32>() } else { 2.0 };
@@ -167,4 +171,62 @@ fn loops_for_instruction_sets_are_loops() {
         fetch(&row, 1 << 20);
     }
     assert!((exp(1.0) - std::f32::consts::E).abs() < 1e-6);
+}
+
+/// Bytes with the values between −127 and 127, or, `offset` higher, between 1 and 255.
+fn fours(count: usize, seed: u32, offset: i32) -> Vec<q8_0::Four> {
+    let bytes: Vec<u8> = numbers(4 * count, seed).iter().map(|x| ((x * 127.0) as i32 + offset) as u8).collect();
+    bytes.chunks(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+}
+
+/// Whatever instructions were picked, the bits are the twin's: every height, ragged widths, and the largest numbers of either sign.
+#[test]
+fn a_step_of_whole_numbers_is_its_plain_twin() {
+    use q8_0::{FOURS, Left, OFFSET, OUTPUTS, Panel};
+    for (height, width, blocks) in
+        [(1, 1, 1), (2, 16, 2), (3, 5, 3), (4, 16, 1), (5, 9, 2), (6, 15, 1), (7, 2, 2), (q8_0::ROWS, OUTPUTS, 3)]
+    {
+        let mut x = fours(height * blocks * FOURS, 31, 0);
+        let mut w = fours(blocks * OUTPUTS * FOURS, 32, OFFSET);
+        x[..4].copy_from_slice(&[0x7f7f_7f7f, 0x8181_8181, 0x7f81_7f81, 0]);
+        w[..4].copy_from_slice(&[0xffff_ffff, 0x0101_0101, 0xff01_ff01, 0x8080_8080]);
+        let (left_scales, scales) = (numbers(height * blocks, 33), numbers(blocks * OUTPUTS, 34));
+        let sum = |block: &[u32]| block.iter().flat_map(|four| four.to_le_bytes()).map(|byte| i32::from(byte as i8)).sum::<i32>();
+        let starts: Vec<i32> = x.chunks(FOURS).map(|block| -OFFSET * sum(block)).collect();
+        let left = Left { fours: &x, scales: &left_scales, starts: &starts };
+        let panel = Panel { fours: &w, scales: &scales };
+        for add in [false, true] {
+            let mut found = vec![1.5f32; (height + 2) * 23];
+            q8_0::step(&mut Tile::whole(&mut found, height + 2, 20, 23), (1, 2, width), left, panel, add);
+            let mut twin = [[if add { 1.5 } else { 0.0 }; OUTPUTS]; q8_0::ROWS];
+            q8_0::plain(&mut twin[..height], left, panel);
+            for (at, found) in found.iter().enumerate() {
+                let (row, column) = (at / 23, at % 23);
+                let inside = (1..=height).contains(&row) && (2..2 + width).contains(&column);
+                let expected = if inside { twin[row - 1][column - 2] } else { 1.5 };
+                assert_eq!(found.to_bits(), expected.to_bits(), "{height}×{width}×{blocks}, {row}, {column}");
+            }
+            // The first output of the first row, from the bytes themselves.
+            let value = |block: usize| -> f64 {
+                let products = (0..FOURS).flat_map(|g| {
+                    let four = w[(block * FOURS + g) * OUTPUTS].to_le_bytes();
+                    x[block * FOURS + g].to_le_bytes().into_iter().zip(four).map(|(x, w)| i32::from(x as i8) * (i32::from(w) - OFFSET))
+                });
+                f64::from(products.sum::<i32>()) * f64::from(left_scales[block]) * f64::from(scales[block * OUTPUTS])
+            };
+            let exact = (0..blocks).map(value).sum::<f64>() + if add { 1.5 } else { 0.0 };
+            assert!((f64::from(twin[0][0]) - exact).abs() < 1e-3 * exact.abs().max(1.0), "{exact} and {}", twin[0][0]);
+        }
+    }
+    let refused = |fours: &[u32], width: usize| {
+        let work = || {
+            let (left, panel) =
+                (Left { fours, scales: &[1.0], starts: &[0] }, Panel { fours: &[0; FOURS * OUTPUTS], scales: &[1.0; OUTPUTS] });
+            q8_0::step(&mut Tile::whole(&mut [0.0; 20], 1, 20, 20), (0, 0, width), left, panel, false);
+        };
+        std::panic::catch_unwind(work).is_err()
+    };
+    assert!(!refused(&[0; FOURS], OUTPUTS));
+    assert!(refused(&[0; FOURS - 1], OUTPUTS), "a row that is too short");
+    assert!(refused(&[0; FOURS], OUTPUTS + 1), "more columns than a panel has");
 }
