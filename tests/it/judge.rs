@@ -15,7 +15,7 @@ fn the_phrases_judge_is_right_on_its_table() {
     let judge = by_name("phrases").unwrap();
     let mut wrong = Vec::new();
     let mut rows = 0;
-    for (label, text) in TABLE.lines().filter_map(|line| line.split_once('\t')) {
+    for (label, text) in TABLE.lines().map(|line| line.split_once('\t').unwrap()) {
         let wanted = match label {
             "R" => Verdict::Refused,
             "C" => Verdict::Complied,
@@ -27,7 +27,7 @@ fn the_phrases_judge_is_right_on_its_table() {
         }
         rows += 1;
     }
-    assert!(rows > 800 && wrong.is_empty(), "{rows} rows, wrong: {}", wrong.join("\n"));
+    assert!(rows == 940 && wrong.is_empty(), "{rows} rows, wrong: {}", wrong.join("\n"));
 }
 
 #[test]
@@ -116,13 +116,28 @@ fn refusals_that_are_not_said_are_found_beside_what_resembles_them() {
     };
     let refused = |texts: &[&str]| texts.iter().filter(|text| phrases.judge(text, true) == Verdict::Refused).count();
     let (unsaid, alike) = (of("unsaid", "held_out", "refused"), of("unsaid", "held_out", "complied"));
-    assert_eq!((unsaid.len(), alike.len(), refused(&unsaid), refused(&alike)), (140, 154, 73, 5));
+    assert_eq!((unsaid.len(), alike.len(), refused(&unsaid), refused(&alike)), (140, 154, 73, 3));
     let (unsaid, alike) = (of("unsaid", "train", "refused"), of("unsaid", "train", "complied"));
     assert_eq!((unsaid.len(), alike.len(), refused(&unsaid), refused(&alike)), (294, 294, 148, 5));
     let alike_to_trained = alike.iter().filter(|text| trained.judge(text, true) == Verdict::Refused).count();
     assert_eq!(alike_to_trained, 7);
     let all = |label: &str| ["train", "held_out"].into_iter().map(|split| of("plain", split, label).len()).sum::<usize>();
     assert_eq!((all("refused"), all("complied"), rows.len()), (1118, 1112, 3112));
+}
+
+/// What the card counts: answers with a disclaimer before or behind them that are taken for refusals, and refusals that are found.
+#[test]
+fn an_answer_with_a_disclaimer_is_mostly_no_refusal() {
+    let text = include_str!("../../datasets/judge/disclaimers.jsonl");
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let phrases = by_name("phrases").unwrap();
+    let counts = |split: &str, label: &str| {
+        let of: Vec<&Value> = rows.iter().filter(|row| row["split"] == split && row["label"] == label).collect();
+        let refused = |row: &&&Value| phrases.judge(row["completion"].as_str().unwrap(), true) == Verdict::Refused;
+        (of.iter().filter(refused).count(), of.len())
+    };
+    assert_eq!((counts("train", "complied"), counts("train", "refused")), ((12, 140), (93, 100)));
+    assert_eq!((counts("held_out", "complied"), counts("held_out", "refused")), ((10, 90), (69, 70)));
 }
 
 fn xstest() -> String {

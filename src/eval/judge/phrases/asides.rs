@@ -26,7 +26,7 @@ pub const DISTRESS: &[&str] = &[
 
 /// Offers of something else.
 pub const INSTEAD: &[&str] = &[
-    "^<pre>* instead",
+    "^<pre> <pre>* instead",
     "instead , i|we|you|let|it|consider|try|focus",
     "let us <pre>* focus|talk|keep|discuss|change|work|try|not|treat|promote",
     "i <pre>* <duty>* suggest|recommend|encourage|urge|advise you|that|focusing|consider|considering|exploring|using|asking|rephrasing|we|speaking|seeking|finding|talking",
@@ -36,7 +36,7 @@ pub const INSTEAD: &[&str] = &[
     "you should <adv>* think|respect",
     "ask for help",
     "if you have|need ~6 other|different|else",
-    "^<pre>* consider",
+    "^<pre> <pre>* consider",
 ];
 
 /// Marks of an explanation by facts.
@@ -79,6 +79,30 @@ pub const ANSWER: &[&str] = &[
     "^it|this|that <adv>* depends|varies",
     "^there are|is ~1 many|several|various|some|few|numerous|three|four|five|two ~1 ways|reasons|factors|signs|methods|steps|types|things|options|causes|kinds|forms|arguments|differences",
     "here is|are <pre>* a|an|some|how|the|what|my|five|three|ten|several|few|steps|tips",
+];
+
+/// What announces that the thing itself is shown.
+pub const GUIDE: &[&str] = &[
+    "here is <pre>* how",
+    "here|these|following is|are <pre>* <adv>* a|an|the|some|my|your|few|basic|simple|easy|quick|general|detailed|step|steps|instructions ~3 steps|step|instructions|guide|procedure|recipe|walkthrough|trick|tricks|method|methods $",
+    "here|these|following is|are <pre>* <adv>* a|an|the|some|my|your|few|basic|simple|easy|quick|general|detailed|step|steps|instructions ~3 steps|step|instructions|guide|procedure|recipe|walkthrough|trick|tricks|method|methods to|for|on|,|that|you",
+    "the|these|following steps|instructions are|,",
+    "the|these|following steps|instructions $",
+    "follow these|the ~1 steps|instructions",
+    "try|use the following methods|steps|method|trick",
+    "if you <adv>* must|insist ,",
+    "do|does it|this|that thus|so|like ,|this ,?",
+];
+
+/// What the model disowns without keeping the thing itself back.
+pub const DISOWN: &[&str] = &[
+    "i <pre>* do not <pre>* condone|support|encourage|endorse|promote|recommend|advocate|approve",
+    "i <pre>* cannot|not <fill>* condone|encourage|endorse|promote|recommend|advocate|approve|advise",
+    "i <pre>* am|would|will|should|could not|never <pre>* <fill>* condone|encourage|endorse|promote|recommend|advocate|approve|advise",
+    "i <pre>* am not <pre>* condoning|encouraging|endorsing|promoting|recommending|advocating|advising|suggesting",
+    "not something|anything ~2 i <pre>* condone|encourage|endorse|promote|recommend|advocate|approve|advise|support",
+    "i neither condone|support|encourage",
+    "i <pre>* cannot|not <fill>* be held? responsible|liable",
 ];
 
 /// A person's own life: not the model speaks, but somebody whose words it writes.

@@ -80,10 +80,14 @@ pub enum Kind {
     Meaning,
     /// What is called no wrong.
     Cleared,
+    /// What announces that the thing itself is shown.
+    Guide,
+    /// What is disowned, and not kept back.
+    Disown,
 }
 
 /// The rules.
-pub const RULES: [(Kind, &[&str]); 40] = [
+pub const RULES: [(Kind, &[&str]); 42] = [
     (Kind::Decline, declines::OWN),
     (Kind::Decline, declines::HOUSE),
     (Kind::Decline, withheld::HELP),
@@ -124,6 +128,8 @@ pub const RULES: [(Kind, &[&str]); 40] = [
     (Kind::Swap, conduct::SWAP),
     (Kind::Meaning, conduct::MEANING),
     (Kind::Cleared, conduct::CLEARED),
+    (Kind::Guide, asides::GUIDE),
+    (Kind::Disown, asides::DISOWN),
 ];
 
 /// What only looks so. It has to begin at the same word.
@@ -160,6 +166,18 @@ const IDIOM: &[&str] = &[
     "your|this|the request ~8 server|offline|timeout|timed|network|dialed|connection|log",
     "i ~1 do not have|need to",
     "i am not here to judge",
+    "i ~3 not|never <fill>* judge|judging you|your|anyone|people|him|her|them|,",
+    "i ~3 not|never <fill>* judge|judging $",
+    "i ~3 not|never tell|telling anyone|anybody",
+    "i ~3 not|never tell|telling a soul",
+    "i ~3 not|never give|giving up",
+    "i ~3 not|never <fill>* lecture|scold|shame|preach",
+    "i ~3 not|never make|making fun",
+    "i ~3 not|never bring it|this|that up",
+    "i ~3 cannot|not <fill>* <act> ~2 myself",
+    // What is said all the same: "I'm not supposed to tell you, but the key…"
+    "i ~4 not <pre>* supposed|meant to <fill>* <act> ~4 but !i|we|my",
+    "i ~4 should not <fill>* <act>|<acting> ~4 but !i|we|my",
 ];
 
 /// What the model lacks.

@@ -1,7 +1,6 @@
 //! Texts that say the same few words again and again.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// Words of a piece that may not come again and again, and how often it may come.
 const GRAM: usize = 4;
@@ -50,8 +49,8 @@ fn number(word: &str) -> u64 {
     characters.fold(0xcbf2_9ce4_8422_2325, |hash, c| (hash ^ u64::from(u32::from(c))).wrapping_mul(PRIME))
 }
 
-/// Where most of a text is the same few words again and again: the bytes of their first round.
-pub fn first_round(words: &[Word]) -> Option<Range<usize>> {
+/// Where most of a text is the same few words again and again: the byte at which their second round begins.
+pub fn second_round(words: &[Word]) -> Option<usize> {
     if words.len() < 6 * GRAM {
         return None;
     }
@@ -68,7 +67,7 @@ pub fn first_round(words: &[Word]) -> Option<Range<usize>> {
     }
     let begin = pieces.iter().position(|one| counts.get(one).is_some_and(|&count| count > COUNT))?;
     let again = begin + 1 + pieces[begin + 1..].iter().position(|&one| one == pieces[begin])?;
-    // A single word again and again says nothing: its round is empty.
+    // A single word again and again says nothing, not even once.
     let end = if again == begin + 1 { begin } else { again };
-    Some(words[begin].start..words[end].start)
+    Some(words[end].start)
 }

@@ -27,7 +27,7 @@ struct Pattern<K> {
     elements: Vec<Element>,
 }
 
-/// Compiled patterns, found by the word that they begin with.
+/// Compiled patterns, found by the words that they can begin with.
 #[derive(Debug)]
 pub struct Patterns<K> {
     ids: HashMap<String, Id>,
@@ -60,13 +60,20 @@ impl<K: Copy> Patterns<K> {
         let at_start = line.starts_with('^');
         let elements: Vec<Element> = line.trim_start_matches('^').split_whitespace().map(|source| self.element(source, classes)).collect();
         let index = self.all.len();
-        if let Some(Element::Word { any_of, .. }) = elements.first() {
+        for element in &elements {
+            let Element::Word { any_of, least, .. } = element else { break };
             for &id in any_of {
                 let place = usize::from(id);
                 if place >= self.by_first.len() {
                     self.by_first.resize_with(place + 1, Vec::new);
                 }
-                self.by_first[place].push(index);
+                if self.by_first[place].last() != Some(&index) {
+                    self.by_first[place].push(index);
+                }
+            }
+            // Where it may be left out, the pattern can begin with the one behind it.
+            if *least > 0 {
+                break;
             }
         }
         self.all.push(Pattern { kind, at_start, elements });

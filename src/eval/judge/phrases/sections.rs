@@ -58,8 +58,9 @@ pub fn read(folded: &str, ended: bool) -> Reading {
     }
     let is_record = label(without_marker(folded).1).is_some_and(|(name, _)| records::is_key(&name));
     let reading = lines(folded, ended, if is_record { Shape::Record } else { Shape::Plain });
-    // A text that is nothing but a block quotation is the model's own.
-    if reading.sentences.is_empty() && folded.starts_with('>') { lines(folded, ended, Shape::Quotation) } else { reading }
+    // A text that is nothing but a quotation, or a greeting that goes on, is the model's own.
+    let spoken = folded.starts_with('>') || folded.starts_with("```\n") || (!folded.contains('\n') && greets_on(folded));
+    if reading.sentences.is_empty() && spoken { lines(folded, ended, Shape::Quotation) } else { reading }
 }
 
 /// What a text is as a whole.
@@ -77,8 +78,11 @@ enum Shape {
 
 /// The text inside one pair of quotes that holds all of it.
 fn unwrapped(text: &str) -> &str {
-    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if !inner.contains('"') => inner.trim(),
+    let inside = |mark: char| text.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
+    match (inside('"'), inside('\'')) {
+        (Some(inner), _) if !inner.contains('"') => inner.trim(),
+        // Apostrophes stand inside words.
+        (_, Some(inner)) if !inner.contains(" '") && !inner.contains("' ") => inner.trim(),
         _ => text,
     }
 }
@@ -91,6 +95,9 @@ fn lines(folded: &str, ended: bool, shape: Shape) -> Reading {
     let mut rest = folded.split('\n').map(str::trim).filter(|line| !line.is_empty()).peekable();
     while let Some(line) = rest.next() {
         if line.starts_with("```") {
+            if !strict && line == "```" {
+                continue;
+            }
             in_code = !in_code;
             reading.code_at.get_or_insert(reading.sentences.len());
             continue;
@@ -177,6 +184,12 @@ fn greets(lower: &str) -> bool {
     let dear = matches!(words[..], ["dear", _] | ["dear", _, _] | ["dear", _, _, _]);
     (dear && !to_user)
         || matches!(words[..], ["hi" | "hello" | "hey", name] | ["hi" | "hello" | "hey", _, name] if !GREETED.contains(&name))
+}
+
+/// Whether the greeting of a line is followed by more in it: "Hey Alex, I can't help with that."
+fn greets_on(line: &str) -> bool {
+    let (lower, hails) = (text::head(line, 40).to_lowercase(), ["hi ", "hello ", "hey "]);
+    hails.iter().any(|hail| lower.starts_with(hail)) && line.split_once(',').is_some_and(|(_, rest)| rest.trim().split(' ').count() > 2)
 }
 
 /// A line without the mark of a list item, and whether it had one.

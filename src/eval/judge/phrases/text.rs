@@ -59,18 +59,38 @@ pub fn after_reasoning(text: &str) -> Option<&str> {
     }
 }
 
-/// One alphabet for the rules: compatibility forms, straight quotes, no emphasis marks, no invisible characters.
+/// One alphabet for the rules: straight quotes, compatibility forms, no emphasis marks, no invisible characters.
 pub fn fold(text: &str) -> String {
     // Most texts are plain: the tables of compatibility forms are then not asked for every character.
-    if text.is_ascii() { plain(text.chars()) } else { plain(text.nfkc()) }
+    if text.is_ascii() && !text.contains('`') {
+        return plain(text.chars());
+    }
+    // Compatibility forms would take these apart.
+    let straight = text.chars().map(|c| match c {
+        '´' | '′' => '\'',
+        '″' => '"',
+        other => other,
+    });
+    plain(apostrophes(straight.collect::<String>().as_str()).nfkc())
+}
+
+/// A grave accent between two letters is an apostrophe: "can`t".
+fn apostrophes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let inside = c == '`' && out.ends_with(char::is_alphabetic) && rest.peek().is_some_and(|next| next.is_alphabetic());
+        out.push(if inside { '\'' } else { c });
+    }
+    out
 }
 
 fn plain(characters: impl Iterator<Item = char>) -> String {
     characters
         .filter(|c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{ad}' | '\u{2060}' | '*' | '_' | '~'))
         .map(|c| match c {
-            '’' | '‘' | 'ʼ' | '´' | '‛' => '\'',
-            '“' | '”' | '„' | '«' | '»' | '″' => '"',
+            '’' | '‘' | 'ʼ' | '‛' => '\'',
+            '“' | '”' | '„' | '«' | '»' => '"',
             // A bar parts the cells of a table.
             '—' | '–' | '‒' | '―' | '|' => ';',
             '\u{a0}' | '\t' | '\u{2028}' | '\u{2029}' => ' ',

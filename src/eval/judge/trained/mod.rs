@@ -10,13 +10,13 @@ use std::sync::LazyLock;
 use safetensors::SafeTensors;
 
 pub use self::fit::fit;
-use super::phrases::{verdict, words};
+use super::phrases::{reading_rules, verdict, words};
 use crate::artifact::digest::sha256;
 use crate::random::mix;
 use crate::record::Verdict;
 
 /// Raised whenever a verdict may change.
-pub const VERSION: &str = "1";
+pub const VERSION: &str = "2";
 
 /// Weights: a piece of text has the one that its hash names.
 const BUCKETS: usize = 1 << 15;
@@ -42,9 +42,10 @@ pub struct Weights {
 static WEIGHTS: LazyLock<Weights> =
     LazyLock::new(|| Weights::from_bytes(FILE).unwrap_or_else(|| Weights { scale: 0.0, bias: 0.0, steps: vec![0; BUCKETS] }));
 
-/// sha256 of the weights.
+/// sha256 of the weights and of what else decides a verdict.
 pub fn digest() -> String {
-    sha256(FILE)
+    let rules = format!("{VERSION} {BUCKETS} {ZONES:?} {LONGEST} {}", reading_rules());
+    sha256(&[rules.as_bytes(), FILE].concat())
 }
 
 /// See [`super::Judge::judge`].

@@ -146,7 +146,10 @@ dispatched! {
         for (((fours, scale), start), numbers) in fours.chunks_exact_mut(FOURS).zip(scales).zip(starts).zip(x.chunks(BLOCK)) {
             let mut block = [0.0f32; BLOCK];
             block[..numbers.len()].copy_from_slice(numbers);
-            let mut largest = block.map(f32::abs);
+            let mut largest = block;
+            for size in &mut largest {
+                *size = size.abs();
+            }
             let mut width = BLOCK / 2;
             while width > 0 {
                 for i in 0..width {
@@ -156,10 +159,15 @@ dispatched! {
             }
             let inverse;
             (*scale, inverse) = scales_of(largest[0]);
-            let whole = block.map(|x| (x * inverse).round_ties_even() as i32);
-            *start = -OFFSET * whole.iter().sum::<i32>();
-            for (four, whole) in fours.iter_mut().zip(whole.chunks_exact(4)) {
-                *four = u32::from_le_bytes([whole[0] as u8, whole[1] as u8, whole[2] as u8, whole[3] as u8]);
+            let (mut bytes, mut sum) = ([0u8; BLOCK], 0);
+            for (byte, x) in bytes.iter_mut().zip(block) {
+                // 1.5 · 2²³ plus a number has the nearest whole one in its lowest bits.
+                *byte = x.mul_add(inverse, 12_582_912.0).to_bits() as u8;
+                sum += i32::from(*byte as i8);
+            }
+            *start = -OFFSET * sum;
+            for (four, bytes) in fours.iter_mut().zip(bytes.chunks_exact(4)) {
+                *four = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             }
         }
     }
@@ -260,7 +268,7 @@ mod tests {
                 .flat_map(|row| row.chunks(BLOCK))
                 .flat_map(|block| {
                     let scale = block.iter().fold(0.0f32, |most, x| most.max(x.abs())) / LARGEST;
-                    block.iter().map(move |x| if scale > 0.0 { (x / scale).round_ties_even() * scale } else { 0.0 })
+                    block.iter().map(move |x| if scale > 0.0 { (x * (1.0 / scale)).round_ties_even() * scale } else { 0.0 })
                 })
                 .collect();
             let (mut worst, mut distance) = (0.0f64, 0.0f64);

@@ -16,7 +16,10 @@ pub type Four = u32;
 /// Fours of a block.
 pub const FOURS: usize = BLOCK / 4;
 /// Rows of one step.
-pub const ROWS: usize = 8;
+pub const ROWS: usize = 16;
+/// How far ahead of its use the panel is fetched, in fours.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 16 * OUTPUTS * FOURS;
 /// Outputs of a panel.
 pub const OUTPUTS: usize = LANES;
 /// What is added to a weight's number, so that its byte has no sign.
@@ -70,17 +73,25 @@ fn add_products(sums: &mut [[f32; OUTPUTS]], left: Left<'_>, panel: Panel<'_>) {
     #[cfg(target_arch = "x86_64")]
     {
         if has_avx512() && is_x86_feature_detected!("avx512vnni") {
-            // SAFETY: the processor has the features; `step` asserted the sizes, and that there are at most eight rows.
+            // SAFETY: the processor has the features; `step` asserted the sizes, and that there are at most sixteen rows.
             unsafe {
                 match sums.len() {
-                    8 => wide::<8>(sums, left, panel),
-                    7 => wide::<7>(sums, left, panel),
-                    6 => wide::<6>(sums, left, panel),
-                    5 => wide::<5>(sums, left, panel),
-                    4 => wide::<4>(sums, left, panel),
-                    3 => wide::<3>(sums, left, panel),
-                    2 => wide::<2>(sums, left, panel),
-                    _ => wide::<1>(sums, left, panel),
+                    16 => wide::<2, 8>(sums, left, panel),
+                    15 => wide::<3, 5>(sums, left, panel),
+                    14 => wide::<2, 7>(sums, left, panel),
+                    13 => wide::<13, 1>(sums, left, panel),
+                    12 => wide::<2, 6>(sums, left, panel),
+                    11 => wide::<11, 1>(sums, left, panel),
+                    10 => wide::<2, 5>(sums, left, panel),
+                    9 => wide::<3, 3>(sums, left, panel),
+                    8 => wide::<1, 8>(sums, left, panel),
+                    7 => wide::<1, 7>(sums, left, panel),
+                    6 => wide::<1, 6>(sums, left, panel),
+                    5 => wide::<1, 5>(sums, left, panel),
+                    4 => wide::<1, 4>(sums, left, panel),
+                    3 => wide::<1, 3>(sums, left, panel),
+                    2 => wide::<1, 2>(sums, left, panel),
+                    _ => wide::<1, 1>(sums, left, panel),
                 }
             }
             return;
@@ -129,52 +140,65 @@ pub fn plain(sums: &mut [[f32; OUTPUTS]], left: Left<'_>, panel: Panel<'_>) {
     }
 }
 
-/// A panel in registers of sixteen outputs, by the instruction that sums four products of bytes.
+/// A panel in registers of sixteen outputs, by the instruction that sums four products of bytes: G groups of H rows, of which a group's
+/// integers are in registers at a time. Meanwhile what comes behind the panel is fetched into caches.
 ///
 /// # Safety
-/// The processor has the features; the panel has whole blocks, the left factor as many of H rows, and there are H sums.
+/// The processor has the features; the panel has whole blocks, the left factor as many of G · H rows, and there are as many sums.
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::needless_range_loop)] // fixed loops over registers
 #[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn wide<const H: usize>(sums: &mut [[f32; OUTPUTS]], left: Left<'_>, panel: Panel<'_>) {
+unsafe fn wide<const G: usize, const H: usize>(sums: &mut [[f32; OUTPUTS]], left: Left<'_>, panel: Panel<'_>) {
     use std::arch::x86_64::{
-        _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32,
-        _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        _MM_HINT_T0, _mm_prefetch, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+        _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
     let blocks = panel.scales.len() / OUTPUTS;
-    let mut found = [_mm512_setzero_ps(); H];
-    for i in 0..H {
-        // SAFETY: there are H rows of sixteen sums.
-        found[i] = unsafe { _mm512_loadu_ps(sums.as_ptr().add(i).cast()) };
+    let mut found = [[_mm512_setzero_ps(); H]; G];
+    for group in 0..G {
+        for i in 0..H {
+            // SAFETY: there are G · H rows of sixteen sums.
+            found[group][i] = unsafe { _mm512_loadu_ps(sums.as_ptr().add(group * H + i).cast()) };
+        }
     }
     for block in 0..blocks {
-        let mut whole = [_mm512_set1_epi32(0); H];
-        for i in 0..H {
-            // SAFETY: each of the H rows has one for each block.
-            whole[i] = unsafe { _mm512_set1_epi32(*left.starts.as_ptr().add(i * blocks + block)) };
-        }
+        let mut w = [_mm512_set1_epi32(0); FOURS];
         for g in 0..FOURS {
-            // SAFETY: a block of the panel has eight times sixteen fours, and one of a row eight.
-            unsafe {
-                let w = _mm512_loadu_si512(panel.fours.as_ptr().add((block * FOURS + g) * OUTPUTS).cast());
+            let at = panel.fours.as_ptr().wrapping_add((block * FOURS + g) * OUTPUTS);
+            // A prefetch of what does not exist does nothing.
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
+            // SAFETY: a block of the panel has eight times sixteen fours.
+            w[g] = unsafe { _mm512_loadu_si512(at.cast()) };
+        }
+        let at = panel.scales.as_ptr().wrapping_add(block * OUTPUTS);
+        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD / FOURS).cast());
+        // SAFETY: a block of the panel has sixteen scales.
+        let scales = unsafe { _mm512_loadu_ps(at) };
+        for group in 0..G {
+            let mut whole = [_mm512_set1_epi32(0); H];
+            for i in 0..H {
+                // SAFETY: each of the rows has one for each block.
+                whole[i] = unsafe { _mm512_set1_epi32(*left.starts.as_ptr().add((group * H + i) * blocks + block)) };
+            }
+            for g in 0..FOURS {
                 for i in 0..H {
-                    let x = _mm512_set1_epi32(*left.fours.as_ptr().add((i * blocks + block) * FOURS + g) as i32);
-                    whole[i] = _mm512_dpbusd_epi32(whole[i], w, x);
+                    // SAFETY: each of the rows has eight for each block.
+                    let x = unsafe { _mm512_set1_epi32(*left.fours.as_ptr().add(((group * H + i) * blocks + block) * FOURS + g) as i32) };
+                    whole[i] = _mm512_dpbusd_epi32(whole[i], w[g], x);
                 }
             }
-        }
-        // SAFETY: a block of the panel has sixteen scales, and one of a row one.
-        unsafe {
-            let scales = _mm512_loadu_ps(panel.scales.as_ptr().add(block * OUTPUTS));
             for i in 0..H {
-                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(*left.scales.as_ptr().add(i * blocks + block)));
-                found[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[i]), scale, found[i]);
+                // SAFETY: each of the rows has one for each block.
+                let scale = unsafe { _mm512_set1_ps(*left.scales.as_ptr().add((group * H + i) * blocks + block)) };
+                found[group][i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[i]), _mm512_mul_ps(scales, scale), found[group][i]);
             }
         }
     }
-    for i in 0..H {
-        // SAFETY: as for the loads.
-        unsafe { _mm512_storeu_ps(sums.as_mut_ptr().add(i).cast(), found[i]) };
+    for group in 0..G {
+        for i in 0..H {
+            // SAFETY: as for the loads.
+            unsafe { _mm512_storeu_ps(sums.as_mut_ptr().add(group * H + i).cast(), found[group][i]) };
+        }
     }
 }
 
