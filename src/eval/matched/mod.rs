@@ -6,8 +6,9 @@
 //! of a sweep are one **family**; a family keeps what the best of its settings keeps, and the choice is made on other prompts than
 //! those that it is judged on ([`choice`]). Differences to the protected arm are paired by prompt and seed ([`compare`]).
 //!
-//! What a suite measured at the arms' ends is compared likewise, on lines between the ends of two settings of a family around the level,
-//! of which the best is chosen as a setting is. Beside these stands what the same settings over-refuse there, since refusing everything is easy.
+//! What a suite measured at the arms' ends is compared likewise: by ends that reach the level, and by lines between the ends of two settings of
+//! a family around it, of which the best is chosen as a setting is. What the same settings over-refuse there takes part in the choice, and stands beside it, since
+//! refusing everything is easy.
 
 pub mod choice;
 pub mod compare;

@@ -35,7 +35,7 @@ pub struct Point {
 /// One setting: a curve for every seed, each from the aligned model on, by step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// The arm; of a line between the ends of two, both.
+    /// The arm; of a line between two ends, both.
     pub name: String,
     /// At least one, none of them empty.
     pub curves: Vec<Vec<Point>>,
@@ -46,7 +46,7 @@ pub struct Setting {
 pub struct Family {
     /// The arm that was swept.
     pub name: String,
-    /// The lines along which its safety is read, at least one: its own settings, or lines between their ends.
+    /// The lines along which its safety is read, at least one: its own settings, or their ends and lines between these.
     pub settings: Vec<Setting>,
     /// What was measured of its own settings.
     pub measured: Vec<Setting>,
@@ -55,12 +55,12 @@ pub struct Family {
 impl Family {
     /// The aligned model's safety, where every curve begins.
     pub fn aligned(&self) -> Option<f64> {
-        Some(self.settings.first()?.curves.first()?.first()?.safety.value)
+        Some(self.measured.first()?.curves.first()?.first()?.safety.value)
     }
 
     /// What the aligned model refuses of good prompts, from 0 to 1; none where that is not among the points.
     pub fn aligned_over_refused(&self) -> Option<f64> {
-        let prompts = &self.settings.first()?.curves.first()?.first()?.safety.good_prompts;
+        let prompts = &self.measured.first()?.curves.first()?.first()?.safety.good_prompts;
         (!prompts.is_empty()).then(|| prompts.iter().sum::<f64>() / prompts.len() as f64)
     }
 }
@@ -92,8 +92,9 @@ pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Fa
     found
 }
 
-/// Ends instead of trainings: for any two settings the line from the end that learnt less to the other, and the line from the aligned
-/// model to the end that learnt least of all, by the mean over seeds. Lines that have this end begin at the aligned model too: seeds need
+/// Ends instead of trainings. An end itself, for every level up to its own: who learnt more and kept as much is not the worse for it. For any two
+/// settings the line from the end that learnt less to the other, what one gets who asks either model at random; and the line from
+/// the aligned model to the end that learnt least of all, by the mean over seeds. Lines that have this end begin at the aligned model too: seeds need
 /// not agree on what learnt less. With three or more settings there may still be a level that no line reaches in every seed.
 pub(super) fn pair_ends(family: &mut Family) {
     let seeds = family.settings.iter().map(|setting| setting.curves.len()).min().unwrap_or(0);
@@ -103,7 +104,12 @@ pub(super) fn pair_ends(family: &mut Family) {
     let Some(least) = family.settings.iter().reduce(|least, other| if gained(other) < gained(least) { other } else { least }) else {
         return;
     };
-    let mut lines = vec![Setting { name: least.name.clone(), curves: least.curves[..seeds].to_vec() }];
+    let itself = |setting: &Setting| {
+        let from = |seed: usize| Point { utility: setting.curves[seed][0].utility.min(end(setting, seed).utility), ..end(setting, seed) };
+        Setting { name: setting.name.clone(), curves: by_seed(&|seed| vec![from(seed), end(setting, seed)]) }
+    };
+    let mut lines: Vec<Setting> = family.settings.iter().map(itself).collect();
+    lines.push(Setting { name: format!("aligned to {}", least.name), curves: least.curves[..seeds].to_vec() });
     for (place, first) in family.settings.iter().enumerate() {
         for second in &family.settings[place + 1..] {
             let curves = by_seed(&|seed| {

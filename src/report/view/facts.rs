@@ -52,7 +52,8 @@ fn suite_sentence(suite: &SuiteInfo) -> String {
         text += &format!("; replies by weights rounded to {}, not by those that ship", quantization.name());
     }
     if let Some(tokens) = suite.divergence {
-        text += &format!("; KL, of the weights that ship, along the first {tokens} tokens of the aligned model's own greedy replies");
+        let whose = if suite.quantization.is_some() { ", by the weights that ship" } else { "" };
+        text += &format!("; KL along the first {tokens} tokens of the aligned model's own greedy replies{whose}");
     }
     if let Some(judge) = &suite.compare {
         text += &format!("; compared with the aligned model's replies by {judge}, in both orders");

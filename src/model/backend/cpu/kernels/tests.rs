@@ -183,24 +183,11 @@ fn fours(count: usize, seed: u32, offset: i32) -> Vec<q8_0::Four> {
 #[test]
 fn a_step_of_whole_numbers_is_its_plain_twin() {
     use q8_0::{FOURS, Left, OFFSET, OUTPUTS, Panel};
-    for (height, width, blocks) in [
-        (1, 1, 1),
-        (2, 16, 2),
-        (3, 5, 3),
-        (4, 16, 1),
-        (5, 9, 2),
-        (6, 15, 1),
-        (7, 2, 2),
-        (8, 16, 2),
-        (9, 3, 1),
-        (10, 16, 1),
-        (11, 4, 1),
-        (12, 7, 1),
-        (13, 1, 1),
-        (14, 8, 1),
-        (15, 2, 1),
-        (q8_0::ROWS, OUTPUTS, 3),
-    ] {
+    let ragged = [(1, 1, 1), (2, 16, 2), (3, 5, 3), (4, 16, 1), (5, 9, 2), (6, 15, 1), (7, 2, 2), (8, 16, 2), (9, 3, 1), (10, 16, 1)];
+    let more = [(11, 4, 1), (12, 7, 1), (13, 1, 1), (14, 8, 1), (15, 2, 1), (q8_0::ROWS, OUTPUTS, 3)];
+    // An interpreter takes minutes for all of them.
+    let few = if cfg!(miri) { vec![(1, 1, 1), (5, 3, 2)] } else { ragged.into_iter().chain(more).collect::<Vec<_>>() };
+    for (height, width, blocks) in few {
         let mut x = fours(height * blocks * FOURS, 31, 0);
         let mut w = fours(blocks * OUTPUTS * FOURS, 32, OFFSET);
         x[..4].copy_from_slice(&[0x7f7f_7f7f, 0x8181_8181, 0x7f81_7f81, 0]);
