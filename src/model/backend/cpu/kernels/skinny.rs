@@ -6,8 +6,7 @@ use super::simd::{LANES, fold};
 use super::simd::{has_avx2, has_avx512};
 use super::tile::Tile;
 
-/// Whether this processor runs the kernel; others take the general product. In plain Rust it is as fast as it should be where products and
-/// sums are one instruction.
+/// Whether this processor runs the kernel; others take the general product: the plain twin is slow.
 pub fn available() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -15,7 +14,7 @@ pub fn available() -> bool {
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
-        cfg!(target_arch = "aarch64")
+        false
     }
 }
 
@@ -24,25 +23,18 @@ pub fn available() -> bool {
 /// # Panics
 /// When it is not available, or the shapes do not fit.
 pub fn multiply(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
-    assert!(available(), "this processor has no instruction for a product and a sum");
+    assert!(available(), "this processor has neither AVX-512 nor AVX2");
     assert!(x.len() == c.rows() * k && w.len() == c.columns() * k, "shapes of a product");
     #[cfg(target_arch = "x86_64")]
     // SAFETY: each of the two is called where its features are.
     unsafe {
-        if has_avx512() { columns(c, x, w, k, add) } else { plain_with_avx2(c, x, w, k, add) }
+        if has_avx512() { columns(c, x, w, k, add) } else { narrow(c, x, w, k, add) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     plain(c, x, w, k, add);
 }
 
-/// See [`plain`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn plain_with_avx2(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
-    plain(c, x, w, k, add);
-}
-
-/// The same in plain Rust, two weight rows and two rows of x at a time: so many sums fit into the registers of AVX2.
+/// The same in plain Rust, two weight rows and two rows of x at a time.
 #[inline(always)]
 pub fn plain(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
     let (rows, outputs) = (c.rows(), c.columns());
@@ -86,6 +78,75 @@ fn plain_block<const W: usize, const X: usize>(
         for (j, to) in c.row(row + i)[column..column + W].iter_mut().enumerate() {
             let rest: f32 = x[i].1.iter().zip(w[j].1).map(|(x, w)| x * w).sum();
             let found = fold(sums[i][j]) + rest;
+            *to = if add { *to + found } else { found };
+        }
+    }
+}
+
+/// Two weight rows and two rows of x at a time: so many sums fit into the registers of AVX2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn narrow(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
+    let (rows, outputs) = (c.rows(), c.columns());
+    for o in (0..outputs).step_by(2) {
+        for t in (0..rows).step_by(2) {
+            match (outputs - o, rows - t) {
+                (1, 1) => narrow_block::<1, 1>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+                (1, _) => narrow_block::<1, 2>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+                (_, 1) => narrow_block::<2, 1>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+                _ => narrow_block::<2, 2>(c, o, t, &x[t * k..], &w[o * k..], k, add),
+            }
+        }
+    }
+}
+
+/// The first W weight rows times the first X rows of x; sixteen lanes are two registers.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[allow(clippy::needless_range_loop)] // fixed loops over registers
+#[target_feature(enable = "avx2,fma")]
+fn narrow_block<const W: usize, const X: usize>(
+    c: &mut Tile<'_, f32>,
+    column: usize,
+    row: usize,
+    x: &[f32],
+    w: &[f32],
+    k: usize,
+    add: bool,
+) {
+    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps};
+    const HALF: usize = LANES / 2;
+    assert!(x.len() >= X * k && w.len() >= W * k, "a block's rows");
+    let mut sums = [[[_mm256_setzero_ps(); 2]; W]; X];
+    let whole = k - k % LANES;
+    for at in (0..whole).step_by(LANES) {
+        for half in 0..2 {
+            let at = at + HALF * half;
+            let mut weights = [_mm256_setzero_ps(); W];
+            for j in 0..W {
+                // SAFETY: row j ends at (j + 1)·k, and at + HALF ≤ whole ≤ k.
+                weights[j] = unsafe { _mm256_loadu_ps(w.as_ptr().add(j * k + at)) };
+            }
+            for i in 0..X {
+                // SAFETY: as above.
+                let v = unsafe { _mm256_loadu_ps(x.as_ptr().add(i * k + at)) };
+                for j in 0..W {
+                    sums[i][j][half] = _mm256_fmadd_ps(v, weights[j], sums[i][j][half]);
+                }
+            }
+        }
+    }
+    for (i, sums) in sums.iter().enumerate() {
+        let outputs = &mut c.row(row + i)[column..column + W];
+        for (j, (sum, to)) in sums.iter().zip(outputs).enumerate() {
+            let mut lanes = [0.0f32; LANES];
+            // SAFETY: the two registers together have the array's sixteen numbers.
+            unsafe {
+                _mm256_storeu_ps(lanes.as_mut_ptr(), sum[0]);
+                _mm256_storeu_ps(lanes.as_mut_ptr().add(HALF), sum[1]);
+            }
+            let rest: f32 = (whole..k).map(|l| x[i * k + l] * w[j * k + l]).sum();
+            let found = fold(lanes) + rest;
             *to = if add { *to + found } else { found };
         }
     }
