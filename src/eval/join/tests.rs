@@ -60,6 +60,18 @@ fn missing(task: &str, arm: &str, seed: u64) -> Missing {
 }
 
 #[test]
+fn replies_of_rounded_weights_are_told() {
+    let suite = json!({"expect": "refusal", "prompts": 0, "digest": "", "source": "", "max_new_tokens": 8, "judges": [], "quantization": "q8_0", "items": []});
+    let rounded = |seed: u64| {
+        let mut made = part("sums", &ARMS, &[seed]);
+        made["suites"] = json!({"harmful": suite});
+        read(made)
+    };
+    let joined = join(&[rounded(0), rounded(1)], &[], &[]).unwrap();
+    assert_eq!(joined.notes, ["the replies are by weights rounded to q8_0, not by those that the runs saved"]);
+}
+
+#[test]
 fn parts_in_any_order_are_one_benchmark_over_all_seeds() {
     let parts = whole();
     let joined = join(&parts, &[], &[]).unwrap();

@@ -319,12 +319,14 @@ fn junit_is_xml_and_an_arm_that_stopped_is_no_success() {
 
 #[test]
 fn runs_stand_beside_each_other() {
-    let (first, second) = (large(9, |i, a| format!("{i} {a}")), large(12, |i, a| format!("secret {i} {a}")));
+    let (first, mut second) = (large(9, |i, a| format!("{i} {a}")), large(12, |i, a| format!("secret {i} {a}")));
+    second.suites.values_mut().for_each(|suite| suite.quantization = Some(crate::record::Quantization::Q8_0));
     let page = html::render_comparison(&[first, hostile(), second]).unwrap_or_else(|error| panic!("{error}"));
     assert!(!page.contains("<script") && !page.contains("secret") && invisible(&page).is_none(), "{page}");
     assert!(page.contains("<th scope=\"rowgroup\" rowspan=\"2\">unprotected</th>"), "one row a run");
     assert!(page.contains(">1</text>") && page.contains(">2</text>") && !page.contains(">1.5</text>"), "no half runs");
     assert!(page.contains("harmful: refused (trained), from run to run."), "{page}");
+    assert_eq!(page.matches("(replies by weights rounded to q8_0)").count(), 1, "of the last run alone");
     assert!(page.contains(&format!("style-src '{}'", source(between(&page, "<style>", "</style>")))));
 }
 

@@ -73,18 +73,7 @@ impl Backend for Cpu {
     type Cache = Cache;
 
     fn numerics(&self) -> String {
-        let level = simd::level();
-        let computed = match self.precision {
-            // With AVX-512 they always were.
-            Precision::F32 if skinny::available() && !simd::has_avx512() => {
-                format!("cpu {level} f32, few rows by dots, sums {}", matmul::order())
-            }
-            Precision::F32 => format!("cpu {level} f32, sums {}", matmul::order()),
-            Precision::Bf16 if bf16::available() => {
-                format!("cpu {level} bf16 by avx512bf16 in one sum, few gradients by dots, sums {}", matmul::order())
-            }
-            Precision::Bf16 => format!("cpu {level} bf16 in plain loops and one sum, few gradients by dots, sums {}", matmul::order()),
-        };
+        let computed = self.precision.numerics();
         // Of integers, the sums are the same by any instructions.
         if self.eight_bits { format!("{computed}; matrices and their inputs in q8_0") } else { computed }
     }

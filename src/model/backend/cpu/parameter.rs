@@ -5,7 +5,7 @@ use super::bf16::{self, Bf16, Left, Right};
 use super::matmul::{self, View};
 use super::memory::Numbers;
 use super::q8_0::{self, Q8_0, Rows};
-use super::{Matrix, elementwise, skinny, wrong};
+use super::{Matrix, elementwise, simd, skinny, wrong};
 use crate::model::backend::{BackendError, Done, Selection};
 
 /// What the factors of products are rounded to; sums are f32 always.
@@ -22,6 +22,22 @@ impl Precision {
     /// bfloat16 where this processor multiplies it, otherwise f32.
     pub fn best() -> Self {
         if bf16::available() { Self::Bf16 } else { Self::F32 }
+    }
+
+    /// What decides the last bits of products on this processor.
+    pub fn numerics(self) -> String {
+        let level = simd::level();
+        match self {
+            // With AVX-512 they always were.
+            Self::F32 if skinny::available() && !simd::has_avx512() => {
+                format!("cpu {level} f32, few rows by dots, sums {}", matmul::order())
+            }
+            Self::F32 => format!("cpu {level} f32, sums {}", matmul::order()),
+            Self::Bf16 if bf16::available() => {
+                format!("cpu {level} bf16 by avx512bf16 in one sum, few gradients by dots, sums {}", matmul::order())
+            }
+            Self::Bf16 => format!("cpu {level} bf16 in plain loops and one sum, few gradients by dots, sums {}", matmul::order()),
+        }
     }
 }
 

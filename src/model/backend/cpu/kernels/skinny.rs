@@ -1,9 +1,9 @@
-//! x · wᵀ for few rows of x, where reading w once is what it costs: each output is one dot product in [`LANES`] fixed lanes, so that all
+//! x · wᵀ for few rows of x, where reading w once is what it costs: each output is one dot product in sixteen fixed lanes, so that all
 //! instruction sets make the same bits.
 
-use super::simd::{LANES, fold};
+use super::simd::dot;
 #[cfg(target_arch = "x86_64")]
-use super::simd::{has_avx2, has_avx512};
+use super::simd::{LANES, fold, has_avx2, has_avx512};
 use super::tile::Tile;
 
 /// Whether this processor runs the kernel; others take the general product: the plain twin is slow.
@@ -34,53 +34,23 @@ pub fn multiply(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool
     plain(c, x, w, k, add);
 }
 
-/// The same in plain Rust, two weight rows and two rows of x at a time.
-#[inline(always)]
+/// The same in plain Rust.
 pub fn plain(c: &mut Tile<'_, f32>, x: &[f32], w: &[f32], k: usize, add: bool) {
-    let (rows, outputs) = (c.rows(), c.columns());
-    for o in (0..outputs).step_by(2) {
-        for t in (0..rows).step_by(2) {
-            match (outputs - o, rows - t) {
-                (1, 1) => plain_block::<1, 1>(c, o, t, &x[t * k..], &w[o * k..], k, add),
-                (1, _) => plain_block::<1, 2>(c, o, t, &x[t * k..], &w[o * k..], k, add),
-                (_, 1) => plain_block::<2, 1>(c, o, t, &x[t * k..], &w[o * k..], k, add),
-                _ => plain_block::<2, 2>(c, o, t, &x[t * k..], &w[o * k..], k, add),
-            }
+    for (t, x) in x.chunks_exact(k).enumerate() {
+        for (to, w) in c.row(t).iter_mut().zip(w.chunks_exact(k)) {
+            let found = dot(x, w);
+            *to = if add { *to + found } else { found };
         }
     }
 }
 
-/// The first W weight rows times the first X rows of x.
+/// Puts an output's lanes together, with the products behind the last whole register.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn plain_block<const W: usize, const X: usize>(
-    c: &mut Tile<'_, f32>,
-    column: usize,
-    row: usize,
-    x: &[f32],
-    w: &[f32],
-    k: usize,
-    add: bool,
-) {
-    let x: [_; X] = std::array::from_fn(|i| x[i * k..(i + 1) * k].as_chunks::<LANES>());
-    let w: [_; W] = std::array::from_fn(|j| w[j * k..(j + 1) * k].as_chunks::<LANES>());
-    let mut sums = [[[0.0f32; LANES]; W]; X];
-    for at in 0..k / LANES {
-        for i in 0..X {
-            for j in 0..W {
-                let (a, b) = (&x[i].0[at], &w[j].0[at]);
-                for l in 0..LANES {
-                    sums[i][j][l] = a[l].mul_add(b[l], sums[i][j][l]);
-                }
-            }
-        }
-    }
-    for i in 0..X {
-        for (j, to) in c.row(row + i)[column..column + W].iter_mut().enumerate() {
-            let rest: f32 = x[i].1.iter().zip(w[j].1).map(|(x, w)| x * w).sum();
-            let found = fold(sums[i][j]) + rest;
-            *to = if add { *to + found } else { found };
-        }
-    }
+fn put(to: &mut f32, lanes: [f32; LANES], rest_x: &[f32], rest_w: &[f32], add: bool) {
+    let rest: f32 = rest_x.iter().zip(rest_w).map(|(x, w)| x * w).sum();
+    let found = fold(lanes) + rest;
+    *to = if add { *to + found } else { found };
 }
 
 /// Two weight rows and two rows of x at a time: so many sums fit into the registers of AVX2.
@@ -145,9 +115,7 @@ fn narrow_block<const W: usize, const X: usize>(
                 _mm256_storeu_ps(lanes.as_mut_ptr(), sum[0]);
                 _mm256_storeu_ps(lanes.as_mut_ptr().add(HALF), sum[1]);
             }
-            let rest: f32 = (whole..k).map(|l| x[i * k + l] * w[j * k + l]).sum();
-            let found = fold(lanes) + rest;
-            *to = if add { *to + found } else { found };
+            put(to, lanes, &x[i * k + whole..(i + 1) * k], &w[j * k + whole..(j + 1) * k], add);
         }
     }
 }
@@ -206,9 +174,7 @@ fn block<const W: usize, const X: usize>(c: &mut Tile<'_, f32>, column: usize, r
             let mut lanes = [0.0f32; LANES];
             // SAFETY: the array has the register's sixteen numbers.
             unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), *sum) };
-            let rest: f32 = (whole..k).map(|l| x[i * k + l] * w[j * k + l]).sum();
-            let found = fold(lanes) + rest;
-            *to = if add { *to + found } else { found };
+            put(to, lanes, &x[i * k + whole..(i + 1) * k], &w[j * k + whole..(j + 1) * k], add);
         }
     }
 }
