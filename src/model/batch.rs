@@ -75,22 +75,8 @@ impl Packed {
         packs
     }
 
-    /// Where hidden states predict a supervised token, (N).
-    pub fn target_positions(&self) -> Vec<usize> {
-        self.targets.iter().map(|target| target.position).collect()
-    }
-
     /// The supervised tokens, (N).
     pub fn target_tokens(&self) -> Vec<u32> {
         self.targets.iter().map(|target| target.token).collect()
-    }
-
-    /// The position of every token inside its row, (T).
-    pub fn positions(&self) -> Vec<u32> {
-        let mut positions = Vec::with_capacity(self.tokens.len());
-        for row in self.row_starts.windows(2) {
-            positions.extend((0..row[1] - row[0]).map(|i| i as u32));
-        }
-        positions
     }
 }

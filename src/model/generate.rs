@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::backend::{Backend, BackendError, Done};
 use super::decoder::{Decoder, Projected};
+use super::layout::shared_prefix;
 use crate::random::mix;
 
 /// How a reply is produced.
@@ -75,7 +76,7 @@ pub fn generate<B: Backend>(
     decoder.ensure_positions(capacity);
     let heads = decoder.heads();
     // What all prompts begin with is fed once, as one more sequence.
-    let shared = shared_prefix(&waiting, prompts);
+    let shared = shared_prefix(&waiting.iter().map(|&i| prompts[i].as_slice()).collect::<Vec<_>>());
     let mut caches = Vec::with_capacity(decoder.config().layers);
     for _ in 0..decoder.config().layers {
         caches.push(decoder.backend_mut().cache(batch + usize::from(shared > 0), capacity, heads)?);
@@ -132,17 +133,6 @@ pub fn generate<B: Backend>(
 
 /// Tokens of one sequence: its place in the caches, the tokens that are there before, and new ones.
 type Fed = (usize, usize, Vec<u32>);
-
-/// A shared beginning shorter than this is not worth a pass of its own.
-const LEAST_SHARED: usize = 8;
-
-/// How many tokens all prompts begin with alike, less than the shortest has; 0 where that saves nothing.
-fn shared_prefix(waiting: &VecDeque<usize>, prompts: &[Vec<u32>]) -> usize {
-    let (Some(&first), true) = (waiting.front(), waiting.len() > 1) else { return 0 };
-    let alike = |prompt: &Vec<u32>| prompt[..prompt.len() - 1].iter().zip(&prompts[first]).take_while(|(a, b)| a == b).count();
-    let shared = waiting.iter().map(|&i| alike(&prompts[i])).min().unwrap_or(0);
-    if shared < LEAST_SHARED { 0 } else { shared }
-}
 
 /// Feeds tokens of several sequences and returns the logits after the last one of each, (fed, V).
 fn feed<B: Backend>(decoder: &mut Decoder<B>, caches: &mut [B::Cache], fed: &[Fed]) -> Done<Vec<f32>> {

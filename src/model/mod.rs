@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod fresh;
 pub mod generate;
 pub mod inventory;
+mod layout;
 pub mod product;
 pub mod rope;
 pub mod verify;

@@ -18,7 +18,7 @@ use super::rows::{load_rows, training_rows};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Weights of one sum in f64; the sums are added in their order, so that threads do not change a bit.
 const CHUNK: usize = 1 << 16;

@@ -15,7 +15,7 @@ use super::fetch::Model;
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Tokens of a forward pass at most, where one row does not have more.
 const TOKENS_AT_ONCE: usize = 2048;

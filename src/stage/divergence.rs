@@ -16,7 +16,7 @@ use super::probe::{continued, divergence};
 use super::{Context, read_json, write_json};
 
 /// Of the distances; raised when what is written changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Of the aligned model's replies, likewise.
 pub(super) const PATH_VERSION: u32 = 1;

@@ -25,7 +25,7 @@ use super::train::{erased_share, finite_or_zero, rounding_warning, save_changed}
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Parts<'a> {

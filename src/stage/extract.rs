@@ -25,7 +25,7 @@ use super::rows::{TrainingRows, training_rows};
 use super::scores::{Found, Models, calibration_failed};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// A ticket of the pipeline.
 pub struct Extracted {

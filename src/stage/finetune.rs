@@ -27,7 +27,7 @@ use super::train::{erased_share, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// Where a training leaves what a resume goes on from, in its workplace.
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -35,7 +35,7 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 const CHECKPOINT_CURVE: &str = "checkpoint-curve.json";
 
 /// Of the aligned model's own figures.
-pub(super) const MEASURE_VERSION: u32 = 1;
+pub(super) const MEASURE_VERSION: u32 = 2;
 
 /// A tuned model and how it came about.
 pub struct Tuned {

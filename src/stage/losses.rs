@@ -14,7 +14,7 @@ use super::probe::task_nll;
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Nats per token of the replies in the suites that tasks name, by [`task_loss`]; suites whose rows have no replies give none.
 ///

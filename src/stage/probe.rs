@@ -25,7 +25,7 @@ use super::retention::Asked;
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// What tuned models are compared with.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ use super::sequence::Leg;
 use super::{Context, read_json, write_json};
 
 /// Of the race's result; raised when the same candidates come to another.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Of how fast candidates train.
 pub(super) const PACE_VERSION: u32 = 1;

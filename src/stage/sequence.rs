@@ -28,7 +28,7 @@ use super::finetune::Tuned;
 use super::frame::Frame;
 
 /// Of the stage that writes a task's delta; raised when what it writes changes.
-pub(super) const DELTA_VERSION: u32 = 1;
+pub(super) const DELTA_VERSION: u32 = 2;
 
 /// The file with the weights of a task's own.
 const TICKET: &str = "ticket.safetensors";

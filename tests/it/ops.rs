@@ -5,7 +5,7 @@ use candle_core::{D, Device, Tensor, Var};
 use candle_nn::{loss, ops, rotary_emb};
 use steadfast::model::backend::cpu::Cpu;
 use steadfast::model::backend::tensor::Candle;
-use steadfast::model::backend::{Backend, Heads, RopeTable, Selection};
+use steadfast::model::backend::{Backend, Heads, RopeTable, Rows, Selection};
 use steadfast::model::constraint::{Constraint, Scale};
 
 use crate::reference::distance;
@@ -169,25 +169,34 @@ fn divergence<B: Backend>(backend: &mut B) -> Result<()> {
     check.same("dw", &dw, store.get(&vw).context("no gradient")?)
 }
 
-/// Two packed rows of queries that share key and value heads, against each row alone.
+/// Packed rows of queries that share key and value heads, against each row alone: two rows, and three behind what they begin with.
 fn attention<B: Backend>(backend: &mut B) -> Result<()> {
+    attention_of(backend, Rows { starts: &[0, 17, 41], prefix: 0 })?;
+    attention_of(backend, Rows { starts: &[0, 17, 41, 42, 115], prefix: 17 })
+}
+
+fn attention_of<B: Backend>(backend: &mut B, pieces: Rows<'_>) -> Result<()> {
     let heads = Heads { query: 6, key_value: 2, size: 16 };
-    let (starts, tokens) = ([0, 17, 41], 41);
+    let tokens = *pieces.starts.last().context("no piece")?;
     let (q, vq) = matrix(backend, 11, tokens, heads.query * heads.size)?;
     let (k, vk) = matrix(backend, 12, tokens, heads.key_value * heads.size)?;
     let (v, vv) = matrix(backend, 13, tokens, heads.key_value * heads.size)?;
     let (dy, vdy) = matrix(backend, 14, tokens, heads.query * heads.size)?;
-    let out = backend.attention(&q, &k, &v, &starts, heads)?;
-    let (dq, dk, dv) = backend.attention_backward(&dy, &q, &k, &v, &out, &starts, heads)?;
+    let out = backend.attention(&q, &k, &v, pieces, heads)?;
+    let (dq, dk, dv) = backend.attention_backward(&dy, &q, &k, &v, &out, pieces, heads)?;
     let mut rows = Vec::new();
-    for row in starts.windows(2) {
-        let t = row[1] - row[0];
-        let split = |x: &Var, n: usize| x.narrow(0, row[0], t)?.reshape((1, t, n, heads.size))?.transpose(1, 2)?.contiguous();
-        let shared =
-            |x: &Var| candle_transformers::utils::repeat_kv(split(x, heads.key_value)?, heads.query / heads.key_value)?.contiguous();
-        let causal: Vec<f32> = (0..t * t).map(|i| if i % t > i / t { f32::NEG_INFINITY } else { 0.0 }).collect();
-        let scores = (split(&vq, heads.query)?.matmul(&shared(&vk)?.transpose(2, 3)?.contiguous()?)? / (heads.size as f64).sqrt())?;
-        let weights = ops::softmax(&scores.broadcast_add(&Tensor::from_vec(causal, (1, 1, t, t), &Device::Cpu)?)?, D::Minus1)?;
+    for row in pieces.starts.windows(2) {
+        let (t, before) = (row[1] - row[0], pieces.before(row[0]));
+        let n = before + t;
+        let split = |x: &Tensor, n: usize| x.reshape(((), n, heads.size))?.transpose(0, 1)?.unsqueeze(0)?.contiguous();
+        let queries = split(&vq.narrow(0, row[0], t)?, heads.query)?;
+        let shared = |x: &Var| {
+            let seen = Tensor::cat(&[x.narrow(0, 0, before)?, x.narrow(0, row[0], t)?], 0)?;
+            candle_transformers::utils::repeat_kv(split(&seen, heads.key_value)?, heads.query / heads.key_value)?.contiguous()
+        };
+        let causal: Vec<f32> = (0..t * n).map(|i| if i % n > before + i / n { f32::NEG_INFINITY } else { 0.0 }).collect();
+        let scores = (queries.matmul(&shared(&vk)?.transpose(2, 3)?.contiguous()?)? / (heads.size as f64).sqrt())?;
+        let weights = ops::softmax(&scores.broadcast_add(&Tensor::from_vec(causal, (1, 1, t, n), &Device::Cpu)?)?, D::Minus1)?;
         rows.push(weights.matmul(&shared(&vv)?)?.transpose(1, 2)?.contiguous()?.reshape((t, heads.query * heads.size))?);
     }
     let expected = Tensor::cat(&rows, 0)?;

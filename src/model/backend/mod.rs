@@ -43,6 +43,22 @@ pub struct Heads {
     pub size: usize,
 }
 
+/// Tokens of a pass in pieces, one behind another: those that all rows begin with, where there are such, then what is each row's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// Where each piece begins, ascending from 0, with T as the last entry.
+    pub starts: &'a [usize],
+    /// The length of the first piece where every later one continues it; 0 where each piece is a row by itself.
+    pub prefix: usize,
+}
+
+impl Rows<'_> {
+    /// How many tokens a piece sees before its own, all of them at the beginning of the pass: `from` is where it begins.
+    pub fn before(&self, from: usize) -> usize {
+        if from == 0 { 0 } else { self.prefix }
+    }
+}
+
 /// Half-split rotary tables: `cos[p * D/2 + i]` and `sin[...]` for position p and pair i (dimensions i and i + D/2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RopeTable {
@@ -239,7 +255,8 @@ pub trait Backend {
     /// When a position is not in the table.
     fn rope(&mut self, x: &mut Self::Buffer, positions: &[u32], table: &RopeTable, backward: bool) -> Done<()>;
 
-    /// Causal attention inside each row: q (T, H·D), k and v (T, KV·D), scores scaled by 1/√D.
+    /// Causal attention inside each row: q (T, H·D), k and v (T, KV·D), scores scaled by 1/√D. A token sees what its row begins with, then
+    /// its own piece up to itself.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -248,10 +265,10 @@ pub trait Backend {
         q: &Self::Buffer,
         k: &Self::Buffer,
         v: &Self::Buffer,
-        row_starts: &[usize],
+        rows: Rows<'_>,
         heads: Heads,
     ) -> Done<AttentionOut<Self::Buffer>>;
-    /// The gradients of q, k and v.
+    /// The gradients of q, k and v; those of k and v in a common beginning are sums over the pieces, in their order.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -263,7 +280,7 @@ pub trait Backend {
         k: &Self::Buffer,
         v: &Self::Buffer,
         out: &AttentionOut<Self::Buffer>,
-        row_starts: &[usize],
+        rows: Rows<'_>,
         heads: Heads,
     ) -> Done<(Self::Buffer, Self::Buffer, Self::Buffer)>;
 

@@ -7,6 +7,7 @@ use crate::model::backend::{Backend, Done, Selection, WeightGradient};
 use crate::model::batch::Packed;
 use crate::model::constraint::Scale;
 use crate::model::inventory::{Role, inventory};
+use crate::model::layout::Layout;
 
 /// Where gradients go: of the trained weights only.
 struct Sink<'a, B: Backend> {
@@ -97,13 +98,14 @@ impl<B: Backend> Decoder<B> {
         let lowest = self.lowest_trained_layer(trained);
         let checkpointing = self.checkpointing;
         let mut kept: Vec<Kept<B>> = Vec::with_capacity(self.config.layers);
-        let x = self.layers_forward(batch, |backend, layer, state| {
+        let layout = self.laid_out(batch)?;
+        let x = self.layers_forward(&layout, |backend, layer, state| {
             if layer >= lowest {
                 kept.push(if checkpointing { Kept::Input(state.input) } else { Kept::State(Box::new(Waiting::new(backend, state)?)) });
             }
             Ok(())
-        })?; // (T, C)
-        let rows = batch.target_positions();
+        })?; // (U, C)
+        let rows = layout.targets(batch);
         let picked = self.backend.gather_rows(&x, &rows)?; // (N, C)
         drop(x);
         let (normed, rms) = self.last_norm(&picked)?;
@@ -114,22 +116,21 @@ impl<B: Backend> Decoder<B> {
         let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
         let Some(d_normed) = d_normed else { return Ok(total) };
         let d_picked = backend.rms_norm_backward(&d_normed, &picked, get(parameters, LAST_NORM)?, &rms, sink.vector(LAST_NORM))?;
-        let mut dx = backend.scatter_rows(&d_picked, &rows, batch.tokens.len())?; // (T, C)
-        let positions = batch.positions();
+        let mut dx = backend.scatter_rows(&d_picked, &rows, layout.tokens.len())?; // (U, C)
         for layer in (lowest..self.config.layers).rev() {
             let waiting = match kept.pop() {
                 Some(Kept::State(waiting)) => *waiting,
                 Some(Kept::Input(input)) => {
-                    let state = self.layer_forward(layer, input, batch, &positions)?.1;
+                    let state = self.layer_forward(layer, input, &layout)?.1;
                     Waiting::new(&mut self.backend, state)?
                 }
                 None => break,
             };
             let state = waiting.recall(&mut self.backend)?;
-            dx = self.layer_backward(layer, dx, state, batch, &positions, &mut sink)?;
+            dx = self.layer_backward(layer, dx, state, &layout, &mut sink)?;
         }
         if let Some((selection, gradient)) = sink.pair(EMBEDDING) {
-            self.embedding_gradient(&dx, &batch.tokens, selection, gradient)?;
+            self.embedding_gradient(&dx, &layout.tokens, selection, gradient)?;
         }
         Ok(total)
     }
@@ -172,12 +173,11 @@ impl<B: Backend> Decoder<B> {
         layer: usize,
         dx: B::Buffer,
         state: LayerState<B::Buffer>,
-        batch: &Packed,
-        positions: &[u32],
+        layout: &Layout,
         sink: &mut Sink<'_, B>,
     ) -> Done<B::Buffer> {
         let d_middle = self.mlp_backward(layer, dx, &state.after, sink)?;
-        self.attention_backward(layer, d_middle, state, batch, positions, sink)
+        self.attention_backward(layer, d_middle, state, layout, sink)
     }
 
     /// next = middle + down(swiglu(gate, up)): the gradient of `middle`.
@@ -207,8 +207,7 @@ impl<B: Backend> Decoder<B> {
         layer: usize,
         d_middle: B::Buffer,
         state: LayerState<B::Buffer>,
-        batch: &Packed,
-        positions: &[u32],
+        layout: &Layout,
         sink: &mut Sink<'_, B>,
     ) -> Done<B::Buffer> {
         let heads = self.heads();
@@ -219,9 +218,9 @@ impl<B: Backend> Decoder<B> {
         sink.matrices(backend, &attention.mixed, &[(&names.o, &d_middle)])?;
         let d_mixed = backend.linear_dx([(&d_middle, get(parameters, &names.o)?)])?;
         let (mut dq, mut dk, dv) =
-            backend.attention_backward(&d_mixed, &projected.q, &projected.k, &projected.v, &attention, &batch.row_starts, heads)?;
-        backend.rope(&mut dq, positions, rope, true)?;
-        backend.rope(&mut dk, positions, rope, true)?;
+            backend.attention_backward(&d_mixed, &projected.q, &projected.k, &projected.v, &attention, layout.rows(), heads)?;
+        backend.rope(&mut dq, &layout.positions, rope, true)?;
+        backend.rope(&mut dk, &layout.positions, rope, true)?;
         if let Some((q_raw, k_raw)) = &projected.raw {
             dq = head_norm_backward(backend, dq, q_raw, get(parameters, &names.q_norm)?, sink.vector(&names.q_norm))?;
             dk = head_norm_backward(backend, dk, k_raw, get(parameters, &names.k_norm)?, sink.vector(&names.k_norm))?;

@@ -7,6 +7,7 @@ use super::layer::LayerState;
 use super::names::{EMBEDDING, LAST_NORM, get, head_name};
 use crate::model::backend::{Backend, BackendError, Done};
 use crate::model::batch::Packed;
+use crate::model::layout::Layout;
 use crate::model::rope;
 
 impl<B: Backend> Decoder<B> {
@@ -83,17 +84,15 @@ impl<B: Backend> Decoder<B> {
         backend.download(&logits)
     }
 
-    /// All layers over packed rows, to the states before the last norm (T, C); `keep` takes what each layer leaves behind.
+    /// All layers over packed rows, to the states before the last norm (U, C); `keep` takes what each layer leaves behind.
     pub(super) fn layers_forward(
         &mut self,
-        batch: &Packed,
+        layout: &Layout,
         mut keep: impl FnMut(&mut B, usize, LayerState<B::Buffer>) -> Done<()>,
     ) -> Done<B::Buffer> {
-        self.check(batch)?;
-        let positions = batch.positions();
-        let mut x = self.embedded(&batch.tokens)?;
+        let mut x = self.embedded(&layout.tokens)?;
         for layer in 0..self.config.layers {
-            let (next, state) = self.layer_forward(layer, x, batch, &positions)?;
+            let (next, state) = self.layer_forward(layer, x, layout)?;
             x = next;
             keep(&mut self.backend, layer, state)?;
         }
@@ -105,13 +104,14 @@ impl<B: Backend> Decoder<B> {
     /// # Errors
     /// When a token is not in the vocabulary or the backend fails.
     pub fn target_states(&mut self, batch: &Packed) -> Done<B::Buffer> {
-        let x = self.layers_forward(batch, |_, _, _| Ok(()))?;
-        let picked = self.backend.gather_rows(&x, &batch.target_positions())?;
+        let layout = self.laid_out(batch)?;
+        let x = self.layers_forward(&layout, |_, _, _| Ok(()))?;
+        let picked = self.backend.gather_rows(&x, &layout.targets(batch))?;
         Ok(self.last_norm(&picked)?.0)
     }
 
-    /// Checks token ids, and grows the rotary table to the longest row.
-    pub(super) fn check(&mut self, batch: &Packed) -> Done<()> {
+    /// How packed rows are computed: checks their token ids, and grows the rotary table to the longest row.
+    pub(super) fn laid_out(&mut self, batch: &Packed) -> Done<Layout> {
         if let Some(&token) = batch.tokens.iter().find(|&&token| token as usize >= self.config.vocab_size) {
             return Err(BackendError {
                 backend: "decoder",
@@ -120,7 +120,7 @@ impl<B: Backend> Decoder<B> {
         }
         let longest = batch.row_starts.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
         self.ensure_positions(longest);
-        Ok(())
+        Ok(Layout::of(batch))
     }
 
     /// Makes the rotary table reach `length` positions.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Decoder;
 use super::names::get;
-use crate::model::backend::{Backend, Done};
+use crate::model::backend::{Backend, BackendError, Done};
 use crate::model::batch::Packed;
 
 /// Σ x² of the input x of each projection by its tensor's name, one sum a column, (I). Matrices with one input (q, k and v; gate and
@@ -18,22 +18,24 @@ impl<B: Backend> Decoder<B> {
     /// # Errors
     /// When a token is not in the vocabulary, an index not below T, or the backend fails.
     pub fn add_input_squares(&mut self, batch: &Packed, tokens: &[usize], squares: &mut InputSquares) -> Done<()> {
-        self.check(batch)?;
-        let positions = batch.positions();
-        let mut x = self.embedded(&batch.tokens)?; // (T, C)
+        let layout = self.laid_out(batch)?;
+        let mut x = self.embedded(&layout.tokens)?; // (U, C)
+        let missing = |&token: &usize| BackendError { backend: "decoder", message: format!("token {token} of {}", batch.tokens.len()) };
+        let places = tokens.iter().map(|token| layout.places.get(*token).copied().ok_or_else(|| missing(token)));
+        let tokens = places.collect::<Done<Vec<usize>>>()?;
         for layer in 0..self.config.layers {
-            let (next, state) = self.layer_forward(layer, x, batch, &positions)?;
+            let (next, state) = self.layer_forward(layer, x, &layout)?;
             x = next;
             let Self { backend, parameters, config, names, .. } = self;
             let names = &names[layer];
             // What the layer made of its input and gave to its matrices, as the backward pass makes it again.
             let (normed, _) = backend.rms_norm(&state.input, get(parameters, &names.input_norm)?, config.rms_norm_eps)?;
-            add(backend, &normed, tokens, &[&names.q, &names.k, &names.v], squares)?;
-            add(backend, &state.attention.mixed, tokens, &[&names.o], squares)?;
+            add(backend, &normed, &tokens, &[&names.q, &names.k, &names.v], squares)?;
+            add(backend, &state.attention.mixed, &tokens, &[&names.o], squares)?;
             let (normed, _) = backend.rms_norm(&state.after.middle, get(parameters, &names.post_norm)?, config.rms_norm_eps)?;
-            add(backend, &normed, tokens, &[&names.gate, &names.up], squares)?;
+            add(backend, &normed, &tokens, &[&names.gate, &names.up], squares)?;
             let activated = backend.swiglu(&state.after.gate, &state.after.up)?;
-            add(backend, &activated, tokens, &[&names.down], squares)?;
+            add(backend, &activated, &tokens, &[&names.down], squares)?;
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use super::Decoder;
 use super::names::get;
 use crate::model::backend::{AttentionOut, Backend, Done, Heads};
-use crate::model::batch::Packed;
 use crate::model::config::ModelConfig;
+use crate::model::layout::Layout;
 
 /// What the forward pass of one layer leaves for the backward pass.
 pub(super) struct LayerState<T> {
@@ -146,17 +146,11 @@ impl<B: Backend> Decoder<B> {
     }
 
     /// A whole layer over packed rows.
-    pub(super) fn layer_forward(
-        &mut self,
-        layer: usize,
-        x: B::Buffer,
-        batch: &Packed,
-        positions: &[u32],
-    ) -> Done<(B::Buffer, LayerState<B::Buffer>)> {
+    pub(super) fn layer_forward(&mut self, layer: usize, x: B::Buffer, layout: &Layout) -> Done<(B::Buffer, LayerState<B::Buffer>)> {
         let heads = self.heads();
         let (normed, input_rms) = self.normed_input(layer, &x)?;
-        let projected = self.project(layer, &normed, positions)?;
-        let attention = self.backend.attention(&projected.q, &projected.k, &projected.v, &batch.row_starts, heads)?;
+        let projected = self.project(layer, &normed, &layout.positions)?;
+        let attention = self.backend.attention(&projected.q, &projected.k, &projected.v, layout.rows(), heads)?;
         let (next, after) = self.finish_layer(layer, &x, &attention.mixed)?;
         Ok((next, LayerState { input: x, input_rms, projected, attention, after }))
     }

@@ -1,12 +1,13 @@
 //! The decoder on small random models: gradients against finite differences, packing, threads.
 #![allow(clippy::unwrap_used)]
 
+mod beginning;
 mod generation;
 
 use std::collections::BTreeMap;
 
 use super::backend::cpu::{Cpu, Precision, with_threads};
-use super::backend::{AdamW, Backend, BackendError, Heads, Selection};
+use super::backend::{AdamW, Backend, BackendError, Heads, Rows, Selection};
 use super::batch::{Example, Packed};
 use super::config::ModelConfig;
 use super::decoder::{Decoder, Trained};
@@ -330,9 +331,16 @@ fn products_of_few_and_of_many_rows_are_the_plain_sum() {
 /// Attention with factors in bfloat16 is that in f32 up to the factors' rounding, also for one token, odd rows and odd heads.
 #[test]
 fn attention_in_bfloat16_follows_f32() {
-    for (rows, size) in
-        [(vec![1], 2), (vec![1, 3, 66, 129], 6), (vec![200, 5], 64), (vec![49, 97], 50), (vec![30, 8], 8), (vec![56, 57], 56)]
-    {
+    for (rows, size, continued) in [
+        (vec![1], 2, false),
+        (vec![1, 3, 66, 129], 6, false),
+        (vec![200, 5], 64, false),
+        (vec![49, 97], 50, false),
+        (vec![30, 8], 8, false),
+        (vec![56, 57], 56, false),
+        (vec![9, 1, 70, 3], 6, true),
+        (vec![66, 130, 1], 64, true),
+    ] {
         let heads = Heads { query: 4, key_value: 2, size };
         let starts: Vec<usize> = std::iter::once(0)
             .chain(rows.iter().scan(0, |sum, n| {
@@ -341,6 +349,7 @@ fn attention_in_bfloat16_follows_f32() {
             }))
             .collect();
         let tokens = starts[rows.len()];
+        let pieces = Rows { starts: &starts, prefix: if continued { rows[0] } else { 0 } };
         let numbers = |stream: u64, width: usize| -> Vec<f32> { (0..tokens * width).map(|i| noise(stream, i)).collect() };
         let outcome = |precision: Precision| -> Vec<Vec<f32>> {
             let mut cpu = Cpu::new(precision);
@@ -348,8 +357,8 @@ fn attention_in_bfloat16_follows_f32() {
             let k = cpu.upload(&numbers(2, 2 * size), tokens, 2 * size).unwrap();
             let v = cpu.upload(&numbers(3, 2 * size), tokens, 2 * size).unwrap();
             let d = cpu.upload(&numbers(4, 4 * size), tokens, 4 * size).unwrap();
-            let out = cpu.attention(&q, &k, &v, &starts, heads).unwrap();
-            let (dq, dk, dv) = cpu.attention_backward(&d, &q, &k, &v, &out, &starts, heads).unwrap();
+            let out = cpu.attention(&q, &k, &v, pieces, heads).unwrap();
+            let (dq, dk, dv) = cpu.attention_backward(&d, &q, &k, &v, &out, pieces, heads).unwrap();
             [&out.mixed, &out.log_sum_exp, &dq, &dk, &dv].map(|buffer| cpu.download(buffer).unwrap()).to_vec()
         };
         for (what, (exact, coarse)) in outcome(Precision::F32).iter().zip(outcome(Precision::Bf16)).enumerate() {

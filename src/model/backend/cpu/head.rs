@@ -19,8 +19,8 @@ pub struct Head {
 
 impl Head {
     /// Columns `h · d..` of some rows.
-    pub fn of(precision: Precision, x: &Matrix, rows: Range<usize>, h: usize, d: usize) -> Self {
-        let mut numbers = Vec::with_capacity(rows.len() * d);
+    pub fn of(precision: Precision, x: &Matrix, rows: impl Iterator<Item = usize>, h: usize, d: usize) -> Self {
+        let mut numbers = Vec::with_capacity(rows.size_hint().0 * d);
         for t in rows {
             numbers.extend_from_slice(&x.row(t)[h * d..(h + 1) * d]);
         }

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Tensor};
 
-use crate::model::backend::{AttentionOut, Done, Heads};
+use crate::model::backend::{AttentionOut, Done, Heads, Rows};
 
 /// Causal attention weights of some queries q (t, H·D) that end a row of n keys and values (n, KV·D): (H, t, n), and q as (H, t, D),
 /// k and v as (H, n, D), repeated for their queries.
@@ -43,12 +43,33 @@ fn shared(x: &Tensor, heads: Heads) -> Done<Tensor> {
     joined(&x.reshape((heads.key_value, heads.query / heads.key_value, t, heads.size))?.sum(1)?)
 }
 
+/// The tokens of a piece.
+fn own(x: &Tensor, piece: &[usize]) -> Done<Tensor> {
+    Ok(x.narrow(0, piece[0], piece[1] - piece[0])?)
+}
+
+/// What its row begins with, then the tokens of a piece.
+fn seen(x: &Tensor, piece: &[usize], rows: Rows<'_>) -> Done<Tensor> {
+    match rows.before(piece[0]) {
+        0 => own(x, piece),
+        before => Ok(Tensor::cat(&[&x.narrow(0, 0, before)?, &own(x, piece)?], 0)?),
+    }
+}
+
+/// Takes the gradient of what a piece saw: that of its own tokens stands by itself, that of its row's beginning is added to the first.
+fn spread(gradient: &Tensor, before: usize, pieces: &mut Vec<Tensor>) -> Done<()> {
+    if let Some(first) = pieces.first_mut().filter(|_| before > 0) {
+        *first = (&*first + gradient.narrow(0, 0, before)?)?;
+    }
+    pieces.push(gradient.narrow(0, before, gradient.dim(0)? - before)?);
+    Ok(())
+}
+
 /// See `Backend::attention`.
-pub(super) fn forward(q: &Tensor, k: &Tensor, v: &Tensor, row_starts: &[usize], heads: Heads) -> Done<AttentionOut<Tensor>> {
+pub(super) fn forward(q: &Tensor, k: &Tensor, v: &Tensor, rows: Rows<'_>, heads: Heads) -> Done<AttentionOut<Tensor>> {
     let (mut mixed, mut sums) = (Vec::new(), Vec::new());
-    for row in row_starts.windows(2) {
-        let part = |x: &Tensor| x.narrow(0, row[0], row[1] - row[0]);
-        let (p, log_sum_exp, _, _, v) = weights(&part(q)?, &part(k)?, &part(v)?, heads)?;
+    for piece in rows.starts.windows(2) {
+        let (p, log_sum_exp, _, _, v) = weights(&own(q, piece)?, &seen(k, piece, rows)?, &seen(v, piece, rows)?, heads)?;
         mixed.push(joined(&p.matmul(&v)?)?);
         sums.push(log_sum_exp);
     }
@@ -61,21 +82,20 @@ pub(super) fn backward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    row_starts: &[usize],
+    rows: Rows<'_>,
     heads: Heads,
 ) -> Done<(Tensor, Tensor, Tensor)> {
     let (mut dq, mut dk, mut dv) = (Vec::new(), Vec::new(), Vec::new());
-    for row in row_starts.windows(2) {
-        let t = row[1] - row[0];
-        let part = |x: &Tensor| x.narrow(0, row[0], t);
-        let (p, _, q, k, v) = weights(&part(q)?, &part(k)?, &part(v)?, heads)?;
-        let d = part(d_mixed)?.reshape((t, heads.query, heads.size))?.transpose(0, 1)?.contiguous()?;
-        dv.push(shared(&p.transpose(1, 2)?.contiguous()?.matmul(&d)?, heads)?);
+    for piece in rows.starts.windows(2) {
+        let (t, before) = (piece[1] - piece[0], rows.before(piece[0]));
+        let (p, _, q, k, v) = weights(&own(q, piece)?, &seen(k, piece, rows)?, &seen(v, piece, rows)?, heads)?;
+        let d = own(d_mixed, piece)?.reshape((t, heads.query, heads.size))?.transpose(0, 1)?.contiguous()?;
+        spread(&shared(&p.transpose(1, 2)?.contiguous()?.matmul(&d)?, heads)?, before, &mut dv)?;
         let d_weights = d.matmul(&v.transpose(1, 2)?.contiguous()?)?;
         let mean = (&d_weights * &p)?.sum_keepdim(D::Minus1)?;
         let d_scores = ((d_weights.broadcast_sub(&mean)? * &p)? / (heads.size as f64).sqrt())?;
         dq.push(joined(&d_scores.matmul(&k)?)?);
-        dk.push(shared(&d_scores.transpose(1, 2)?.contiguous()?.matmul(&q)?, heads)?);
+        spread(&shared(&d_scores.transpose(1, 2)?.contiguous()?.matmul(&q)?, heads)?, before, &mut dk)?;
     }
     Ok((Tensor::cat(&dq, 0)?, Tensor::cat(&dk, 0)?, Tensor::cat(&dv, 0)?))
 }

@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Tensor};
 use self::cache::Cache;
 use self::resident::Turns;
 
-use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Selection, WeightGradient, all};
+use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Rows, Selection, WeightGradient, all};
 use crate::mask::Mask;
 use crate::model::constraint::Scale;
 
@@ -230,8 +230,8 @@ impl Backend for Candle {
         Ok(())
     }
 
-    fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, row_starts: &[usize], heads: Heads) -> Done<AttentionOut<Tensor>> {
-        attention::forward(q, k, v, row_starts, heads)
+    fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, rows: Rows<'_>, heads: Heads) -> Done<AttentionOut<Tensor>> {
+        attention::forward(q, k, v, rows, heads)
     }
 
     fn attention_backward(
@@ -241,10 +241,10 @@ impl Backend for Candle {
         k: &Tensor,
         v: &Tensor,
         _out: &AttentionOut<Tensor>,
-        row_starts: &[usize],
+        rows: Rows<'_>,
         heads: Heads,
     ) -> Done<(Tensor, Tensor, Tensor)> {
-        attention::backward(d_mixed, q, k, v, row_starts, heads)
+        attention::backward(d_mixed, q, k, v, rows, heads)
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor) -> Done<Tensor> {
