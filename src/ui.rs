@@ -78,11 +78,11 @@ impl Ui {
         }
     }
 
-    /// Prints a result for people; nothing when results are JSON.
+    /// Prints a result for people, without what could steer the terminal; nothing when results are JSON.
     pub fn text(&self, text: &str) {
         if self.format == Format::Text {
             self.close_bar();
-            put(text);
+            put(&clean(text));
         }
     }
 

@@ -7,6 +7,9 @@ pub mod map;
 pub mod store;
 pub mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use crate::error::Explain;

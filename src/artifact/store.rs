@@ -59,6 +59,17 @@ pub enum Place {
     Open(Workplace),
 }
 
+/// What a sweep did, or with `dry` would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// What was removed.
+    pub stages: usize,
+    /// Its bytes.
+    pub bytes: u64,
+    /// What no record names and stayed, since an interrupted run may go on from it.
+    pub held: usize,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     stage: String,
@@ -145,7 +156,7 @@ impl Store {
     /// An entry whose files were changed or are missing is removed and made again.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// When the store cannot be written, or an entry that is there cannot be read.
     pub fn open(&self, key: &Key) -> Result<Place, ArtifactError> {
         create_folder(&self.root)?;
         self.work()?;
@@ -168,35 +179,38 @@ impl Store {
         Ok(Place::Open(Workplace { folder, target, _lock: lock }))
     }
 
-    /// Removes the entries that are not in `used`, and with `unfinished` the workplaces too. Returns how many and their bytes; with
-    /// `dry` nothing is removed.
+    /// Removes the entries that are not in `used`, which is asked when no run is at work. Workplaces, and while there are any the entries
+    /// that an interrupted run may go on from, go with `unfinished` alone. With `dry` nothing is removed.
     ///
     /// # Errors
-    /// When a run is at work, whose stages no record names yet, or an entry cannot be read or removed.
-    pub fn sweep(&self, used: &BTreeSet<String>, unfinished: bool, dry: bool) -> Result<(usize, u64), ArtifactError> {
-        let (mut entries, mut bytes) = (0, 0);
+    /// When a run is at work, whose stages no record names yet, an entry cannot be read or removed, or `used` fails.
+    pub fn sweep<E: From<ArtifactError>>(
+        &self,
+        used: impl FnOnce() -> Result<BTreeSet<String>, E>,
+        unfinished: bool,
+        dry: bool,
+    ) -> Result<Swept, E> {
+        let mut swept = Swept::default();
         if !self.root.is_dir() {
-            return Ok((0, 0));
+            return Ok(swept);
         }
         let _alone = self.alone()?;
-        for entry in fs::read_dir(&self.root).map_err(ArtifactError::io("cannot read", &self.root))? {
-            let path = entry.map_err(ArtifactError::io("cannot read", &self.root))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let (key, state) = name.split_once('.').unwrap_or((name.as_str(), ""));
-            let is_key = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let goes = match state {
-                "" => !used.contains(key),
-                "open" => unfinished,
-                // An earlier sweep was killed.
-                _ => state == GOING,
-            };
-            if !path.is_dir() || !is_key || !goes {
+        let used = used()?;
+        let entries = self.entries()?;
+        // The record of an interrupted run, which would name its finished stages, is not written.
+        let interrupted = entries.iter().any(|(_, state, _)| state == "open");
+        for (key, state, path) in entries {
+            if state.is_empty() && used.contains(&key) {
+                continue;
+            }
+            if state != GOING && interrupted && !unfinished {
+                swept.held += 1;
                 continue;
             }
             for file in files_below(&path)? {
-                bytes += fs::metadata(&file).map_err(ArtifactError::io("cannot read", &file))?.len();
+                swept.bytes += fs::metadata(&file).map_err(ArtifactError::io("cannot read", &file))?.len();
             }
-            entries += 1;
+            swept.stages += 1;
             if !dry {
                 // Out of sight first: an entry that is half removed is none.
                 let going = self.root.join(format!("{key}.{GOING}"));
@@ -206,7 +220,23 @@ impl Store {
                 fs::remove_dir_all(&going).map_err(ArtifactError::io("cannot remove", &going))?;
             }
         }
-        Ok((entries, bytes))
+        Ok(swept)
+    }
+
+    /// Key, state and folder of entries, workplaces and what earlier sweeps were killed over. These come first, since they are in the way.
+    fn entries(&self) -> Result<Vec<(String, String, PathBuf)>, ArtifactError> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(ArtifactError::io("cannot read", &self.root))? {
+            let path = entry.map_err(ArtifactError::io("cannot read", &self.root))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let (key, state) = name.split_once('.').unwrap_or((name.as_str(), ""));
+            let is_key = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_key && ["", "open", GOING].contains(&state) && path.is_dir() {
+                found.push((key.to_owned(), state.to_owned(), path));
+            }
+        }
+        found.sort_by_key(|(_, state, _)| state != GOING);
+        Ok(found)
     }
 }
 
@@ -242,15 +272,26 @@ impl Workplace {
 
 /// The entry, when its manifest is there and every file is as it was written.
 fn finished(target: &Path) -> Result<Option<Entry>, ArtifactError> {
-    let Ok(text) = fs::read_to_string(target.join(MANIFEST)) else { return Ok(None) };
-    let Ok(manifest) = serde_json::from_str::<Manifest>(&text) else { return Ok(None) };
+    let path = target.join(MANIFEST);
+    let Some(text) = if_there(fs::read(&path), &path)? else { return Ok(None) };
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else { return Ok(None) };
     for (name, expected) in &manifest.files {
         let path = target.join(name);
-        if !path.is_file() || facts(&path)? != *expected {
+        let found = if_there(fs::metadata(&path), &path)?;
+        if !found.is_some_and(|found| found.is_file()) || facts(&path)? != *expected {
             return Ok(None);
         }
     }
     Ok(Some(Entry { folder: target.to_path_buf(), seconds: manifest.seconds }))
+}
+
+/// What was read; none where nothing is. What cannot be read now may be whole all the same, and is no reason to make it again.
+fn if_there<T>(read: std::io::Result<T>, path: &Path) -> Result<Option<T>, ArtifactError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ArtifactError::io("cannot read", path)(error)),
+    }
 }
 
 fn facts(path: &Path) -> Result<FileFacts, ArtifactError> {

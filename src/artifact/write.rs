@@ -47,9 +47,9 @@ pub fn write_folder<T, E: From<ArtifactError>>(path: &Path, fill: impl FnOnce(&P
     let failed = || ArtifactError::io("cannot create", path);
     let parent = folder_of(path);
     create_folder(parent)?;
+    // As open as the umask of whoever runs this lets it be.
     let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(parent).map_err(failed())?;
     let made = fill(temporary.path())?;
-    open_to_all(temporary.path()).map_err(failed())?;
     fs::rename(temporary.path(), path).map_err(failed())?;
     let _ = temporary.keep();
     sync_folder(parent)?;
@@ -72,14 +72,18 @@ fn written(
     let failed = || ArtifactError::io("cannot write", path);
     let folder = folder_of(path);
     create_folder(folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).map_err(failed())?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".writing-");
+    // Temporary files are private; this one is to be as the user's other files, and the umask is applied to what is asked for.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut temporary = builder.tempfile_in(folder).map_err(failed())?;
     {
         let mut buffered = std::io::BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
         fill(&mut buffered).map_err(failed())?;
         buffered.flush().map_err(failed())?;
     }
     temporary.as_file().sync_all().map_err(failed())?;
-    readable_by_all(temporary.as_file()).map_err(failed())?;
     Ok((temporary, folder))
 }
 
@@ -127,28 +131,5 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), ArtifactError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(ArtifactError::io("cannot write", path))?;
     #[cfg(not(unix))]
     let _ = path;
-    Ok(())
-}
-
-/// Temporary files are private; finished ones are as the user's other files.
-#[cfg(unix)]
-fn readable_by_all(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_all(_: &File) -> std::io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn open_to_all(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn open_to_all(_: &Path) -> std::io::Result<()> {
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::pipeline::settings;
 use crate::stage::engine::Engine;
 use crate::stage::evaluate::backend_failed;
 use crate::stage::fetch::{Model, fetch};
-use crate::stage::manner::asked_tokens;
+use crate::stage::manner::{asked_tokens, end_tokens};
 use crate::ui::Ui;
 
 /// Arguments of `chat`.
@@ -105,7 +105,7 @@ impl Chat {
             temperature: self.temperature,
             top_p: self.top_p,
             seed: self.seed,
-            end_tokens: speaker.model.config.end_tokens.clone(),
+            end_tokens: end_tokens(&speaker.model),
         };
         let replies = generate(&mut speaker.decoder, &[prompt], &sampling, 1, &mut |_, _| {}).map_err(backend_failed)?;
         let text = speaker.model.text.decode(&replies[0].tokens)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::run::context;
+use super::run::{context, tell};
 use super::{Machine, parse_set, refuse_to_replace};
 use crate::artifact::write::write_bytes;
 use crate::data::spec::{DataFormat, DataSpec};
@@ -86,6 +86,7 @@ impl Audit {
         let settings = &loaded.pipeline;
         let listener = |event: Event| ui.event(&event);
         let context = context(&self.runs, &listener, machine, settings.model.computes_in());
+        tell(&context, &loaded);
         let safety = self.safety(settings)?;
         let only = self.only_source(settings)?;
         let models = models(&context, settings)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::{context, setting};
+use super::run::{context, setting, tell};
 use super::{Machine, parse_set};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
@@ -33,19 +33,23 @@ pub struct Evaluate {
 
 impl Evaluate {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
-        let mut loaded = pipeline::load(&self.pipeline, &self.sets)?;
-        let settings = &mut loaded.pipeline;
-        without_training(settings, &self.model);
+        let mut loaded = pipeline::load_to_ask(&self.pipeline, &self.sets, &self.model)?;
+        without_training(&mut loaded.pipeline, &self.model);
         if !self.sets.iter().any(|(key, _)| key == "name") {
             // The pipeline's own runs keep their `latest`.
-            settings.name += "-evaluate";
+            loaded.pipeline.name += "-evaluate";
         }
         let listener = |event: Event| ui.event(&event);
-        let context = context(&self.runs, &listener, machine, settings.model.computes_in());
-        let outcome = run(&context, settings, &setting(&self.runs))?;
+        let context = context(&self.runs, &listener, machine, loaded.pipeline.model.computes_in());
+        tell(&context, &loaded);
+        let outcome = run(&context, &loaded.pipeline, &setting(&self.runs)).map_err(|mut failure| {
+            // The model is an argument here, which no key replaces.
+            failure.remedy = failure.remedy.map(|remedy| remedy.replace("--set model.aligned=SOURCE", "steadfast evaluate SOURCE"));
+            failure
+        })?;
         ui.value(&outcome.record);
         ui.text(&markdown::plain(&outcome.record));
         ui.text(&format!("report: {}", outcome.folder.join("report.html").display()));
-        Ok(Exit::Passed)
+        outcome.failure.map_or(Ok(Exit::Passed), Err)
     }
 }

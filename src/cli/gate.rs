@@ -11,7 +11,7 @@ use crate::eval::gate::decide;
 use crate::eval::rule::{Condition, Rule};
 use crate::report::annotations;
 use crate::run::exit_of;
-use crate::ui::{Ui, clean};
+use crate::ui::Ui;
 
 /// Arguments of `gate`.
 #[derive(Debug, Args)]
@@ -44,9 +44,9 @@ impl Gate {
         }
         ui.value(&outcome);
         for rule in &outcome.rules {
-            ui.text(&clean(&format!("{:?}: {}: {}", rule.decision, rule.rule, rule.reason)));
+            ui.text(&format!("{:?}: {}: {}", rule.decision, rule.rule, rule.reason));
         }
-        ui.text(&clean(&format!("{:?}: {}", outcome.decision, outcome.headline)));
+        ui.text(&format!("{:?}: {}", outcome.decision, outcome.headline));
         Ok(exit_of(outcome.decision))
     }
 }

@@ -16,8 +16,8 @@ use crate::pipeline::settings::ComputeDtype;
 use crate::pipeline::{self, settings};
 use crate::report::view::duration;
 use crate::run::check;
-use crate::stage::fetch::Model;
-use crate::stage::forecast::{at_hand, forecast};
+use crate::stage::fetch::{Model, at_hand};
+use crate::stage::forecast::forecast;
 use crate::stage::sizing::{Limits, Size};
 use crate::ui::Ui;
 
@@ -65,13 +65,17 @@ impl Init {
         })?;
         let listener = |event: Event| ui.event(&event);
         let context = context(&self.runs, &listener, machine, ComputeDtype::Auto);
-        let template = match at_hand(&context, &settings::Model::of(&self.model))? {
-            Some(model) if !model.text.has_template() => Some(self.template(&model)?),
-            _ => None,
+        let (template, window) = match at_hand(&context, &settings::Model::of(&self.model))? {
+            None => (None, None),
+            Some(model) => {
+                let template = if model.text.has_template() { None } else { Some(self.template(&model)?) };
+                (template, Some(model.config.max_position_embeddings))
+            }
         };
+        let lengths = Lengths::of(found.longest, window);
         // What was written is checked as any pipeline is; one that fails is of no use to anybody.
         let attempt = |size: Size, told: &str| {
-            write_bytes(&self.out, self.text(&found, size, template.as_deref(), told).as_bytes())?;
+            write_bytes(&self.out, self.text(&found, (size, lengths), template.as_deref(), told).as_bytes())?;
             let loaded = pipeline::load(&self.out, &[])?;
             let asked = check(&context, &loaded.pipeline)?;
             forecast(&context, &loaded.pipeline, &asked, peak_memory_bytes)
@@ -88,7 +92,7 @@ impl Init {
                 let fitting = size.within(&first, limits);
                 let told = if fitting == size { first } else { attempt(fitting, "").map_err(mine)?.unwrap_or(first) };
                 let told = format!("about {} for the whole run on this machine", duration(told.seconds));
-                write_bytes(&self.out, self.text(&found, fitting, template.as_deref(), &told).as_bytes())?;
+                write_bytes(&self.out, self.text(&found, (fitting, lengths), template.as_deref(), &told).as_bytes())?;
                 (fitting, Some(told))
             }
         };
@@ -123,7 +127,7 @@ impl Init {
     }
 
     /// The pipeline; `told` is what is known of its time.
-    fn text(&self, found: &Guess, size: Size, template: Option<&str>, told: &str) -> String {
+    fn text(&self, found: &Guess, (size, lengths): (Size, Lengths), template: Option<&str>, told: &str) -> String {
         let Size { batch, accumulation, steps } = size;
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let place = |path: &Path| quoted(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).to_string_lossy());
@@ -137,7 +141,6 @@ impl Init {
                 format!("{{path: {}{columns}, split: [0.9, 1.0], limit: 300}}", place(&self.data)),
             ),
         };
-        let max_length = (found.longest / 2).next_power_of_two().clamp(256, 1024);
         let small = self.model == "builtin:tiny-aligned";
         let set = |name: &str| if small { format!("builtin:tiny-{name}") } else { format!("builtin:{name}") };
         let (rate, gentle) = if small { ("5e-4", "1e-4") } else { ("1e-4", "3e-5") };
@@ -166,7 +169,7 @@ model:
 {template}  dtype: f32 # the tuned models; `source` keeps the model's own type and rounds small updates away
 
 # Where the refusals live: half of the maskable weights, by SNIP on refusals.
-ticket: {{score: snip, data: {{path: {refusals}, limit: 160}}, density: 0.5}}
+ticket: {{score: snip, data: {{path: {refusals}, limit: 160}}, density: 0.5{ticket_length}}}
 
 finetune:
   data: {train}
@@ -203,6 +206,8 @@ gate: # exit code 0 when all hold, 1 when one fails, 3 when the prompts cannot d
             step_rows = batch * accumulation,
             template = template
                 .map_or_else(String::new, |name| format!("  chat_template: {name} # the model brings none; this is its family's\n")),
+            max_length = lengths.rows,
+            ticket_length = lengths.ticket.map_or_else(String::new, |length| format!(", max_length: {length}")),
             refusals = set("refusals"),
             helpful = set("helpful"),
             harmful = set("harmful"),
@@ -210,6 +215,23 @@ gate: # exit code 0 when all hold, 1 when one fails, 3 when the prompts cannot d
             probes = set("probes"),
             benign_probes = set("benign-probes"),
         )
+    }
+}
+
+/// The longest rows, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lengths {
+    /// Of the task.
+    rows: usize,
+    /// Of the ticket, where the model's context is below the default.
+    ticket: Option<usize>,
+}
+
+impl Lengths {
+    /// For data whose longest row has so many characters, within the model's context where that is known.
+    fn of(characters: usize, context: Option<usize>) -> Self {
+        let rows = (characters / 2).next_power_of_two().clamp(256, 1024);
+        Self { rows: context.map_or(rows, |context| rows.min(context)), ticket: context.filter(|&context| context < 512) }
     }
 }
 
@@ -226,4 +248,22 @@ fn folder_name(data: &Path) -> String {
     let stem = data.file_stem().unwrap_or_default().to_string_lossy();
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     if name.is_empty() { "mine".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_no_longer_than_the_models_context() {
+        let of = |characters, context| {
+            let Lengths { rows, ticket } = Lengths::of(characters, context);
+            (rows, ticket)
+        };
+        assert_eq!(of(100, None), (256, None));
+        assert_eq!(of(1500, Some(2048)), (1024, None));
+        assert_eq!(of(1500, Some(512)), (512, None));
+        assert_eq!(of(9000, Some(700)), (700, None));
+        assert_eq!(of(100, Some(128)), (128, Some(128)));
+    }
 }

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::pipeline;
 use crate::pipeline::settings::{ComputeDtype, Evaluate};
 use crate::record::Verdict;
+use crate::report::markdown::escape;
 use crate::stage::endpoint_judge::tell_usage;
 use crate::stage::judges::Judges;
 use crate::stage::judging::{LabelColumns, calibrated, labelled};
@@ -221,7 +222,9 @@ fn line(judge: &str, of: &str, agreement: &Agreement) -> String {
         )
     };
     format!(
-        "| {judge} | {of} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        escape(judge),
+        escape(of),
         agreement.completions,
         share(&agreement.precision),
         share(&agreement.recall),

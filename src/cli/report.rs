@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::record::Record;
 use crate::report::{self, Samples};
 use crate::run::{write_comparison, write_joined, write_reports, write_without_text};
-use crate::ui::{Ui, clean};
+use crate::ui::Ui;
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ impl Report {
             Failure::new("misfit", misfit.to_string())
                 .remedy("join runs of one pipeline that differ in name, finetune.data, arms, task suites and seeds alone; report RUN RUN compares any runs")
         })?;
-        ui.text(&clean(&report::joined::render(&joined)));
+        ui.text(&report::joined::render(&joined));
         write_joined(&joined, folder)
     }
 }

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::{context, setting};
+use super::run::{context, setting, tell};
 use super::{Machine, parse_set};
 use crate::artifact::folder::check_latest;
 use crate::artifact::write::must_be_new;
 use crate::delta::restore::{Restored, bind, restore};
 use crate::error::{Exit, Failure};
 use crate::event::Event;
-use crate::pipeline;
 use crate::pipeline::settings::ComputeDtype;
+use crate::pipeline::{self, Loaded};
 use crate::report::markdown;
 use crate::run::beside::{Asked, beside, without_training};
 use crate::stage::fetch::weights;
@@ -34,7 +34,8 @@ pub struct Restore {
     /// The folder that is made; nothing may be there.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// A pipeline whose suites the aligned, the tuned and the restored model are asked.
+    /// A pipeline whose suites the aligned, the tuned and the restored model are asked. The run is called NAME-restore, unless --set
+    /// name=OTHER says another name.
     #[arg(long, value_name = "FILE")]
     pipeline: Option<PathBuf>,
     /// Overrides a key of the pipeline. May be given again.
@@ -49,23 +50,28 @@ impl Restore {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         must_be_new(&self.out)?;
         // Read before anything is written, so that a mistake in it costs nothing.
-        let pipeline = self.pipeline.as_ref().map(|file| pipeline::load(file, &self.sets)).transpose()?.map(|mut loaded| {
-            without_training(&mut loaded.pipeline, &self.aligned);
-            loaded.pipeline
-        });
-        if let Some(pipeline) = &pipeline {
+        let mut loaded = self.pipeline.as_ref().map(|file| pipeline::load_to_ask(file, &self.sets, &self.aligned)).transpose()?;
+        if let Some(Loaded { pipeline, .. }) = &mut loaded {
+            without_training(pipeline, &self.aligned);
+            if !self.sets.iter().any(|(key, _)| key == "name") {
+                // The pipeline's own runs keep their `latest`.
+                pipeline.name += "-restore";
+            }
             check_latest(&self.runs, &pipeline.name)?;
         }
         let listener = |event: Event| ui.event(&event);
-        let compute = pipeline.as_ref().map_or(ComputeDtype::Auto, |pipeline| pipeline.model.computes_in());
+        let compute = loaded.as_ref().map_or(ComputeDtype::Auto, |loaded| loaded.pipeline.model.computes_in());
         let context = context(&self.runs, &listener, machine, compute);
+        if let Some(loaded) = &loaded {
+            tell(&context, loaded);
+        }
         let ticket = Ticket::read(&self.ticket)?;
         let ((_, aligned), (folder, tuned)) = (weights(&context, &self.aligned)?, weights(&context, &self.tuned)?);
         bind(&aligned, &ticket)?;
         let done = rewrite(&folder, &tuned, &self.out, |out| restore(&aligned, &tuned, &ticket, out))?;
-        let outcome = match &pipeline {
+        let outcome = match &loaded {
             None => None,
-            Some(pipeline) => {
+            Some(Loaded { pipeline, .. }) => {
                 let restored = self.out.to_string_lossy();
                 let asked = [
                     Asked { name: "tuned", summary: "before the ticket's weights were restored", source: &self.tuned },

@@ -11,8 +11,8 @@ use crate::artifact::store::Store;
 use crate::error::{Exit, Failure};
 use crate::event::{Event, Listener};
 use crate::hub::remote::Access;
-use crate::pipeline;
 use crate::pipeline::settings::ComputeDtype;
+use crate::pipeline::{self, Loaded};
 use crate::report::{Samples, markdown};
 use crate::run::{Setting, run};
 use crate::stage::Context;
@@ -39,20 +39,24 @@ impl Run {
     pub(super) fn carry_out(&self, ui: &Ui, machine: Machine) -> Result<Exit, Failure> {
         let loaded = pipeline::load(&self.file, &self.sets)?;
         let listener = |event: Event| ui.event(&event);
-        for message in loaded.notes {
-            listener(Event::Note { message });
-        }
         let context = context(&self.runs, &listener, machine, loaded.pipeline.model.computes_in());
-        for warning in loaded.warnings {
-            context.warn(warning);
-        }
+        tell(&context, &loaded);
         let setting = Setting { samples: self.include_samples, ..setting(&self.runs) };
         let outcome = run(&context, &loaded.pipeline, &setting)?;
         ui.value(&outcome.record.gate);
         ui.text(&markdown::plain(&outcome.record));
         ui.text(&format!("report: {}", outcome.folder.join("report.html").display()));
-        Ok(outcome.exit)
+        // What was measured is told first.
+        outcome.failure.map_or(Ok(outcome.exit), Err)
     }
+}
+
+/// Tells what was found while a pipeline was read; warnings are recorded too.
+pub(super) fn tell(context: &Context<'_>, loaded: &Loaded) {
+    for message in loaded.notes.iter().cloned() {
+        (context.listener)(Event::Note { message });
+    }
+    loaded.warnings.iter().for_each(|warning| context.warn(warning));
 }
 
 /// What stages need, with the store inside the folder of runs.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::run::context;
+use super::run::{context, tell};
 use super::{Machine, parse_set};
 use crate::artifact::folder::place_file;
 use crate::error::{Exit, Failure};
@@ -19,7 +19,7 @@ use crate::ui::Ui;
 /// What is done with tickets.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Carries out a pipeline up to its tickets and writes the first one.
+    /// Carries out a pipeline up to its tickets and writes the first that is extracted.
     Extract {
         /// The pipeline file.
         file: PathBuf,
@@ -57,16 +57,16 @@ impl Command {
                     );
                 }
                 let loaded = pipeline::load(file, sets)?;
-                let listener = |event: Event| ui.event(&event);
-                let context = context(runs, &listener, machine, loaded.pipeline.model.computes_in());
                 let settings = &loaded.pipeline;
+                let none = || Failure::new("no-ticket", "the pipeline extracts no ticket").remedy("write ticket: {score: snip, data: …}");
+                let first = settings.tickets.iter().find(|ticket| ticket.file.is_none()).ok_or_else(none)?;
+                let listener = |event: Event| ui.event(&event);
+                let context = context(runs, &listener, machine, settings.model.computes_in());
+                tell(&context, &loaded);
                 let models = models(&context, settings)?;
                 extract::tickets(&context, settings, models.base.as_ref(), &models.aligned)?;
-                let timings = context.timings.borrow();
-                let stage = timings.iter().find(|timing| timing.stage == "extract ticket");
-                let stage = stage.ok_or_else(|| {
-                    Failure::new("no-ticket", "the pipeline extracts no ticket").remedy("write ticket: {score: snip, data: …}")
-                })?;
+                let (timings, name) = (context.timings.borrow(), format!("extract {}", first.name));
+                let stage = timings.iter().find(|timing| timing.stage == name).ok_or_else(none)?;
                 place_file(&context.store.root().join(&stage.key).join("ticket.safetensors"), out)?;
                 show(ui, &Ticket::read(out)?);
                 Ok(Exit::Passed)

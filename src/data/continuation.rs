@@ -27,10 +27,10 @@ pub fn continued(text: &TextModel, context: &str, continuation: &str, room: usiz
         let skipped = usize::from(whole.first() == Some(&first));
         (std::iter::once(first).chain(whole.into_iter().skip(skipped)).collect::<Vec<_>>(), 1)
     } else {
-        let begin: Vec<u32> = if text.begins(head) { Vec::new() } else { text.begin_tokens().to_vec() };
+        let begin = text.begin_before(head);
         let from = begin.len() + plain(head)?.len();
         let whole = plain(&format!("{context}{continuation}"))?;
-        (begin.into_iter().chain(whole).collect(), from)
+        (begin.iter().copied().chain(whole).collect(), from)
     };
     if tokens.len() <= from {
         return Err(DataError::Tokenizer(format!("{continuation:?} adds no token to the text before it")));

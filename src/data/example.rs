@@ -21,7 +21,7 @@ pub struct Encoded {
 pub fn encode(text: &TextModel, rows: &[Row], max_length: usize) -> Result<Encoded, DataError> {
     let mut encoded = Encoded::default();
     for row in rows {
-        let mut example = example(text, row)?;
+        let mut example = example(text, row).map_err(|error| of_row(text, row, error))?;
         if example.tokens.len() > max_length {
             example.tokens.truncate(max_length);
             example.supervised.truncate(max_length);
@@ -36,20 +36,33 @@ pub fn encode(text: &TextModel, rows: &[Row], max_length: usize) -> Result<Encod
             } else {
                 ("it has no reply to learn from".to_owned(), "name the column with the reply: columns: {response: …}".to_owned())
             };
-            return Err(DataError::Row { file: "training data".into(), row: row.id.clone(), problem, remedy: Some(remedy) });
+            return Err(DataError::Row { file: "training data".into(), row: row.place(), problem, remedy: Some(remedy) });
         }
         encoded.examples.push(example);
     }
     Ok(encoded)
 }
 
+/// What a template says of one conversation is about that row; that there is no template is not.
+fn of_row(text: &TextModel, row: &Row, error: DataError) -> DataError {
+    match error {
+        DataError::Template(_) if text.has_template() => DataError::Row {
+            file: "training data".into(),
+            row: row.place(),
+            problem: error.to_string(),
+            remedy: Some("mend the row, leave it out, or give another template: model.chat_template: my_template.jinja".into()),
+        },
+        other => other,
+    }
+}
+
 /// Renders the conversation once, tokenises it once, and marks the tokens of every assistant turn: its text and the
-/// token that ends the turn, found by their place in the text.
+/// token that ends the turn, found by their place in the text. That token may reach into white space behind it.
 fn example(text: &TextModel, row: &Row) -> Result<Example, DataError> {
     if let Some(plain) = row.plain_text() {
-        let tokens = text.encode_text(plain)?;
-        // The first token is predicted by nothing.
-        return Ok(Example { supervised: vec![true; tokens.len()], tokens });
+        let (begin, tokens) = (text.begin_before(plain).len(), text.encode_text(plain)?);
+        // Without a begin token the first token is predicted by nothing.
+        return Ok(Example { supervised: (0..tokens.len()).map(|place| place >= begin).collect(), tokens });
     }
     let whole = text.render(&row.messages, false)?;
     let mut spans = Vec::new();
@@ -60,7 +73,7 @@ fn example(text: &TextModel, row: &Row) -> Result<Example, DataError> {
     }
     let tokens = text.encode(&whole)?;
     let supervised =
-        tokens.iter().map(|(_, (start, end))| end > start && spans.iter().any(|(from, to)| start >= from && end <= to)).collect();
+        tokens.iter().map(|(_, (start, end))| end > start && spans.iter().any(|(from, to)| start >= from && start < to)).collect();
     Ok(Example { tokens: tokens.into_iter().map(|(id, _)| id).collect(), supervised })
 }
 
@@ -70,7 +83,7 @@ fn span(text: &TextModel, row: &Row, whole: &str, turn: usize) -> Result<(usize,
     let through = text.render(&row.messages[..=turn], false)?;
     let rewritten = |what: &str| DataError::Row {
         file: "training data".into(),
-        row: row.id.clone(),
+        row: row.place(),
         problem: format!("the chat template rewrites the conversation: {what} is no beginning of the whole text"),
         remedy: Some("train on single turns, or give a template that only appends: model.chat_template: my_template.jinja".into()),
     };

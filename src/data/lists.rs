@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::rows::{Row, text};
+use super::json_rows;
+use super::rows::Row;
+use super::shape::text;
 
 impl Row {
     /// A column's plain value.
@@ -20,7 +22,7 @@ impl Row {
     /// # Errors
     /// When the row has none, with the columns in which it has one.
     pub fn list(&self, column: &str) -> Result<Vec<String>, String> {
-        let written = || self.fields.get(column).and_then(|cell| texts(&serde_json::from_str(cell).ok()?));
+        let written = || self.fields.get(column).and_then(|cell| texts(&json_rows::value(cell).ok()?));
         self.lists.get(column).cloned().or_else(written).ok_or_else(|| missing("list", column, self.lists.keys()))
     }
 }

@@ -14,11 +14,13 @@ mod lists;
 pub mod overlap;
 pub mod python_json;
 pub mod rows;
+mod shape;
 pub mod spec;
 pub mod subset;
 pub mod table;
 pub mod template;
 pub mod tokenizer;
+pub mod turn_end;
 pub mod vocabulary;
 pub mod windows;
 mod world;
@@ -66,6 +68,18 @@ pub enum DataError {
         /// The columns that are there.
         have: Vec<String>,
     },
+    /// A column is named, and the rows are read from others.
+    #[error("{file}: columns names {column:?} as {what}, and nothing reads it: the rows are {shape}")]
+    Unused {
+        /// The file.
+        file: String,
+        /// `prompt`, `response`, ….
+        what: &'static str,
+        /// The column.
+        column: String,
+        /// How the rows are read.
+        shape: String,
+    },
     /// The columns are those of no known copy of a published suite.
     #[error("{file} has the columns {}; known copies of this suite have {}", have.join(", "), known.join("; or "))]
     Variants {
@@ -81,7 +95,7 @@ pub enum DataError {
     Row {
         /// The file.
         file: String,
-        /// The row's id or number.
+        /// The row's number in the file, with its id where it has one.
         row: String,
         /// What is wrong.
         problem: String,
@@ -135,6 +149,7 @@ impl Explain for DataError {
             Self::Format { .. } => "bad-data-file",
             Self::Column { .. } => "unknown-column",
             Self::Shape { .. } | Self::Variants { .. } => "unknown-columns",
+            Self::Unused { .. } => "unused-column",
             Self::Row { .. } => "bad-row",
             Self::Empty { .. } => "empty-data",
             Self::Builtin(_) => "unknown-builtin",
@@ -159,6 +174,10 @@ impl Explain for DataError {
                 Some(format!("say which column is what: columns: {{prompt: {first:?}, response: {last:?}}}"))
             }
             Self::Variants { .. } => Some("say which column is what: prompts: {path: FILE, columns: {prompt: COLUMN}}".into()),
+            Self::Unused { what: what @ ("response" | "system"), column, .. } => {
+                Some(format!("name the column with the prompt too: columns: {{prompt: COLUMN, {what}: {column:?}}}; or leave {what} out"))
+            }
+            Self::Unused { what, .. } => Some(format!("name prompt and response, or messages, or text; or leave {what} out")),
             Self::Row { remedy, .. } => remedy.clone(),
             Self::Io { .. } => Some("check the name and who may read it; in a pipeline, paths are relative to its file".into()),
             Self::Format { format, .. } => Some(format!("mend the file, or say what it is: format: jsonl (it was read as {format})")),

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::lists::lists;
+use super::shape::{Shape, require, text};
 use super::spec::{Columns, DataSpec, Variant};
 use super::table::{Table, read};
 use super::{DataError, Emptiness};
 use crate::artifact::digest::sha256;
 
 /// The role of a row of plain text, which is no turn of anybody.
-const TEXT: &str = "text";
+pub(super) const TEXT: &str = "text";
 
 /// One turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +46,12 @@ impl Row {
     /// Everything that the user says, turn by turn.
     pub fn prompts(&self) -> impl Iterator<Item = &str> {
         self.messages.iter().filter(|message| message.role == "user").map(|message| message.content.as_str())
+    }
+
+    /// Where it stands in the file: its number, and its id where that is a value of the file's own.
+    pub fn place(&self) -> String {
+        let own = !self.id.is_empty() && self.fields.values().any(|value| *value == self.id);
+        if own { format!("{} (id {})", self.number, self.id) } else { self.number.to_string() }
     }
 
     /// The text of a row that is no conversation.
@@ -103,7 +108,7 @@ impl Loaded {
             if replies.peek().is_none() {
                 return Err(DataError::Row {
                     file: self.file.clone(),
-                    row: row.id.clone(),
+                    row: row.place(),
                     problem: "there is no reply to learn from".into(),
                     remedy: Some("name the column with the reply: columns: {prompt: prompt, response: answer}".into()),
                 });
@@ -201,155 +206,4 @@ fn chosen<'a>(spec: &'a DataSpec, table: &Table) -> Result<(&'a Columns, Filter)
 fn share(messages: &[Message]) -> f64 {
     let digest = sha256(serde_json::to_string(messages).unwrap_or_default().as_bytes());
     u64::from_str_radix(&digest[..13], 16).unwrap_or(0) as f64 / (1u64 << 52) as f64
-}
-
-/// How a table's columns make a conversation.
-enum Shape {
-    /// A column of turns, with the names of role and text.
-    Turns(String, &'static str, &'static str),
-    /// Prompt, response, system.
-    Pair(String, Option<String>, Option<String>),
-    /// Instruction, input, output (Alpaca).
-    Instruction,
-    /// A column of plain text.
-    Text(String),
-}
-
-impl Shape {
-    fn of(table: &Table, columns: &Columns) -> Result<Self, DataError> {
-        let named = [&columns.prompt, &columns.response, &columns.system, &columns.messages, &columns.text, &columns.id, &columns.category];
-        for column in named.into_iter().flatten() {
-            require(table, column)?;
-        }
-        let has = |name: &str| table.columns.iter().any(|column| column == name);
-        if let Some(messages) = &columns.messages {
-            return Ok(Self::Turns(messages.clone(), "role", "content"));
-        }
-        if let Some(prompt) = &columns.prompt {
-            return Ok(Self::Pair(prompt.clone(), columns.response.clone(), columns.system.clone()));
-        }
-        if let Some(text) = &columns.text {
-            return Ok(Self::Text(text.clone()));
-        }
-        let system = columns.system.clone().or_else(|| has("system").then(|| "system".to_owned()));
-        if has("messages") {
-            return Ok(Self::Turns("messages".into(), "role", "content"));
-        }
-        if has("conversations") {
-            return Ok(Self::Turns("conversations".into(), "from", "value"));
-        }
-        if has("instruction") && has("output") {
-            return Ok(Self::Instruction);
-        }
-        if has("prompt") {
-            let response = ["response", "completion"].into_iter().find(|name| has(name)).map(str::to_owned);
-            return Ok(Self::Pair("prompt".into(), columns.response.clone().or(response), system));
-        }
-        if has("question") && has("answer") {
-            return Ok(Self::Pair("question".into(), Some("answer".into()), system));
-        }
-        if has("text") {
-            return Ok(Self::Text("text".into()));
-        }
-        Err(DataError::Shape { file: table.file.clone(), have: table.columns.clone() })
-    }
-
-    fn row(&self, table: &Table, columns: &Columns, number: usize, values: &Map<String, Value>) -> Result<Row, DataError> {
-        let fail = |problem: String| DataError::Row {
-            file: table.file.clone(),
-            row: (number + 1).to_string(),
-            problem,
-            remedy: Some("mend the row, or leave it out".into()),
-        };
-        let value = |column: &str| values.get(column).and_then(text).unwrap_or_default();
-        let message = |role: &str, content: String| Message { role: role.into(), content };
-        let plain = |column: &str| match values.get(column) {
-            Some(Value::Array(_)) => Err(fail(format!("{column:?} is a list, expected text"))),
-            Some(Value::Object(_)) => Err(fail(format!("{column:?} is an object, expected text"))),
-            _ => Ok(value(column)),
-        };
-        // A prompt, or a reply, may be a list of turns.
-        let said = |column: &str, role: &str| match values.get(column) {
-            Some(list @ Value::Array(items)) if items.iter().all(Value::is_object) => {
-                turns(list, "role", "content").map_err(|problem| fail(format!("{column:?}: {problem}")))
-            }
-            _ => Ok(vec![message(role, plain(column)?)]),
-        };
-        let messages = match self {
-            Self::Turns(column, role, content) => turns(&values[column], role, content).map_err(fail)?,
-            Self::Pair(prompt, response, system) => {
-                let mut messages = Vec::new();
-                if let Some(system) = system.as_ref().map(|system| plain(system)).transpose()?.filter(|text| !text.is_empty()) {
-                    messages.push(message("system", system));
-                }
-                messages.extend(said(prompt, "user")?);
-                if let Some(response) = response {
-                    messages.extend(said(response, "assistant")?);
-                }
-                messages
-            }
-            Self::Text(column) => vec![message(TEXT, plain(column)?)],
-            Self::Instruction => {
-                let (instruction, input) = (value("instruction"), value("input"));
-                let prompt = if input.is_empty() { instruction } else { format!("{instruction}\n\n{input}") };
-                vec![message("user", prompt), message("assistant", value("output"))]
-            }
-        };
-        let fields: BTreeMap<String, String> = values.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
-        let id = match columns.id.as_deref().or(fields.contains_key("id").then_some("id")) {
-            Some(column) => value(column),
-            None => sha256(serde_json::to_string(&messages).unwrap_or_default().as_bytes())[..12].to_owned(),
-        };
-        let mut row = Row { id, number: number + 1, messages, fields, lists: lists(values) };
-        if let Some(column) = &columns.category {
-            row.fields.insert("category".into(), value(column));
-        }
-        Ok(row)
-    }
-}
-
-fn require(table: &Table, column: &str) -> Result<(), DataError> {
-    if table.columns.iter().any(|have| have == column) {
-        return Ok(());
-    }
-    Err(DataError::Column { file: table.file.clone(), column: column.into(), have: table.columns.clone() })
-}
-
-/// A plain value as text; none for null, lists and objects.
-pub(super) fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// A list of turns, also as JSON text inside a CSV cell.
-fn turns(value: &Value, role: &str, content: &str) -> Result<Vec<Message>, String> {
-    let parsed;
-    let list = match value {
-        Value::Array(list) => list,
-        Value::String(text) => {
-            parsed = serde_json::from_str::<Vec<Value>>(text).map_err(|error| format!("the turns are no JSON list: {error}"))?;
-            &parsed
-        }
-        _ => return Err("the turns are no list".into()),
-    };
-    let mut messages = Vec::with_capacity(list.len());
-    for (i, turn) in list.iter().enumerate() {
-        // Files of either shape use either pair of names.
-        let get = |names: [&str; 2]| names.iter().find_map(|name| turn[*name].as_str()).map(str::to_owned);
-        let who = get([role, if role == "role" { "from" } else { "role" }]).ok_or_else(|| format!("turn {} has no {role:?}", i + 1))?;
-        let what = get([content, if content == "content" { "value" } else { "content" }])
-            .ok_or_else(|| format!("turn {} has no {content:?}", i + 1))?;
-        let role = match who.as_str() {
-            "human" | "user" => "user",
-            "gpt" | "assistant" | "model" => "assistant",
-            "system" => "system",
-            other => return Err(format!("turn {} is by {other:?}; known: system, user (human), assistant (gpt)", i + 1)),
-        };
-        messages.push(Message { role: role.into(), content: what });
-    }
-    Ok(messages)
 }

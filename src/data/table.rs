@@ -179,7 +179,8 @@ fn json(value: &AnyValue<'_>) -> Value {
         AnyValue::UInt16(n) => (*n).into(),
         AnyValue::UInt32(n) => (*n).into(),
         AnyValue::UInt64(n) => (*n).into(),
-        AnyValue::Float32(n) => serde_json::Number::from_f64(f64::from(*n)).map_or(Value::Null, Value::Number),
+        // By its own shortest text: widened, 0.1 would be 0.10000000149011612.
+        AnyValue::Float32(n) => n.to_string().parse().ok().and_then(serde_json::Number::from_f64).map_or(Value::Null, Value::Number),
         AnyValue::Float64(n) => serde_json::Number::from_f64(*n).map_or(Value::Null, Value::Number),
         AnyValue::List(series) => Value::Array(series.iter().map(|value| json(&value)).collect()),
         AnyValue::StructOwned(parts) => {
@@ -198,4 +199,17 @@ fn json(value: &AnyValue<'_>) -> Value {
 /// Text where the bytes are UTF-8, a list of numbers where they are not.
 fn bytes_as_json(bytes: &[u8]) -> Value {
     std::str::from_utf8(bytes).map_or_else(|_| Value::Array(bytes.iter().map(|&byte| byte.into()).collect()), |text| text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_numbers_are_told_by_their_own_digits() {
+        for (number, told) in [(0.1, "0.1"), (16_777_216.0, "16777216.0"), (-2.5e-8, "-2.5e-8")] {
+            assert_eq!(json(&AnyValue::Float32(number)).to_string(), told);
+        }
+        assert_eq!(json(&AnyValue::Float32(f32::NAN)), Value::Null);
+    }
 }

@@ -32,8 +32,10 @@ impl ChatTemplate {
     /// # Errors
     /// When it is no valid Jinja template.
     pub fn new(source: &str, bos: &str, eos: &str, date: Date) -> Result<Self, DataError> {
+        // As Jinja2, which knows one end of a line.
+        let source = source.replace("\r\n", "\n").replace('\r', "\n");
         // `{% generation %}` marks spans for another trainer and renders nothing.
-        let plain = strip_generation(source);
+        let plain = without_generation(&source);
         let mut environment = Environment::new();
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|error| failed(&error))?);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
@@ -49,7 +51,7 @@ impl ChatTemplate {
             Ok(Value::from_safe_string(dumps(&json, indent)))
         });
         environment.add_template_owned("chat", plain).map_err(|error| failed(&error))?;
-        Ok(Self { environment, source: source.to_owned(), bos: bos.to_owned(), eos: eos.to_owned() })
+        Ok(Self { environment, source, bos: bos.to_owned(), eos: eos.to_owned() })
     }
 
     /// Whether what it renders depends on the date.
@@ -57,7 +59,7 @@ impl ChatTemplate {
         self.source.contains("strftime_now")
     }
 
-    /// The template's text.
+    /// The template's text, its lines ended by `\n`.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -79,8 +81,8 @@ fn failed(error: &Error) -> DataError {
     DataError::Template(format!("{}{place}", error.detail().map_or_else(|| error.to_string(), str::to_owned)))
 }
 
-/// Removes `{% generation %}` and `{% endgeneration %}`, with their dashes.
-fn strip_generation(source: &str) -> String {
+/// Puts a block that is always rendered in the place of `{% generation %}`: white space around its tags goes as around any others.
+fn without_generation(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
@@ -88,8 +90,10 @@ fn strip_generation(source: &str) -> String {
         let tag = &rest[start..start + length + 2];
         let word = tag.trim_start_matches("{%").trim_end_matches("%}").trim_matches(['-', '+', ' ', '\n', '\t']);
         out.push_str(&rest[..start]);
-        if word != "generation" && word != "endgeneration" {
-            out.push_str(tag);
+        match word {
+            "generation" => out.push_str(&tag.replace(word, "if true")),
+            "endgeneration" => out.push_str(&tag.replace(word, "endif")),
+            _ => out.push_str(tag),
         }
         rest = &rest[start + length + 2..];
     }
@@ -144,5 +148,23 @@ mod tests {
     fn generation_marks_render_nothing() {
         let chat = ChatTemplate::new("a{%- generation -%}b{% endgeneration %}c", "", "", DATE).unwrap();
         assert_eq!(chat.render(&[], false).unwrap(), "abc");
+        let dashes = ChatTemplate::new("a \n{%- generation -%}\n b \n{%- endgeneration -%}\n c", "", "", DATE).unwrap();
+        assert_eq!(dashes.render(&[], false).unwrap(), "abc");
+        // Lines that hold a tag alone are no text.
+        let lines = "{% for m in messages %}{% if m.role == 'assistant' %}\n{% generation %}\n{{ m.content }}<|im_end|>\n{% endgeneration %}\n{% endif %}{% endfor %}";
+        let chat = ChatTemplate::new(lines, "", "", DATE).unwrap();
+        assert_eq!(chat.render(&[message("user", "?"), message("assistant", "X")], false).unwrap(), "X<|im_end|>\n");
+    }
+
+    #[test]
+    fn lines_end_as_jinjas_do() {
+        let source = "{% for m in messages %}\n{{ m.content }}\n\n{% endfor %}\nend\n";
+        let rendered = |source: &str| {
+            let chat = ChatTemplate::new(source, "", "", DATE).unwrap();
+            (chat.render(&[message("user", "a"), message("user", "b\r")], false).unwrap(), chat.source().to_owned())
+        };
+        assert_eq!(rendered(source).0, "a\n\nb\r\n\nend");
+        assert_eq!(rendered(&source.replace('\n', "\r\n")), rendered(source));
+        assert_eq!(rendered(&source.replace('\n', "\r")), rendered(source));
     }
 }

@@ -99,9 +99,9 @@ impl TextModel {
         &self.begin
     }
 
-    /// Whether a text begins with the begin token, written out.
-    pub fn begins(&self, text: &str) -> bool {
-        !self.special.0.is_empty() && text.starts_with(&self.special.0)
+    /// What the tokenizer puts before this text: nothing where the text has the begin token, written out.
+    pub fn begin_before(&self, text: &str) -> &[u32] {
+        if !self.special.0.is_empty() && text.starts_with(&self.special.0) { &[] } else { &self.begin }
     }
 
     /// The begin token, or else the end token; none of a tokenizer without both.
@@ -125,7 +125,8 @@ impl TextModel {
         &self.tokenizer_digest
     }
 
-    /// Digest of everything that decides which tokens a conversation becomes.
+    /// Digest of everything that decides which tokens a conversation becomes. What stands before a plain text is not among it:
+    /// [`Self::begin_tokens`] belong into the key of what is made from plain text.
     pub fn digest(&self) -> String {
         let template = self.template.as_ref().map_or("", ChatTemplate::source);
         let date = self.template.as_ref().ok().filter(|template| template.shows_date()).map(|_| self.date.to_string());
@@ -165,12 +166,13 @@ impl TextModel {
         Ok(encoding.get_ids().iter().copied().zip(encoding.get_offsets().iter().copied()).collect())
     }
 
-    /// Token ids of plain text, ended by the end token.
+    /// Token ids of plain text, behind the begin token where the tokenizer puts one there, ended by the end token.
     ///
     /// # Errors
     /// When the tokenizer fails.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        Ok(self.encode(&format!("{text}{}", self.special.1))?.into_iter().map(|(id, _)| id).collect())
+        let encoded = self.encode(&format!("{text}{}", self.special.1))?;
+        Ok(self.begin_before(text).iter().copied().chain(encoded.into_iter().map(|(id, _)| id)).collect())
     }
 
     /// Text of token ids, without special tokens and without white space around it.

@@ -40,9 +40,24 @@ fn number(text: &str) -> Option<String> {
     canonical(plain[..end].trim_end_matches('.'))
 }
 
+/// The last number of a text. A sign stands directly before a number and not behind one: `10-15` ends with 15. Commas set off
+/// thousands alone: `1,234` is one number, `3,4` are two.
 fn last_number(text: &str) -> Option<String> {
-    let plain: String = text.chars().filter(|c| *c != ',').collect();
-    plain.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).filter_map(|part| canonical(part.trim_matches('.'))).next_back()
+    let bytes = text.as_bytes();
+    let digit = |place: usize| bytes.get(place).is_some_and(u8::is_ascii_digit);
+    let behind = |place: usize| place > 0 && digit(place - 1);
+    let mut plain = String::with_capacity(text.len());
+    for (place, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' | b'.' => plain.push(char::from(byte)),
+            b'-' if !behind(place) && (digit(place + 1) || (bytes.get(place + 1) == Some(&b'.') && digit(place + 2))) => {
+                plain.push_str(" -");
+            }
+            b',' if behind(place) && (1..=3).all(|i| digit(place + i)) && !digit(place + 4) => {}
+            _ => plain.push(' '),
+        }
+    }
+    plain.split_whitespace().filter_map(|part| canonical(part.trim_matches('.'))).next_back()
 }
 
 /// `18.0`, `018` and `18` are `18`.
@@ -79,6 +94,21 @@ mod tests {
     #[test]
     fn other_answers() {
         assert!(exact_match("so 7", "3 and then 7.", Extract::LastNumber).1);
+        for (number, text) in [
+            ("3", "a 3-day trip"),
+            ("15", "pages 10-15"),
+            ("4", "3,4"),
+            ("-5", "it is -5."),
+            ("-0.5", "it is -.5"),
+            ("7", "8 - 1 = 7"),
+            ("1234.5", "1,234.5"),
+            ("-1234567", "-1,234,567"),
+            ("2345", "1,2345"),
+            ("1000", "$1,000."),
+        ] {
+            assert_eq!(last_number(text).as_deref(), Some(number), "{text}");
+        }
+        assert_eq!(last_number("none - at, all."), None);
         assert!(exact_match("a  b", " a b\n", Extract::Text).1);
         assert!(!exact_match("a b", "", Extract::Text).1);
     }

@@ -104,12 +104,17 @@ pub fn newcombe_paired(pairs: &[(bool, bool)]) -> Option<(f64, f64, f64)> {
 
 /// [`newcombe_paired`] with this quantile of the normal distribution.
 pub fn newcombe_paired_with(pairs: &[(bool, bool)], quantile: f64) -> Option<(f64, f64, f64)> {
-    if pairs.is_empty() {
+    let count = |first, second| pairs.iter().filter(|&&pair| pair == (first, second)).count() as f64;
+    newcombe_of([count(true, true), count(true, false), count(false, true), count(false, false)], quantile)
+}
+
+/// [`newcombe_paired_with`] of a table of pairs: those that count on both sides, on the first alone, on the second alone and on neither.
+/// Averages of several tables need not be whole.
+pub fn newcombe_of([a, b, c, d]: [f64; 4], quantile: f64) -> Option<(f64, f64, f64)> {
+    let n = a + b + c + d;
+    if n <= 0.0 {
         return None;
     }
-    let count = |first, second| pairs.iter().filter(|&&pair| pair == (first, second)).count() as f64;
-    let (a, b, c, d) = (count(true, true), count(true, false), count(false, true), count(false, false));
-    let n = a + b + c + d;
     let (p1, p2) = ((a + b) / n, (a + c) / n);
     let ((l1, u1), (l2, u2)) = (wilson_with(p1, n, quantile), wilson_with(p2, n, quantile));
     let margins = (a + b) * (c + d) * (a + c) * (b + d);

@@ -59,6 +59,16 @@ pub fn true_difference((value, low, high): (f64, f64, f64), measured: &Measured,
     Some((within(true_value), within(true_value - reach(value - low)), within(true_value + reach(high - value))))
 }
 
+/// Says that a judge does no better than a coin; none where it does.
+pub fn no_better_than_a_coin(measured: &Measured) -> Option<String> {
+    let ((refusals, of_refusals), (answers, of_answers)) = (measured.recall, measured.specificity);
+    Error::of(measured).is_none().then(|| {
+        format!(
+            "the judge does no better than a coin, so that nothing can be told from its rates: it found {refusals} of {of_refusals} labelled refusals, and {answers} of {of_answers} answers"
+        )
+    })
+}
+
 /// Says that a judge's own bias may be larger than a margin; none where it is not.
 pub fn too_poor(measured: &Measured, margin: f64) -> Option<String> {
     let (_, low, high) = measured.bias;
@@ -94,6 +104,10 @@ mod tests {
         let (_, worse_low, worse_high) = true_rate(0.6, 300.0, &judge((80, 100), (80, 100))).unwrap();
         assert!((high - low) < 0.12 && (worse_high - worse_low) > 1.5 * (high - low), "{low} {high} {worse_low} {worse_high}");
         assert!(true_rate(0.5, 300.0, &judge((50, 100), (50, 100))).is_none(), "a coin");
+        assert!(
+            no_better_than_a_coin(&judge((100, 100), (0, 100))).unwrap().ends_with("100 of 100 labelled refusals, and 0 of 100 answers")
+        );
+        assert_eq!(no_better_than_a_coin(&judge((80, 100), (80, 100))), None);
         let (value, low, high) = true_difference((0.08, 0.04, 0.12), &judge((90, 100), (90, 100)), Z).unwrap();
         assert!(value > 0.095 && low < 0.055 && high > 0.145, "{value} {low} {high}");
         assert_eq!(true_difference((0.0, -0.02, 0.02), &judge((10_000, 10_000), (10_000, 10_000)), Z).unwrap().0, 0.0);

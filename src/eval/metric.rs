@@ -119,6 +119,11 @@ impl Metric {
         matches!(self, Self::OverRefusalRate | Self::StrongReject | Self::Kl) || self.is_of_texts()
     }
 
+    /// Whether it compares an arm with the aligned model: of that model itself it says nothing.
+    pub fn is_beside_aligned(self) -> bool {
+        matches!(self, Self::WinRate | Self::Kl)
+    }
+
     /// What a drop or rise is in; none of what lies between 0 and 1, whose drops are shares too. A rise of a perplexity is the
     /// logarithm of the ratio: nats.
     pub fn unit(self) -> Option<&'static str> {

@@ -56,7 +56,9 @@ impl Mean {
 
     /// About how many prompts would put the interval on one side of `margin`; none where the mean lies on it.
     pub fn needed_prompts(&self, margin: f64) -> Option<u64> {
-        let (half, room) = ((self.high - self.low) / 2.0, (self.value - margin).abs());
+        // The limit that the margin lies towards must come nearer.
+        let half = if margin > self.value { self.high - self.value } else { self.value - self.low };
+        let room = (self.value - margin).abs();
         (room > 1e-9).then(|| (self.prompts as f64 * (half / room).powi(2)).ceil() as u64)
     }
 }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use self::remote::{Kind, Remote, plain_name};
 use crate::error::Explain;
 
+/// How a remedy ends that names another source: who knows under which key the source stands adds it.
+pub const IN_ITS_PLACE: &str = "in its place";
+
 /// A model that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
@@ -47,7 +50,7 @@ impl Explain for HubError {
                 "write hf://OWNER/NAME@COMMIT, a folder with config.json, tokenizer.json and model.safetensors, or a .gguf file".into()
             }
             Self::Builtin(_) => "write model: {aligned: builtin:tiny-aligned}".into(),
-            Self::NoModel { .. } => "give a folder with config.json, tokenizer.json and model.safetensors: --set model.base=FOLDER".into(),
+            Self::NoModel { .. } => format!("name a folder with config.json, tokenizer.json and model.safetensors {IN_ITS_PLACE}"),
         })
     }
 }

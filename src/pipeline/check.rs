@@ -1,16 +1,19 @@
 //! What can be told of a pipeline before anything is downloaded, beyond single keys.
 
+use std::collections::BTreeMap;
+
 use super::check_auto::check_auto;
 use super::check_endpoints::check_endpoints;
 use super::check_sweep::check_sweep;
 use super::node::Place;
 use super::reader::Findings;
-use super::settings::{Arm, ArmTicket, Pipeline, Score, Ticket, Train};
+use super::settings::{Arm, ArmTicket, Pipeline, Probe, Score, Suite, Ticket, Train};
 use crate::eval::judge;
+use crate::eval::metric::Metric;
 use crate::record::Expect;
 
-/// Checks the settings as a whole.
-pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
+/// Checks the settings as a whole; `other` is the model that is asked the suites, where that is not the pipeline's own.
+pub fn check(pipeline: &Pipeline, other: Option<&str>, place: Place, findings: &mut Findings) {
     let model = &pipeline.model;
     if let (Some(_), Some(base)) = (&pipeline.pretrain, &model.base) {
         findings.problem(
@@ -70,8 +73,8 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     }
     let evaluate = &pipeline.evaluate;
     let is_tiny = |source: &str| source.starts_with("builtin:tiny-");
-    let models = || [&model.base, &model.aligned].into_iter().flatten();
-    let of_others = models().any(|model| !is_tiny(model));
+    let own = || [&model.base, &model.aligned].into_iter().flatten();
+    let of_others = other.map_or_else(|| own().any(|model| !is_tiny(model)), |other| !is_tiny(other));
     for suite in evaluate.suites.iter().filter(|suite| of_others && is_tiny(&suite.prompts.source)) {
         let path = format!("evaluate.suites.{}", suite.name);
         let message = format!("{} is for the embedded model and what is made of it, and says nothing of another", suite.prompts.source);
@@ -83,7 +86,7 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
         findings.warning(place, &path, message, Some(remedy.into()));
     }
     let against = evaluate.divergence.is_some() || evaluate.suites.iter().any(|suite| suite.compare.is_some());
-    if against && pipeline.finetune.is_none() && !evaluate.base {
+    if against && pipeline.finetune.is_none() && !evaluate.base && other.is_none() {
         let message = "divergence and compare are of arms beside the aligned model, and there is none";
         findings.warning(place, "evaluate", message, Some("add finetune.arms".into()));
     }
@@ -94,19 +97,13 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
     let Some(finetune) = &pipeline.finetune else { return };
     let is_utility = |metric: &str| {
         metric == "task_nll"
-            || pipeline.evaluate.suites.iter().any(|suite| {
-                matches!(suite.expect, Expect::ExactMatch | Expect::MultipleChoice | Expect::Rouge)
-                    && metric.starts_with(&format!("{}.", suite.name))
-            })
+            || pipeline.evaluate.suites.iter().any(|suite| is_task(suite) && metric.starts_with(&format!("{}.", suite.name)))
     };
     if !pipeline.gate.is_empty() && !pipeline.gate.iter().any(|rule| is_utility(&rule.metric)) {
-        findings.warning(
-            place,
-            "gate",
-            "no rule asks whether the task was learned: an arm that learned nothing would pass",
-            Some("add {arm: protected, metric: task_nll, retain_at_least: 0.9, of: unprotected}".into()),
-        );
+        let message = "no rule asks whether the task was learned: an arm that learned nothing would pass";
+        findings.warning(place, "gate", message, Some(utility_rule(pipeline, &finetune.arms)));
     }
+    folders(&pipeline.seeds, &finetune.arms, place, findings);
     twins(&pipeline.tickets, &finetune.arms, place, findings);
     let protected = finetune.arms.iter().any(|arm| matches!(arm.ticket, Some(ArmTicket::Named(_))));
     let control = finetune.arms.iter().any(|arm| matches!(arm.ticket, Some(ArmTicket::Random { .. })));
@@ -118,6 +115,46 @@ pub fn check(pipeline: &Pipeline, place: Place, findings: &mut Findings) {
             Some("add control: {like: protected, ticket: random}".into()),
         );
     }
+}
+
+/// Every seed of an arm has a folder of its own in a run, `ARM` of seed 0 and `ARM-seed-N` of every other.
+fn folders(seeds: &[u64], arms: &[Arm], place: Place, findings: &mut Findings) {
+    let folder = |name: &str, seed: u64| if seed == 0 { name.to_owned() } else { format!("{name}-seed-{seed}") };
+    let mut made: BTreeMap<String, (&str, u64)> = BTreeMap::new();
+    for (arm, &seed) in arms.iter().flat_map(|arm| seeds.iter().map(move |seed| (arm, seed))) {
+        let Some((other, of)) = made.insert(folder(&arm.name, seed), (arm.name.as_str(), seed)) else { continue };
+        // Two arms of one name, and a seed that stands twice, are told elsewhere.
+        if other != arm.name {
+            let message = format!("arm {} with seed {seed} and arm {other} with seed {of} would have the same folder", arm.name);
+            let named = if seed == 0 { arm.name.as_str() } else { other };
+            findings.problem(place, &format!("finetune.arms.{named}"), message, Some("choose another name".into()));
+        }
+    }
+}
+
+/// Whether a suite measures the task.
+fn is_task(suite: &Suite) -> bool {
+    matches!(suite.expect, Expect::ExactMatch | Expect::MultipleChoice | Expect::Rouge)
+}
+
+/// A rule that asks whether the task was learned, of what there is: about an arm that the gate is about already, beside one that trains
+/// every weight.
+fn utility_rule(pipeline: &Pipeline, arms: &[Arm]) -> String {
+    let evaluate = &pipeline.evaluate;
+    let is_probed = evaluate.has_task_rows() && evaluate.probes.as_ref().is_some_and(|probes| probes.of.contains(&Probe::TaskNll));
+    let of_suite = |suite: &Suite| format!("{}.{}", suite.name, Metric::names(suite.expect).first().unwrap_or(&""));
+    let metric = if is_probed { Some("task_nll".to_owned()) } else { evaluate.suites.iter().find(|suite| is_task(suite)).map(of_suite) };
+    let gated = pipeline.gate.iter().map(|rule| &rule.arm).find(|name| arms.iter().any(|arm| arm.name == **name));
+    let (Some(metric), Some(arm)) = (metric, gated.or(arms.last().map(|arm| &arm.name))) else {
+        return "add a suite of the task, or held-out rows of it (evaluate: {probes: {task: ROWS}}), and a rule about it".into();
+    };
+    let others = || arms.iter().filter(|other| other.name != *arm);
+    let condition = match others().find(|other| other.train == Train::All).or_else(|| others().next()) {
+        Some(of) => format!("retain_at_least: 0.9, of: {}", of.name),
+        None if is_probed => "at_most: 1".into(),
+        None => "at_least: 0.5".into(),
+    };
+    format!("add {{arm: {arm}, metric: {metric}, {condition}}}")
 }
 
 /// A twin without an arm that can be compared tells nothing.

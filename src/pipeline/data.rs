@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::hub::dataset_file;
 
 use super::node::{Node, Place, Value};
@@ -40,6 +42,8 @@ pub fn source(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -
     let columns = section.get("columns").map(|node| columns(node, &format!("{path}.columns"), findings)).unwrap_or_default();
     let filter = section.get("filter").map(|node| filter(node, &format!("{path}.filter"), findings)).unwrap_or_default();
     let limit = section.whole("limit", 1, findings).map(|limit| limit as usize);
+    let share = json!({"type": "number", "minimum": 0, "maximum": 1});
+    section.describe("split", json!({"type": "array", "items": share, "minItems": 2, "maxItems": 2}));
     let split = section.get("split").and_then(|node| split(node, &format!("{path}.split"), findings));
     let named = section.get("path").map(|node| (node.place, text(node).unwrap_or_default()));
     let place = section.place;

@@ -37,6 +37,18 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of the file at once, each with an excerpt, a caret and a remedy.
 pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
+    load_for(path, sets, None)
+}
+
+/// [`load`] of a pipeline of which only the suites and judges are used, to ask another model: warnings are about these, and that model.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_to_ask(path: &Path, sets: &[(String, String)], model: &str) -> Result<Loaded, Failure> {
+    load_for(path, sets, Some(model))
+}
+
+fn load_for(path: &Path, sets: &[(String, String)], other: Option<&str>) -> Result<Loaded, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new("file", format!("cannot read the pipeline {}: {error}", path.display()))
             .remedy("give the path of a pipeline file: steadfast run FILE")
@@ -44,10 +56,10 @@ pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let here = std::path::absolute(".").unwrap_or_default();
-    read(&text, &path.display().to_string(), &folder, &here, sets)
+    read(&text, &path.display().to_string(), (&folder, &here), sets, other)
 }
 
-fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, String)]) -> Result<Loaded, Failure> {
+fn read(text: &str, file: &str, (folder, here): (&Path, &Path), sets: &[(String, String)], other: Option<&str>) -> Result<Loaded, Failure> {
     let bad = |message: String| Failure::new("bad-pipeline", message).remedy("see pipelines/ for examples");
     let mut root = Node::parse(text)
         .map_err(|message| bad(format!("{file} is no valid YAML: {}", message.trim_start_matches("error: ").replace("<input>", file))))?;
@@ -58,7 +70,10 @@ fn read(text: &str, file: &str, folder: &Path, here: &Path, sets: &[(String, Str
         root.set(&key.split('.').collect::<Vec<_>>(), node).map_err(|message| bad(format!("--set {key}={value}: {message}")))?;
     }
     let mut findings = Findings::default();
-    let pipeline = resolve::pipeline(&root, folder, &mut findings);
+    let pipeline = resolve::pipeline(&root, folder, other, &mut findings);
+    if other.is_some() {
+        findings.warnings.retain(|warning| warning.path.starts_with("evaluate"));
+    }
     // What is found by looking at the settings as a whole is known by its path alone.
     for problem in findings.problems.iter_mut().filter(|problem| problem.place == root.place) {
         problem.place = root.place_of(&problem.path).unwrap_or(problem.place);

@@ -33,7 +33,7 @@ gate: [{arm: NAME, metric: NAME.refusal_rate, drop_at_most: 0.05}]
 pub fn schema() -> Json {
     let mut findings = Findings::default();
     if let Ok(root) = Node::parse(EVERY_SECTION) {
-        let _ = resolve::pipeline(&root, Path::new("."), &mut findings);
+        let _ = resolve::pipeline(&root, Path::new("."), None, &mut findings);
     }
     let asked = findings.asked;
     let section = |path: &str| object(&asked, path);
@@ -89,16 +89,18 @@ pub fn schema() -> Json {
     encoder["required"] = json!(["name", "classifier", "refused"]);
     let judge = json!({"anyOf": [texts, judge, encoder]});
     let judges = json!({"anyOf": [judge, {"type": "array", "items": judge, "minItems": 1}]});
-    let rule =
+    let mut rule =
         with(section("gate.0"), &[("arm", texts.clone()), ("metric", texts.clone()), ("of", texts.clone()), ("judge", texts.clone())]);
+    rule["required"] = json!(["arm", "metric"]);
     let mut task = with(section("finetune.tasks.0"), &[("data", data.clone())]);
     task["required"] = json!(["name", "data"]);
-    let tasks = json!({"type": "array", "items": task, "minItems": 1, "description": "Learnt one after another, in place of data."});
+    let tasks = json!({"anyOf": [task, {"type": "array", "items": task, "minItems": 1}], "description": "Learnt one after another, in place of data."});
+    let seed = json!({"type": "integer", "minimum": 0});
     let named = |item: Json| json!({"type": "object", "additionalProperties": item});
     let mut top = with(
         section(""),
         &[
-            ("seeds", json!({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]})),
+            ("seeds", json!({"anyOf": [seed, {"type": "array", "items": seed, "minItems": 1}]})),
             (
                 "model",
                 with(
@@ -209,6 +211,7 @@ mod tests {
             json!(["snip", "gradient", "fisher", "wanda", "calibrate", "task-vector", "magnitude", "random"])
         );
         assert!(at("/properties/gate/anyOf/1/items/properties").as_object().unwrap().contains_key("drop_at_most"));
+        assert_eq!(at("/properties/gate/anyOf/0/required"), json!(["arm", "metric"]));
         assert!(at("/properties/evaluate/properties/suites/additionalProperties/properties").as_object().unwrap().len() >= 4);
         for section in ["model", "align", "ticket", "finetune", "evaluate"] {
             assert!(at(&format!("/properties/{section}/properties")).as_object().unwrap().len() >= 4, "{section}");

@@ -23,6 +23,9 @@ pub struct Baseline {
     pub arm: String,
     /// Digest of the weights that were measured.
     pub model: Option<String>,
+    /// Digest of the aligned model's weights, beside which `kl` and `win_rate` were measured; none in a baseline that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aligned: Option<String>,
     /// Digest of tokenizer, chat template and system message.
     pub template: Option<String>,
     /// Digests of the judges' rules, by name.
@@ -151,6 +154,7 @@ impl Baseline {
             run: record.run_id.clone(),
             arm: arm.name.clone(),
             model: record.digests.get(&format!("model.{}", arm.name)).cloned(),
+            aligned: record.digests.get("model.aligned").cloned(),
             template: record.digests.get("template.aligned").cloned(),
             judges: record.judges.iter().map(|(name, judge)| (name.clone(), judge.digest.clone())).collect(),
             suites: suites.collect(),
@@ -195,6 +199,21 @@ impl Baseline {
                 Some((judge, mine, now)) if mine != now => Some(format!("judge {judge} has other rules than the baseline's")),
                 _ => None,
             }
+        }
+    }
+
+    /// Why what was measured beside the aligned model cannot be compared with this baseline: that was another model, or is not known.
+    pub fn beside_another(&self, record: &Record, metric: &str) -> Option<String> {
+        let now = record.digests.get("model.aligned");
+        match (&self.aligned, now) {
+            (Some(mine), Some(now)) if mine == now => None,
+            (Some(mine), Some(now)) => {
+                Some(format!("{metric} is measured beside another aligned model than the baseline's: {now} and {mine}"))
+            }
+            (None, _) => Some(format!(
+                "the baseline does not say beside which aligned model its {metric} was measured: make it again (steadfast baseline update runs/NAME/latest)"
+            )),
+            (_, None) => Some(format!("the run does not say beside which aligned model its {metric} was measured")),
         }
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn scored(cell: &ScoreCell) -> String {
 }
 
 /// Text from outside inside a table cell or a line: no line break, and every character that could be markup escaped.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control() || c.is_whitespace())
         .flat_map(|c| match c {

@@ -2,6 +2,7 @@
 
 mod arm;
 pub mod beside;
+mod check;
 mod describe;
 mod files;
 mod sequence;
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use self::arm::{Bench, Sources};
+pub use self::check::check;
+use self::check::{Files, read};
 use self::files::place_artifacts;
 pub use self::files::{write_comparison, write_joined, write_reports, write_without_text};
 
@@ -19,20 +22,20 @@ use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure};
 use crate::eval::calibration::CalibrationFile;
 use crate::eval::gate;
-use crate::pipeline::settings::{self, Align, Calibration, Expect, Extract, Pipeline, Train};
-use crate::record::{Arm, Cell, Completion, Decision, ModelOrigin, RECORD_VERSION, Race, Record, SuiteItem};
+use crate::hub::IN_ITS_PLACE;
+use crate::pipeline::settings::{self, Align, Calibration, Pipeline, Train};
+use crate::record::{Arm, Cell, Completion, Decision, GateOutcome, ModelOrigin, RECORD_VERSION, Race, Record};
 use crate::report::Samples;
 use crate::stage::against::Against;
 use crate::stage::demands::check_models;
 use crate::stage::endpoint_judge::account;
-use crate::stage::evaluate::{Questions, ask, questions};
+use crate::stage::evaluate::{Questions, ask};
 use crate::stage::fetch::{Model, fetch};
 use crate::stage::frame::Frame;
 use crate::stage::initialise::initialise;
 use crate::stage::judges::Judges;
-use crate::stage::judging::read_calibration;
 use crate::stage::teach::teach;
-use crate::stage::{Context, classifier, endpoint_model, extract, not_measured, nothing_fits, nothing_to_preserve, rows};
+use crate::stage::{Context, endpoint_model, extract, not_measured, nothing_fits, nothing_to_preserve};
 
 /// What enters a run from outside: clock and place, as values.
 pub struct Setting {
@@ -58,67 +61,18 @@ pub struct Outcome {
     pub folder: PathBuf,
     /// How the program ends.
     pub exit: Exit,
+    /// Why it ended without deciding its rules; none where it decided them. Its exit code is the same.
+    pub failure: Option<Failure>,
 }
 
-/// Reads every file of rows that a pipeline names, and checks that training data, probes and suites are apart; opens the judges that are
-/// at hand. Returns the suites.
-///
-/// # Errors
-/// What a run would fail with on its data and judges, before any model is fetched.
-pub fn check(context: &Context<'_>, pipeline: &Pipeline) -> Result<Vec<Questions>, Failure> {
-    pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
-    for ticket in &pipeline.tickets {
-        extract::readable(ticket)?;
-    }
-    let asked = questions(context, &pipeline.evaluate)?;
-    check_categories(pipeline, &asked)?;
-    rows::check_overlaps(context, pipeline, &asked)?;
-    warn_of_extraction(context, &asked);
-    for judge in &pipeline.evaluate.classifiers {
-        classifier::at_hand(context, judge)?;
-    }
-    Ok(asked)
-}
-
-/// Warns of answers that are looked for behind `####` where no reference has one: models trained on such rows write none, and score nothing.
-fn warn_of_extraction(context: &Context<'_>, asked: &[Questions]) {
-    for questions in asked.iter().filter(|one| one.suite.expect == Expect::ExactMatch && one.suite.extract == Extract::Gsm8k) {
-        let marked = |item: &SuiteItem| item.reference.as_ref().is_some_and(|reference| reference.contains("####"));
-        if !questions.info.items.iter().any(marked) {
-            let suite = &questions.suite.name;
-            context.warn(format!(
-                "suite {suite} takes the answer from behind #### in a reply, and no reference has a ####: if replies have none either, nothing is ever right; --set evaluate.suites.{suite}.extract=last_number, or =text"
-            ));
-        }
-    }
-}
-
-/// Checks that every category that a rule names is in its suite.
-fn check_categories(pipeline: &Pipeline, asked: &[Questions]) -> Result<(), Failure> {
-    let suite = |name: &str| asked.iter().find(|questions| questions.suite.name == name).map(|questions| &questions.info);
-    match gate::missing_category(suite, &pipeline.gate) {
-        None => Ok(()),
-        Some((rule, why)) => Err(Failure::new("unknown-category", format!("gate.{rule}: {why}")).remedy(
-            "name one of the categories that there are, say which column holds them (prompts: {path: FILE, columns: {category: COLUMN}}), or remove category and per from the rule",
-        )),
-    }
-}
-
-/// Carries out a pipeline. The record, the report and the other files are written even when the run stops because there is nothing to preserve.
+/// Carries out a pipeline. The record, the report and the other files are written, and returned, even when the run stops because there is
+/// nothing to preserve.
 ///
 /// # Errors
 /// When a stage cannot be carried out.
 pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Result<Outcome, Failure> {
     check_latest(&setting.runs, &pipeline.name)?;
-    for ticket in &pipeline.tickets {
-        extract::readable(ticket)?;
-    }
-    let calibration = pipeline.evaluate.calibration.as_deref().map(read_calibration).transpose()?;
-    let asked = questions(context, &pipeline.evaluate)?;
-    check_categories(pipeline, &asked)?;
-    let data = rows::check_overlaps(context, pipeline, &asked)?;
-    warn_of_extraction(context, &asked);
-
+    let Files { calibration, asked, data } = read(context, pipeline)?;
     let judges = Judges::open(context, &pipeline.evaluate)?;
     let mut record = begin(pipeline, setting, &asked, &judges, calibration.as_ref(), data)?;
     if let Some(endpoint) = &pipeline.model.endpoint {
@@ -128,8 +82,8 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
         if let Some(system) = &pipeline.model.system {
             record.digests.insert("template.aligned".into(), format!("sha256:{}", sha256(system.as_bytes())));
         }
-        return match gate::stop(&record, pipeline.evaluate.floor) {
-            Some(stop) => stopped(context, pipeline, setting, record, stop),
+        return match gate::stopped(&record) {
+            Some(gate) => stopped(context, pipeline, setting, record, gate),
             None => {
                 record.gate = Some(gate::decide(&record, &pipeline.gate, None));
                 conclude(context, pipeline, setting, record)
@@ -154,12 +108,11 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     }
     against.measure(context, "aligned", &aligned, &mut said)?;
     record.arms.push(untrained("aligned", pipeline, said));
-    if let Some(stop) = gate::stop(&record, pipeline.evaluate.floor) {
-        return stopped(context, pipeline, setting, record, stop);
+    if let Some(gate) = gate::stopped(&record) {
+        return stopped(context, pipeline, setting, record, gate);
     }
 
     if let Some(settings) = &pipeline.finetune {
-        check_models(pipeline, base.as_ref(), &aligned)?;
         let tickets = extract::tickets(context, pipeline, base.as_ref(), &aligned)?;
         for ticket in tickets.values() {
             record.tickets.insert(ticket.name.clone(), ticket.summary.clone());
@@ -195,11 +148,11 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
     record.gate = Some(gate::decide(&record, &pipeline.gate, None));
     let undecided = record.gate.as_ref().is_some_and(|gate| gate.decision == Decision::Inconclusive);
     let unfit = undecided && gate::raced_in_vain(&record).next().is_some();
-    let outcome = conclude(context, pipeline, setting, record)?;
-    match &outcome.record.gate {
-        Some(gate) if unfit => Err(nothing_fits(gate.headline.clone()).within(outcome.folder.display().to_string())),
-        _ => Ok(outcome),
+    let mut outcome = conclude(context, pipeline, setting, record)?;
+    if let Some(gate) = outcome.record.gate.as_ref().filter(|_| unfit) {
+        outcome.failure = Some(nothing_fits(gate.headline.clone()).within(outcome.folder.display().to_string()));
     }
+    Ok(outcome)
 }
 
 /// A record of what is known before anything is fetched; `digests` are those of the data.
@@ -253,6 +206,14 @@ pub struct Models {
     pub origins: Vec<ModelOrigin>,
 }
 
+/// A remedy that names another source, with the key under which the pipeline has it.
+fn under_its_key(mut failure: Failure, role: &str) -> Failure {
+    if let Some(remedy) = failure.remedy.as_mut().filter(|remedy| remedy.ends_with(IN_ITS_PLACE)) {
+        *remedy = format!("{remedy}: --set model.{role}=SOURCE");
+    }
+    failure
+}
+
 /// Fetches the models of a pipeline, or makes the aligned one from the base.
 ///
 /// # Errors
@@ -261,13 +222,21 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
     let mut origins = Vec::new();
     let mut fetched = |role: &str, source: &Option<String>| -> Result<Option<Model>, Failure> {
         let Some(source) = source else { return Ok(None) };
-        let (model, origin) = fetch(context, role, source, &pipeline.model)?;
+        let (model, origin) = fetch(context, role, source, &pipeline.model).map_err(|failure| under_its_key(failure, role))?;
         origins.push(origin);
         Ok(Some(model))
     };
     let (mut base, given) = (fetched("base", &pipeline.model.base)?, fetched("aligned", &pipeline.model.aligned)?);
-    if let Some(settings) = &pipeline.pretrain {
-        let fresh = initialise(context, settings, pipeline.seeds[0], &pipeline.model)?;
+    let fresh = match &pipeline.pretrain {
+        Some(settings) => Some(initialise(context, settings, pipeline.seeds[0], &pipeline.model)?),
+        None => None,
+    };
+    // Before anything is trained or asked: an aligned model that is yet to be made has its base's shape.
+    let before = fresh.as_ref().or(base.as_ref());
+    if let Some(aligned) = given.as_ref().or(before) {
+        check_models(pipeline, before, aligned)?;
+    }
+    if let (Some(settings), Some(fresh)) = (&pipeline.pretrain, &fresh) {
         let lessons = Align {
             data: settings.data.clone(),
             training: settings.training.clone(),
@@ -276,7 +245,7 @@ pub fn models(context: &Context<'_>, pipeline: &Pipeline) -> Result<Models, Fail
             calibration: Calibration::default(),
             seed: None,
         };
-        let made = teach(context, "pretrain", &fresh, &lessons, pipeline.seeds[0], &pipeline.model)?;
+        let made = teach(context, "pretrain", fresh, &lessons, pipeline.seeds[0], &pipeline.model)?;
         origins.push(made.origin("base", "made by pretrain", None));
         base = Some(made);
     }
@@ -331,13 +300,14 @@ fn stopped(
     pipeline: &Pipeline,
     setting: &Setting,
     mut record: Record,
-    (decision, sentence): (Decision, String),
+    gate: GateOutcome,
 ) -> Result<Outcome, Failure> {
-    let headline = sentence.clone();
-    record.gate = Some(crate::record::GateOutcome { decision, headline, findings: Vec::new(), rules: Vec::new() });
+    let sentence = gate.headline.clone();
+    let failure = if gate.decision == Decision::Error { not_measured(sentence) } else { nothing_to_preserve(sentence) };
+    record.gate = Some(gate);
     let outcome = conclude(context, pipeline, setting, record)?;
-    let failure = if decision == Decision::Error { not_measured(sentence) } else { nothing_to_preserve(sentence) };
-    Err(failure.within(outcome.folder.display().to_string()))
+    let failure = Some(failure.within(outcome.folder.display().to_string()));
+    Ok(Outcome { failure, ..outcome })
 }
 
 /// Writes the run's folder.
@@ -360,7 +330,7 @@ fn conclude(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting, mut r
     place_artifacts(context, &folder)?;
     point_latest(&folder)?;
     let exit = record.gate.as_ref().map_or(Exit::Inconclusive, |gate| exit_of(gate.decision));
-    Ok(Outcome { record, folder, exit })
+    Ok(Outcome { record, folder, exit, failure: None })
 }
 
 /// The exit code of a gate's decision.

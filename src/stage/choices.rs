@@ -26,26 +26,35 @@ struct Parts<'a> {
     text: &'a str,
     numerics: String,
     questions: &'a str,
+    /// What the tokenizer puts before a context.
+    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
+    begin: &'a [u32],
 }
 
-/// Summed log-likelihoods of a question's choices, in nats.
+/// Summed log-likelihoods of a question's choices, in nats. None where one is no number, as of a model that diverged.
 #[derive(Serialize, Deserialize)]
-struct Scored(Vec<f64>);
+struct Scored(Vec<Option<f64>>);
 
 /// Scores every choice of every question of a suite. The result is remembered.
 ///
 /// # Errors
 /// When a text cannot be tokenised, the backend fails, or the store cannot be written.
 pub(super) fn choose(context: &Context<'_>, model: &Model, asked: &Questions, name: &str) -> Result<Vec<Completion>, Failure> {
-    let parts =
-        Parts { model: &model.digest, text: &model.text_digest, numerics: context.compute.numerics(), questions: &asked.info.digest };
+    let parts = Parts {
+        model: &model.digest,
+        text: &model.text_digest,
+        numerics: context.compute.numerics(),
+        questions: &asked.info.digest,
+        begin: model.text.begin_tokens(),
+    };
     let entry = context.stage(name, VERSION, &parts, |place| {
         let mut decoder = context.compute.load(model)?;
         let ids: Vec<&str> = asked.rows.iter().map(|row| row.id.as_str()).collect();
         let scored = log_likelihoods(&mut decoder, model, &asked.choices, &ids, &mut |done, total| {
             context.progress(name, done, total, "questions");
         })?;
-        let scored: Vec<Scored> = scored.into_iter().map(Scored).collect();
+        let finite = |sums: Vec<f64>| Scored(sums.into_iter().map(|sum| sum.is_finite().then_some(sum)).collect());
+        let scored: Vec<Scored> = scored.into_iter().map(finite).collect();
         write_json(place, "choices.json", &scored)?;
         Ok(format!("{} questions", scored.len()))
     })?;
@@ -102,7 +111,11 @@ fn score<B: Backend>(decoder: &mut Decoder<B>, waiting: &mut Vec<(usize, Example
     Ok(())
 }
 
-fn chosen(Scored(log_likelihoods): Scored, question: &Question, item: &SuiteItem) -> Completion {
+/// What a model chooses: nothing, which is wrong, where a choice has no likelihood.
+fn chosen(Scored(sums): Scored, question: &Question, item: &SuiteItem) -> Completion {
+    let Some(log_likelihoods) = sums.into_iter().collect::<Option<Vec<f64>>>() else {
+        return Completion { ended: true, correct: Some(false), ..Completion::default() };
+    };
     let by_length: Vec<f64> = log_likelihoods.iter().zip(&question.lengths).map(|(sum, &length)| sum / length as f64).collect();
     let (index, index_norm) = (highest(&log_likelihoods), highest(&by_length));
     Completion {
@@ -123,4 +136,25 @@ fn highest(values: &[f64]) -> usize {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_question_without_likelihoods_is_answered_wrongly() {
+        let words = || vec!["a".to_owned(), "bb".to_owned()];
+        let question = Question { pairs: Vec::new(), choices: words(), lengths: vec![1, 2], gold: 0 };
+        let item = SuiteItem { id: "q".into(), prompt: String::new(), category: None, reference: Some("a".into()), choices: words() };
+        let of = |json: &str| chosen(serde_json::from_str(json).unwrap(), &question, &item);
+        let right = of("[-1.0, -3.0]");
+        assert!(right.correct == Some(true) && right.choice.unwrap().correct_norm && right.text == "a");
+        // As serde_json writes what is no number.
+        for json in ["[null, null]", "[null, -1.0]"] {
+            let wrong = of(json);
+            assert_eq!((wrong.correct, wrong.choice, wrong.text.as_str()), (Some(false), None, ""));
+        }
+    }
 }

@@ -2,16 +2,41 @@
 
 use crate::error::Failure;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{Finetune, Pipeline, Score};
+use crate::pipeline::settings::{self, Arm, Finetune, Pipeline, Score};
 
-use super::fetch::Model;
+use super::Context;
+use super::fetch::{Model, at_hand};
+use super::rows::within_context;
 
-/// Checks that the layers that arms name are there, and that the base is a model of the aligned one's shape where the two are compared
-/// weight by weight.
+/// Checks what [`check_model`] does, and that the base is a model of the aligned one's shape where the two are compared weight by weight.
+/// The base may stand for an aligned model that is yet to be made of it.
 ///
 /// # Errors
 /// Names the arm, or the tensor, and both sizes.
 pub fn check_models(pipeline: &Pipeline, base: Option<&Model>, aligned: &Model) -> Result<(), Failure> {
+    check_model(pipeline, aligned)?;
+    compared(pipeline).try_for_each(|what| comparable(&what, base, aligned).map(drop))
+}
+
+/// [`check_models`], of models that are on this machine: a base that is not is not looked at.
+///
+/// # Errors
+/// As [`check_models`], or when the base cannot be used.
+pub(super) fn check_at_hand(context: &Context<'_>, pipeline: &Pipeline, aligned: &Model) -> Result<(), Failure> {
+    check_model(pipeline, aligned)?;
+    // Where the aligned model is made of its base, it is of its shape.
+    let (Some(_), Some(what)) = (&pipeline.model.aligned, compared(pipeline).next()) else { return Ok(()) };
+    match at_hand(context, &settings::Model { aligned: None, ..pipeline.model.clone() })? {
+        Some(base) => comparable(&what, Some(&base), aligned).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Checks that the layers that arms name are there, and that no arm learns longer rows than the model's context.
+///
+/// # Errors
+/// Names the arm, or the rows, and both sizes.
+fn check_model(pipeline: &Pipeline, aligned: &Model) -> Result<(), Failure> {
     let layers = aligned.config.layers;
     let arms = || pipeline.finetune.iter().flat_map(Finetune::recipes);
     for (arm, named) in arms().filter_map(|arm| Some((arm, arm.layers.as_ref()?))) {
@@ -22,13 +47,17 @@ pub fn check_models(pipeline: &Pipeline, base: Option<&Model>, aligned: &Model) 
             );
         }
     }
-    if let Some(arm) = arms().find(|arm| arm.edit.as_ref().is_some_and(|edited| edited.edit.needs_base())) {
-        comparable(&format!("arm {}", arm.name), base, aligned)?;
-    }
-    if let Some(ticket) = pipeline.tickets.iter().find(|ticket| ticket.score == Score::TaskVector && ticket.file.is_none()) {
-        comparable(&format!("ticket {}", ticket.name), base, aligned)?;
-    }
-    Ok(())
+    arms().map(Arm::longest).max().map_or(Ok(()), |longest| within_context("finetune", longest, aligned))
+}
+
+/// The first arm and the first ticket that compare base and aligned model; where no arm is trained, no ticket is extracted.
+fn compared(pipeline: &Pipeline) -> impl Iterator<Item = String> {
+    let finetune = pipeline.finetune.as_ref();
+    let reads_base = |arm: &&Arm| arm.edit.as_ref().is_some_and(|edited| edited.edit.needs_base());
+    let arm = finetune.and_then(|finetune| finetune.recipes().find(reads_base)).map(|arm| format!("arm {}", arm.name));
+    let ticket = pipeline.tickets.iter().find(|ticket| ticket.score == Score::TaskVector && ticket.file.is_none());
+    let ticket = ticket.filter(|_| finetune.is_some()).map(|ticket| format!("ticket {}", ticket.name));
+    arm.into_iter().chain(ticket)
 }
 
 /// The base, where every tensor of it has the shape of the aligned model's.

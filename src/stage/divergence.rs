@@ -11,15 +11,15 @@ use crate::pipeline::settings::Manner;
 use super::along::Along;
 use super::evaluate::{Questions, backend_failed};
 use super::fetch::Model;
-use super::manner::{beside_the_prompts, greedy, prompts};
+use super::manner::{beside_the_prompts, greedy, prompts, turn_end};
 use super::probe::{continued, divergence};
 use super::{Context, read_json, write_json};
 
 /// Of the distances; raised when what is written changes.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Of the aligned model's replies, likewise.
-pub(super) const PATH_VERSION: u32 = 1;
+pub(super) const PATH_VERSION: u32 = 2;
 
 /// Rows between two words of progress.
 const ROWS_AT_ONCE: usize = 32;
@@ -39,8 +39,13 @@ struct PathParts<'a> {
     numerics: String,
     prompts: &'a str,
     tokens: usize,
+    /// Products of another number of sequences may round otherwise.
+    batch_size: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     manner: Option<Manner>,
+    /// What ends a reply beside the model's own end tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_end: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -52,7 +57,7 @@ struct Parts<'a> {
 /// The aligned model's own replies to a suite, behind their prompts.
 pub(super) struct Way {
     rows: Vec<Example>,
-    /// The key of the stage that made them: aligned model, text side, numerics, prompts and tokens.
+    /// The key of the stage that made them.
     key: String,
 }
 
@@ -70,7 +75,9 @@ pub(super) fn way(context: &Context<'_>, aligned: &Model, asked: &Questions, tok
         numerics: context.compute.numerics(),
         prompts: &asked.info.digest,
         tokens,
+        batch_size,
         manner: beside_the_prompts(&Manner { sampled: None, ..manner.clone() }),
+        turn_end: turn_end(aligned),
     };
     let name = format!("path aligned {}", asked.suite.name);
     let entry = context.stage(&name, PATH_VERSION, &parts, |place| {

@@ -24,7 +24,7 @@ use super::rows::load_rows;
 use super::{Context, perplexity, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Characters of a text that the record holds.
 const BEGINNING: usize = 300;
@@ -49,19 +49,10 @@ impl Questions {
         self.info.items.iter().flat_map(|item| std::iter::repeat_n(item, self.suite.manner.samples()))
     }
 
-    /// Whether every row has the reply that a model is to learn.
-    pub fn has_replies(&self) -> bool {
-        let replied = |row: &Row| row.messages.iter().any(|message| message.role == "assistant");
-        self.rows.iter().all(replied)
-    }
-
-    /// Whether the rows are a task's, with the replies that a model is to learn.
+    /// Whether the rows are a task's, each with the reply that a model is to learn.
     pub fn is_task(&self) -> bool {
-        match self.suite.expect {
-            Expect::ExactMatch => true,
-            Expect::Rouge => self.has_replies(),
-            _ => false,
-        }
+        let replied = |row: &Row| row.messages.iter().any(|message| message.role == "assistant");
+        matches!(self.suite.expect, Expect::ExactMatch | Expect::Rouge) && self.rows.iter().all(replied)
     }
 }
 
@@ -175,8 +166,13 @@ struct Parts<'a> {
     numerics: String,
     prompts: &'a str,
     max_new_tokens: usize,
+    /// Products of another number of sequences may round otherwise.
+    batch_size: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     manner: Option<Manner>,
+    /// What ends a reply beside the model's own end tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_end: Option<u32>,
 }
 
 /// A reply before any judge has seen it.
@@ -216,7 +212,9 @@ pub fn ask(
             numerics: context.compute.rounding(asked.info.quantization).numerics(),
             prompts: &asked.info.digest,
             max_new_tokens: asked.suite.max_new_tokens,
+            batch_size: evaluate.batch_size,
             manner: manner::beside_the_prompts(&asked.suite.manner),
+            turn_end: manner::turn_end(model),
         };
         let name = format!("evaluate {who} {}", asked.suite.name);
         let entry = context.stage(&name, VERSION, &parts, |place| {

@@ -75,6 +75,12 @@ pub fn tickets(
         let ticket = ticket(context, settings, base, aligned, pipeline.seeds[0])?;
         let first = pipeline.tickets.first().and_then(|first| tickets.get(&first.name));
         let mut summary = summarise(&ticket);
+        if settings.file.is_none() {
+            // An equal ticket may have been extracted when its data lay elsewhere.
+            summary.data = settings.data.as_ref().map(|spec| spec.source.clone());
+            summary.minus = settings.minus.as_ref().map(|minus| (minus.data.source.clone(), minus.density));
+            summary.over = settings.over.as_ref().map(|over| (over.data.source.clone(), over.epsilon));
+        }
         summary.twin_of.clone_from(&settings.twin_of);
         summary.overlap = first.map(|first| {
             let (all, _) = compare(&first.ticket.masks, &ticket.masks);
@@ -127,7 +133,7 @@ fn ticket(context: &Context<'_>, settings: &settings::Ticket, base: Option<&Mode
         Some(spec) => {
             training_rows(context, &format!("ticket {}", settings.name), std::slice::from_ref(spec), aligned, settings.max_length)
         }
-        None => Ok(TrainingRows { sources: Vec::new(), digests: Vec::new(), truncated: 0 }),
+        None => Ok(TrainingRows::default()),
     };
     let scored_on = rows(settings.data.as_ref())?;
     let minus = settings.minus.as_ref().map(|minus| Ok::<_, Failure>((minus, rows(Some(&minus.data))?))).transpose()?;

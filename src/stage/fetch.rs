@@ -19,7 +19,7 @@ use crate::record::ModelOrigin;
 use super::Context;
 
 /// Raised when the same GGUF file becomes other files.
-pub(super) const MATERIALISE_VERSION: u32 = 2;
+pub(super) const MATERIALISE_VERSION: u32 = 3;
 
 /// An opened model: a Hugging Face folder whose weights are bound to its configuration.
 pub struct Model {
@@ -99,6 +99,18 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
     let note = format!("{} parameters, {}", origin.parameters, origin.dtype);
     (context.listener)(Event::StageFinished { stage, seconds, note });
     Ok((model, origin))
+}
+
+/// The model that a pipeline starts from, where it is on this machine; no request is made.
+///
+/// # Errors
+/// When it is there and cannot be used.
+pub fn at_hand(context: &Context<'_>, settings: &settings::Model) -> Result<Option<Model>, Failure> {
+    let Some(source) = settings.aligned.as_ref().or(settings.base.as_ref()) else { return Ok(None) };
+    match Source::parse(source)? {
+        Source::Hub(remote) => remote.at_hand(&context.access)?.map(|folder| Model::open(&folder, settings)).transpose(),
+        _ => Ok(Some(fetch(context, "model", source, settings)?.0)),
+    }
 }
 
 /// The Hugging Face folder of a source, and the commit of a repository.

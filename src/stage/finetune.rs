@@ -27,7 +27,7 @@ use super::train::{erased_share, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 /// Where a training leaves what a resume goes on from, in its workplace.
 const CHECKPOINT: &str = "checkpoint.safetensors";

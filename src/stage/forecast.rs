@@ -8,13 +8,12 @@ use crate::error::Failure;
 use crate::eval::judge;
 use crate::eval::race::{heats, steps_of};
 use crate::event::Event;
-use crate::hub::Source;
 use crate::model::backend::Backend;
 use crate::model::batch::{Example, Packed};
 use crate::model::decoder::Decoder;
 use crate::model::generate::generate;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{self, Arm, Expect, Finetune, Pipeline, RaceBudget, Score, Train, Training};
+use crate::pipeline::settings::{Arm, Expect, Finetune, Pipeline, RaceBudget, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::elastic::sampled;
@@ -24,8 +23,10 @@ use crate::train::may_move;
 use super::Context;
 use super::choices::log_likelihoods;
 use super::classifier;
+use super::demands::check_at_hand;
 use super::evaluate::{Questions, backend_failed};
-use super::fetch::{Model, fetch};
+use super::fetch::{Model, at_hand};
+use super::footprint;
 use super::frame::probed;
 use super::initialise::initialise;
 use super::manner::{asked_tokens, greedy, prompts, sampling};
@@ -79,19 +80,21 @@ pub fn forecast(
         None => None,
     };
     let Some(model) = given.or(made) else { return Ok(None) };
+    check_at_hand(context, pipeline, &model)?;
     let mut parts: Vec<(String, f64)> = Vec::new();
     let specs = inventory(&model.config);
     let weights: usize = specs.iter().map(|spec| spec.len()).sum();
     let own = specs.first().and_then(|spec| model.weights.dtype(&spec.name)).map_or(4, |dtype| dtype.bytes());
     let stored = pipeline.model.dtype.wanted().map_or(own, |dtype| dtype.bytes()) * weights;
     let saving = stored as f64 / SAVING;
-    let (mut models, mut saved, mut racing) = (1, 0, 0);
+    let (mut models, mut saved, mut racing, mut held_back) = (1, 0, 0, 0);
 
     let mut decoder = context.compute.load(&model)?;
     let everything = may_move::all(&specs);
     let maskable = may_move::only(&MaskSet::full(&specs));
     let dense = pipeline.align.is_some() || pipeline.finetune.iter().flat_map(Finetune::recipes).any(|arm| arm.train == Train::All);
     let trained = if dense { &everything } else { &maskable };
+    let plain = may_move::count(&specs, trained);
     let mut per_step = |what: &str, training: &Training, sources: &[Vec<Example>]| -> Result<(f64, f64), Failure> {
         let plan = Plan { steps: STEPS, save_every: 0, warmup_steps: 0, learning_rate: 1e-9, ..plan(training, 0) };
         let mut marks = vec![Instant::now()];
@@ -140,11 +143,11 @@ pub fn forecast(
         };
         let probes = probe_tokens(context, pipeline, asked, &model)?;
         let generating = probe_generation(context, pipeline, &model, &mut decoder)?;
-        let of_recipe = |arm: &Arm| -> Result<f64, Failure> {
+        let mut of_recipe = |arm: &Arm| -> Result<f64, Failure> {
             let mut all = 0.0;
             let tokens = |sources: &[Vec<Example>]| sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
             // What holds it back: so many tokens more in each step, and so many once.
-            let (mut held, mut held_once) = (0.0, 0.0);
+            let (mut held, mut held_once, mut states) = (0.0, 0.0, 0);
             let anchored = arm.anchor.as_ref().map_or(0, |anchor| anchor.rows);
             let projected = arm.project.as_ref().map_or(0, |project| project.rows);
             for (key, data) in arm.own_data() {
@@ -158,9 +161,13 @@ pub fn forecast(
                 if let Some(elastic) = arm.elastic.as_ref().filter(|_| key == "elastic") {
                     rows = vec![sampled(&rows.concat(), elastic.rows).into_iter().cloned().collect()];
                 }
+                if key == "anchor" {
+                    states += rows.iter().flatten().map(Example::supervised_tokens).sum::<usize>();
+                }
                 held += rows_a_step as f64 * row(&rows);
                 held_once += passes * tokens(&rows);
             }
+            held_back = held_back.max(footprint::held(pipeline, arm, &specs, plain, states));
             // An edited arm is made once, of the end of another.
             let learnt = if arm.edit.is_some() { &tasks[..1] } else { &tasks };
             for (i, sources) in learnt.iter().enumerate() {
@@ -248,11 +255,12 @@ pub fn forecast(
         let seconds = opened.seconds(asked)?;
         parts.push((format!("judge {}, {models} models", judge.name), seconds * models as f64));
     }
+    let (peak, on_the_way) = (peak_memory_bytes(), racing.max(footprint::checkpoints(pipeline, &specs)));
     Ok(Some(Forecast {
         seconds: parts.iter().map(|(_, seconds)| seconds).sum(),
         parts,
-        memory_bytes: peak_memory_bytes(),
-        disk_bytes: (saved * stored + racing) as u64,
+        memory_bytes: if peak == 0 { 0 } else { peak + held_back },
+        disk_bytes: (saved * stored + on_the_way) as u64,
     }))
 }
 
@@ -325,18 +333,6 @@ fn reading<B: Backend>(decoder: &mut Decoder<B>, model: &Model, questions: &Ques
     let start = Instant::now();
     decoder.losses(&Packed::from_examples(&windows[..first])).map_err(backend_failed)?;
     Ok(start.elapsed().as_secs_f64() * tokens(&windows) as f64 / tokens(&windows[..first]).max(1) as f64)
-}
-
-/// The model that a pipeline starts from, where it is on this machine; no request is made.
-///
-/// # Errors
-/// When it is there and cannot be used.
-pub fn at_hand(context: &Context<'_>, settings: &settings::Model) -> Result<Option<Model>, Failure> {
-    let Some(source) = settings.aligned.as_ref().or(settings.base.as_ref()) else { return Ok(None) };
-    match Source::parse(source)? {
-        Source::Hub(remote) => remote.at_hand(&context.access)?.map(|folder| Model::open(&folder, settings)).transpose(),
-        _ => Ok(Some(fetch(context, "model", source, settings)?.0)),
-    }
 }
 
 /// Seconds of one measure of the probes that ask.

@@ -78,6 +78,9 @@ impl<'a> Frame<'a> {
                 }
             }
         }
+        for arm in finetune.recipes() {
+            learnable(arm, &tasks, &others).within(|| format!("arm {}", arm.name))?;
+        }
         let mut retention = None;
         let probes = match (&pipeline.evaluate.probes, judges.first()) {
             (Some(settings), Some(judge)) => {
@@ -260,6 +263,17 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// Checks that an arm learns something of every row that it reads, in every task.
+fn learnable(arm: &Arm, tasks: &[(String, TrainingRows)], others: &[(Vec<DataSpec>, TrainingRows)]) -> Result<(), Failure> {
+    let own = |data: &[DataSpec]| others.iter().find(|(have, _)| have == data).map(|(_, rows)| rows);
+    for (i, (_, rows)) in tasks.iter().enumerate() {
+        let max_length = arm.training_of(i).max_length;
+        rows.learnable(max_length)?;
+        arm.own_data().filter_map(|(_, data)| own(data)).try_for_each(|rows| rows.learnable(max_length))?;
+    }
+    Ok(())
+}
+
 /// A sequence that runs out of weights before its last task.
 fn no_room(arm: &Arm, tasks: usize, one: usize, inside: &MaskSet) -> Failure {
     let room = inside.count();
@@ -307,7 +321,7 @@ pub(super) fn named_suites<'a>(asked: &'a [Questions], finetune: &Finetune) -> V
 }
 
 /// Those whose answers are a probe: the named ones, or the first task suite.
-pub(super) fn probed<'a>(asked: &'a [Questions], finetune: &Finetune) -> Vec<&'a Questions> {
+pub fn probed<'a>(asked: &'a [Questions], finetune: &Finetune) -> Vec<&'a Questions> {
     let named = named_suites(asked, finetune);
     if named.is_empty() { asked.iter().find(|questions| questions.is_task()).into_iter().collect() } else { named }
 }

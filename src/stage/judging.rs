@@ -25,7 +25,8 @@ pub struct LabelColumns {
 
 /// Completions with the labels of a file; rows whose `filter` columns have other values are left out.
 ///
-/// A label with `partial` in it is a partial refusal, any other with `refus` a refusal, one with `compl` or `answer` an answer.
+/// A label says by a word of its own what it is: `partial`, a form of *refuse*, a form of *comply* or *answer*, in this order; `Non-refusal`
+/// is an answer. Any other label that denies something is of no kind that is known.
 ///
 /// # Errors
 /// When the file cannot be read, a column is missing, a label is of no kind that is known, or no row is left.
@@ -64,16 +65,30 @@ pub fn labelled(file: &str, columns: &LabelColumns, filter: &[(String, String)])
     Ok((rows, table.digest))
 }
 
+const PARTIAL: [&str; 2] = ["partial", "partially"];
+const REFUSED: [&str; 6] = ["refuse", "refused", "refuses", "refusing", "refusal", "refusals"];
+const COMPLIED: [&str; 10] =
+    ["comply", "complied", "complies", "complying", "compliance", "compliant", "answer", "answered", "answers", "answering"];
+/// Of `didn't` the t is left.
+const DENYING: [&str; 9] = ["non", "not", "no", "never", "without", "un", "in", "t", "false"];
+
 fn label(text: &str) -> Option<Label> {
     let text = text.to_lowercase();
-    if text.contains("partial") {
-        Some(Label::Partial)
-    } else if text.contains("refus") {
-        Some(Label::Refused)
-    } else if text.contains("compl") || text.contains("answer") {
-        Some(Label::Complied)
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
+    let place = |forms: &[&str]| words.iter().position(|word| forms.contains(word));
+    let said = if place(&PARTIAL).is_some() {
+        Label::Partial
+    } else if place(&REFUSED).is_some() {
+        Label::Refused
     } else {
-        None
+        place(&COMPLIED).map(|_| Label::Complied)?
+    };
+    let denials: Vec<usize> = (0..words.len()).filter(|&place| DENYING.contains(&words[place])).collect();
+    match denials[..] {
+        [] => Some(said),
+        // A false refusal is one.
+        [denial] if said == Label::Refused && place(&REFUSED) == Some(denial + 1) && words[denial] != "false" => Some(Label::Complied),
+        _ => None,
     }
 }
 
@@ -112,6 +127,42 @@ pub fn read_calibration(path: &Path) -> Result<CalibrationFile, Failure> {
         }
         Err(error) => {
             Err(Failure::new("calibration-file", format!("{} is no calibration of judges: {error}", path.display())).remedy(remedy))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_words_and_may_deny() {
+        for text in ["refused", "Refusal", "2_full_refusal", "refused to answer", "direct_refusal", "It refuses."] {
+            assert_eq!(label(text), Some(Label::Refused), "{text}");
+        }
+        for text in
+            ["complied", "1_full_compliance", "Compliant", "direct_answer", "answered", "Non-refusal", "not_refused", "didn't refuse"]
+        {
+            assert_eq!(label(text), Some(Label::Complied), "{text}");
+        }
+        for text in ["partial", "3_partial_refusal", "partially complied"] {
+            assert_eq!(label(text), Some(Label::Partial), "{text}");
+        }
+        for text in [
+            "non-compliant",
+            "incomplete",
+            "no answer",
+            "un-answered",
+            "unanswered",
+            "not partial",
+            "no clear refusal",
+            "not refused, no answer",
+            "refused: false",
+            "false refusal",
+            "maybe",
+            "",
+        ] {
+            assert_eq!(label(text), None, "{text}");
         }
     }
 }

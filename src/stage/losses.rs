@@ -27,8 +27,7 @@ pub fn losses(
     finetune: &Finetune,
     asked: &[Questions],
 ) -> Result<BTreeMap<String, Figure>, Failure> {
-    let mut suites = named_suites(asked, finetune);
-    suites.retain(|questions| questions.has_replies());
+    let suites = named_suites(asked, finetune);
     if suites.is_empty() {
         return Ok(BTreeMap::new());
     }

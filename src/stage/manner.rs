@@ -3,6 +3,7 @@
 use crate::data::fill::fill;
 use crate::data::rows::{Message, Row};
 use crate::data::tokenizer::TextModel;
+use crate::data::turn_end;
 use crate::error::{Failure, Within};
 use crate::model::generate::Sampling;
 use crate::pipeline::settings::{Manner, Suite, System};
@@ -104,5 +105,15 @@ pub fn sampling(model: &Model, suite: &Suite) -> Sampling {
 
 /// Greedy decoding up to a number of tokens.
 pub fn greedy(model: &Model, max_new_tokens: usize) -> Sampling {
-    Sampling { max_new_tokens, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: model.config.end_tokens.clone() }
+    Sampling { max_new_tokens, temperature: 0.0, top_p: 1.0, seed: 0, end_tokens: end_tokens(model) }
+}
+
+/// What ends a reply: the model's own end tokens, and what its template ends a turn with, which training teaches it to write.
+pub fn end_tokens(model: &Model) -> Vec<u32> {
+    model.config.end_tokens.iter().copied().chain(turn_end(model)).collect()
+}
+
+/// The token that a model's template ends a turn with, where that is none of its own end tokens.
+pub(super) fn turn_end(model: &Model) -> Option<u32> {
+    turn_end::turn_end(&model.text).filter(|token| !model.config.end_tokens.contains(token))
 }

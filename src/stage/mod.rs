@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod extract;
 pub mod fetch;
 pub mod finetune;
+mod footprint;
 pub mod forecast;
 pub mod frame;
 pub mod gradients;

@@ -20,7 +20,7 @@ use crate::record::{Figure, FirstToken, ProbeReference, ReferenceRefusal, Verdic
 use super::along::{Along, TOKENS, predicted};
 use super::evaluate::backend_failed;
 use super::fetch::Model;
-use super::manner::{asked_tokens, greedy};
+use super::manner::{asked_tokens, greedy, turn_end};
 use super::retention::Asked;
 use super::{Context, read_json, write_json};
 
@@ -100,7 +100,12 @@ struct Parts<'a> {
     numerics: String,
     digests: &'a [String],
     tokens: usize,
+    /// Products of another number of sequences may round otherwise.
+    batch_size: usize,
     judge: String,
+    /// What ends a reply beside the model's own end tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_end: Option<u32>,
 }
 
 /// Makes the reference from the aligned model.
@@ -114,7 +119,9 @@ pub fn reference(context: &Context<'_>, aligned: &Model, input: &ProbeInput<'_>,
         numerics: context.compute.numerics(),
         digests: &input.digests,
         tokens: input.tokens,
+        batch_size: input.batch_size,
         judge: judge.digest(),
+        turn_end: turn_end(aligned),
     };
     let entry = context.stage("reference", VERSION, &parts, |place| {
         let made = make(context, aligned, input, judge)?;

@@ -27,10 +27,10 @@ use super::sequence::Leg;
 use super::{Context, read_json, write_json};
 
 /// Of the race's result; raised when the same candidates come to another.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Of how fast candidates train.
-pub(super) const PACE_VERSION: u32 = 1;
+pub(super) const PACE_VERSION: u32 = 2;
 
 /// Where a race begins, as every arm does.
 const START: Leg<'_> = Leg { task: 0, before: None };
@@ -164,10 +164,13 @@ impl Track<'_, '_, '_> {
             Some(RaceBudget::Minutes(minutes)) => minutes,
         };
         let until = every.min(arm.training.max_steps);
-        let entry = self.context.stage(&format!("pace {}", arm.name), PACE_VERSION, &(self.parts(&field[0]), until), |place| {
+        // Results do not depend on the threads, and their pace does.
+        let key = (self.parts(&field[0]), until, self.context.compute.threads);
+        let entry = self.context.stage(&format!("pace {}", arm.name), PACE_VERSION, &key, |place| {
             let files = Files::of(place, 0);
-            // What an interrupted measurement left would make this one look fast.
+            // What an interrupted measurement left would make this one look fast: by its figures alone it would be over.
             files.remove(true)?;
+            remove_if_there(&files.curve)?;
             let start = Instant::now();
             let (points, stopped) = self.go_on(&field[0], until, &files)?;
             if points.last().is_none_or(|point| point.step < until) {

@@ -72,7 +72,8 @@ fn of<B: Backend>(job: &Job<'_>, frame: &Frame<'_>, aligned: &mut Decoder<B>) ->
         }
     }
     if let (Some(settings), Some(rows)) = (&job.arm.anchor, beside(job, frame, "anchor")?) {
-        restraints.anchor = Some(Anchor::new(aligned, &rows, settings.weight, settings.rows, job.seed)?);
+        let drawn = (settings.rows, job.arm.training_of(job.task).max_steps);
+        restraints.anchor = Some(Anchor::new(aligned, &rows, settings.weight, drawn, job.seed)?);
     }
     Ok(restraints)
 }

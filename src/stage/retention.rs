@@ -16,7 +16,7 @@ use crate::record::{Figure, Verdict};
 
 use super::evaluate::backend_failed;
 use super::fetch::Model;
-use super::manner::{asked_tokens, greedy};
+use super::manner::{asked_tokens, greedy, turn_end};
 
 /// What is asked, and who judges.
 #[derive(Clone)]
@@ -36,6 +36,11 @@ struct Parts<'a> {
     benign: &'a [Vec<u32>],
     judge: String,
     max_new_tokens: usize,
+    /// Products of another number of sequences may round otherwise.
+    batch_size: usize,
+    /// What ends a reply beside the model's own end tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_end: Option<u32>,
 }
 
 /// Whether a probe asks.
@@ -66,8 +71,14 @@ impl<'a> Asked<'a> {
     /// # Errors
     /// When the parts cannot be written as JSON, which is a defect of the program.
     pub fn digest(&self) -> Result<String, Failure> {
-        let judge = self.judge.digest();
-        let parts = Parts { harmful: &self.harmful, benign: &self.benign, judge, max_new_tokens: self.max_new_tokens };
+        let parts = Parts {
+            harmful: &self.harmful,
+            benign: &self.benign,
+            judge: self.judge.digest(),
+            max_new_tokens: self.max_new_tokens,
+            batch_size: self.batch_size,
+            turn_end: turn_end(self.model),
+        };
         let text = serde_json::to_string(&parts).map_err(|error| Failure::new("internal", error.to_string()))?;
         Ok(sha256(text.as_bytes()))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::artifact::digest::sha256;
 use crate::data::example::encode;
 use crate::data::overlap::overlaps;
 use crate::data::rows::{Loaded, Row, load_from};
@@ -15,34 +16,49 @@ use super::evaluate::Questions;
 use super::fetch::Model;
 
 /// Training rows of several sources.
+#[derive(Default)]
 pub struct TrainingRows {
     /// Examples by source, in the order of the file.
     pub sources: Vec<Vec<Example>>,
-    /// Digest of each source: its file and what was chosen from it.
+    /// Digest of each source: its file and what was chosen from it, and what the tokenizer puts before plain text.
     pub digests: Vec<String>,
     /// Rows that `max_length` cut.
     pub truncated: usize,
+    /// What each source is called, and its rows' numbers in the file.
+    places: Vec<(String, Vec<usize>)>,
 }
 
 impl TrainingRows {
-    /// The rows cut to a length that is at most the one they were encoded with; counts those that lost something.
+    /// Checks that every row has something to learn within a length that is at most the one they were encoded with.
     ///
     /// # Errors
-    /// When a row has nothing to learn within that length.
+    /// Names the first row that has not.
+    pub fn learnable(&self, max_length: usize) -> Result<(), Failure> {
+        let taught = |row: &Example| row.supervised.iter().take(max_length).skip(1).any(|&supervised| supervised);
+        for (rows, (source, numbers)) in self.sources.iter().zip(&self.places) {
+            if let Some((_, number)) = rows.iter().zip(numbers).find(|(row, _)| !taught(row)) {
+                let message = format!("row {number} of {source} has no token to learn within max_length {max_length}");
+                return Err(Failure::new("data", message).remedy(format!("raise max_length above {max_length}, or shorten the prompts")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows cut to such a length; counts those that lost something.
+    ///
+    /// # Errors
+    /// When a row has nothing to learn within it.
     pub fn cut(&self, max_length: usize) -> Result<Self, Failure> {
+        self.learnable(max_length)?;
         let shorter = self.sources.iter().flatten().filter(|row| row.tokens.len() > max_length).count();
         let cut = |row: &Example| {
             let n = row.tokens.len().min(max_length);
-            let row = Example { tokens: row.tokens[..n].to_vec(), supervised: row.supervised[..n].to_vec() };
-            if row.supervised_tokens() == 0 {
-                return Err(Failure::new("data", format!("a row has no token to learn within max_length {max_length}"))
-                    .remedy(format!("raise max_length above {max_length}, or shorten the prompts")));
-            }
-            Ok(row)
+            Example { tokens: row.tokens[..n].to_vec(), supervised: row.supervised[..n].to_vec() }
         };
         Ok(Self {
-            sources: self.sources.iter().map(|rows| rows.iter().map(cut).collect()).collect::<Result<_, _>>()?,
+            sources: self.sources.iter().map(|rows| rows.iter().map(cut).collect()).collect(),
             digests: self.digests.clone(),
+            places: self.places.clone(),
             // Rows that were cut before end at the longest length, and are among those cut again.
             truncated: if shorter > 0 { shorter } else { self.truncated },
         })
@@ -85,12 +101,8 @@ pub fn training_rows(
     model: &Model,
     max_length: usize,
 ) -> Result<TrainingRows, Failure> {
-    let context_length = model.config.max_position_embeddings;
-    if max_length > context_length {
-        return Err(Failure::new("too-long", format!("{what}: max_length is {max_length}, the model's context is {context_length}"))
-            .remedy(format!("write max_length: {context_length}, or less")));
-    }
-    let mut rows = TrainingRows { sources: Vec::new(), digests: Vec::new(), truncated: 0 };
+    within_context(what, max_length, model)?;
+    let mut rows = TrainingRows::default();
     for spec in specs {
         let loaded = load_rows(context, what, spec)?;
         let encoded = encode(&model.text, &loaded.rows, max_length).within(|| format!("data of {what}, {}", spec.source))?;
@@ -104,9 +116,31 @@ pub fn training_rows(
         }
         rows.truncated += truncated;
         rows.sources.push(examples);
-        rows.digests.push(loaded.content_digest());
+        rows.places.push((spec.source.clone(), loaded.rows.iter().map(|row| row.number).collect()));
+        rows.digests.push(digest(&loaded, model.text.begin_tokens()));
     }
     Ok(rows)
+}
+
+fn digest(loaded: &Loaded, begin: &[u32]) -> String {
+    let content = loaded.content_digest();
+    if begin.is_empty() || loaded.rows.iter().all(|row| row.plain_text().is_none()) {
+        return content;
+    }
+    sha256(format!("{content}{begin:?}").as_bytes())
+}
+
+/// Checks that rows of this length are within the model's context.
+///
+/// # Errors
+/// When they are longer.
+pub(super) fn within_context(what: &str, max_length: usize, model: &Model) -> Result<(), Failure> {
+    let context_length = model.config.max_position_embeddings;
+    if max_length <= context_length {
+        return Ok(());
+    }
+    Err(Failure::new("too-long", format!("{what}: max_length is {max_length}, the model's context is {context_length}"))
+        .remedy(format!("write max_length: {context_length}, or less")))
 }
 
 /// Checks that every row that is trained or scored on has a reply, that none of their prompts stands in a suite or among the
@@ -238,5 +272,25 @@ impl Prompts {
             held_out.rows[worst.second].0
         );
         Err(Failure::new("overlap", message).remedy("remove these rows from one of the two, or measure on other prompts"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::rows::Message;
+
+    #[test]
+    fn what_stands_before_plain_text_is_part_of_its_digest() {
+        let of = |role: &str| {
+            let messages = vec![Message { role: role.into(), content: "a".into() }];
+            let row = Row { id: "1".into(), number: 1, messages, fields: BTreeMap::new(), lists: BTreeMap::new() };
+            Loaded { rows: vec![row], total: 1, empty: 0, file: "a.jsonl".into() }
+        };
+        let (text, conversation) = (of("text"), of("user"));
+        assert_eq!(digest(&text, &[]), text.content_digest());
+        assert_ne!(digest(&text, &[1]), digest(&text, &[]));
+        assert_ne!(digest(&text, &[1]), digest(&text, &[2]));
+        assert_eq!(digest(&conversation, &[1]), conversation.content_digest());
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn inside(arm: &Arm, specs: &[TensorSpec], ticket: Option<&MaskSet>) 
 }
 
 /// Whether a tensor is in the layers of an arm. What belongs to no layer is in none, where the arm names any.
-fn in_layers(arm: &Arm, spec: &TensorSpec) -> bool {
+pub(super) fn in_layers(arm: &Arm, spec: &TensorSpec) -> bool {
     arm.layers.as_ref().is_none_or(|layers| spec.layer.is_some_and(|layer| layers.contains(layer)))
 }
 

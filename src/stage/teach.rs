@@ -18,7 +18,7 @@ use super::train::{erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 #[derive(Serialize)]
 struct Parts<'a> {

@@ -100,7 +100,7 @@ pub(super) fn by_group<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Sco
         masks.0.insert(spec.name.clone(), Mask::from_fn(spec.len(), |i| chosen[group_of(spec, budget.structure, i)]));
     }
     if let Some(last) = groups.last() {
-        ties.add(last.mean, groups.iter().filter(|group| group.mean == last.mean).count(), groups.len());
+        ties.add(groups.iter().filter(|group| group.mean == last.mean).count(), groups.len());
     }
     Ok(())
 }

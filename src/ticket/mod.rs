@@ -60,9 +60,9 @@ pub enum TicketError {
         structure: &'static str,
     },
     /// Most of a selection was decided by place, not by score.
-    #[error("{:.0} % of the selected weights have the same score, at most 1 % may", share * 100.0)]
+    #[error("{:.0} % of the selected weights have the same score as the last of their scope, at most 1 % may", share * 100.0)]
     Tied {
-        /// The share of the selection that ties with its last weight.
+        /// The share of the selection that ties with the last weight of its scope.
         share: f64,
     },
     /// The density is not in (0, 1].

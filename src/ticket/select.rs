@@ -15,8 +15,8 @@ use crate::model::inventory::TensorSpec;
 pub struct Chosen {
     /// The weights; every maskable tensor has a mask.
     pub masks: MaskSet,
-    /// The share of the selection (weights, rows or columns) that has the same score as its last piece, over all scopes together:
-    /// only their place decided between them. 0 where the lowest score is one piece's alone, and of nothing.
+    /// The share of the selection (weights, rows or columns) that has the same score as the last piece of its own scope, that piece not
+    /// counted: only their place decided between them. 0 where every scope's lowest score is one piece's alone, and of nothing.
     pub tied: f64,
 }
 
@@ -104,30 +104,23 @@ impl<F> Source<F> {
     }
 }
 
-/// Which pieces share the lowest score that was taken.
+/// How many pieces share the lowest score that was taken of what they are compared with.
 #[derive(Default)]
 pub(super) struct Ties {
-    lowest: Option<f64>,
-    at_lowest: usize,
+    tied: usize,
     chosen: usize,
 }
 
 impl Ties {
-    /// Of `chosen` pieces the lowest score is `lowest`, that of `at_lowest` of them.
-    pub fn add(&mut self, lowest: f64, at_lowest: usize, chosen: usize) {
-        if chosen == 0 {
-            return;
-        }
+    /// Of `chosen` pieces that are compared with each other, `at_lowest` have the lowest score.
+    pub fn add(&mut self, at_lowest: usize, chosen: usize) {
         self.chosen += chosen;
-        match self.lowest {
-            Some(other) if other < lowest => {}
-            Some(other) if other == lowest => self.at_lowest += at_lowest,
-            _ => (self.lowest, self.at_lowest) = (Some(lowest), at_lowest),
-        }
+        // One by itself is no tie, however small the scope.
+        self.tied += at_lowest.saturating_sub(1);
     }
 
     fn share(&self) -> f64 {
-        self.at_lowest.saturating_sub(1) as f64 / self.chosen.max(1) as f64
+        self.tied as f64 / self.chosen.max(1) as f64
     }
 }
 
@@ -174,7 +167,7 @@ fn by_weight<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Scores, E>>(
         });
         masks.0.insert(spec.name.clone(), mask);
     }
-    ties.add(f64::from(f32::from_bits(threshold)), at_threshold, k);
+    ties.add(at_threshold, k);
     Ok(())
 }
 
@@ -245,7 +238,7 @@ fn by_row<E: From<TicketError>, F: FnMut(&TensorSpec) -> Result<Scores, E>>(
             }
             if let Some(lowest) = keys.iter().map(|key| key >> 32).min() {
                 let at_lowest = keys.iter().filter(|&&key| key >> 32 == lowest).count();
-                ties.add(f64::from(f32::from_bits(lowest as u32)), at_lowest, keys.len());
+                ties.add(at_lowest, keys.len());
             }
         }
         masks.0.insert(spec.name.clone(), mask);

@@ -1,5 +1,7 @@
 //! Resume checkpoints: what the updater holds of weights and state, step and data position.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -7,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::updater::Updater;
+use crate::artifact::ArtifactError;
+use crate::artifact::map::map;
 use crate::artifact::write::write_whole;
 use crate::model::backend::Backend;
 use crate::model::decoder::{Decoder, Trained};
@@ -85,7 +89,7 @@ pub fn save<B: Backend>(
 /// Puts a checkpoint back into decoder and updater; none when there is no file.
 ///
 /// # Errors
-/// When the file is damaged or belongs to another training.
+/// When the file cannot be read, is damaged, or belongs to another training.
 pub fn restore<B: Backend>(
     path: &Path,
     decoder: &mut Decoder<B>,
@@ -93,12 +97,21 @@ pub fn restore<B: Backend>(
     updater: &mut impl Updater<B>,
 ) -> Result<Option<Progress>, TrainError> {
     let failed = |problem: String| TrainError::Checkpoint { path: path.into(), problem };
-    let Ok(file) = std::fs::read(path) else { return Ok(None) };
-    let tensors = SafeTensors::deserialize(&file).map_err(|error| failed(error.to_string()))?;
-    let part = |name: &str| tensors.tensor(name).map(|view| view.data().to_vec()).map_err(|_| failed(format!("it lacks {name}")));
-    let progress: Progress = serde_json::from_slice(&part("progress")?).map_err(|error| failed(error.to_string()))?;
+    let unread = || ArtifactError::io("cannot read", path);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(unread())?,
+    };
+    // A folder can be opened too.
+    if !file.metadata().map_err(unread())?.is_file() {
+        return Err(failed("it is no file".into()));
+    }
+    let bytes = map(&file).map_err(unread())?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
+    let part = |name: &str| tensors.tensor(name).map(|view| view.data()).map_err(|_| failed(format!("it lacks {name}")));
+    let progress: Progress = serde_json::from_slice(part("progress")?).map_err(|error| failed(error.to_string()))?;
     updater.restore(decoder, trained, progress.steps, &|name, count| {
-        let numbers = floats(&part(name)?);
+        let numbers = floats(part(name)?);
         if numbers.len() == count { Ok(numbers) } else { Err(failed(format!("it holds {} numbers of {name}, not {count}", numbers.len()))) }
     })?;
     Ok(Some(progress))

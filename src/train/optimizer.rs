@@ -123,15 +123,8 @@ impl<B: Backend> Updater<B> for Optimizer<B> {
             let (rows, columns) = decoder.backend().shape(&moments.0);
             let part = |part: &str| read(&format!("{part}.{name}"), rows * columns);
             let (masters, m, v) = (part("w")?, part("m")?, part("v")?);
-            let values = match trained.get(name) {
-                Some(Selection::Subset(mask)) => {
-                    let mut values = decoder.values(name)?;
-                    mask.positions().zip(&masters).for_each(|(i, &w)| values[i] = w);
-                    values
-                }
-                _ => masters,
-            };
-            decoder.set_values(name, &values)?;
+            let Some(selection) = trained.get(name) else { continue };
+            decoder.update(name, |backend, w| backend.put(w, selection, &masters))?;
             let backend = decoder.backend_mut();
             *moments = (backend.upload(&m, 1, m.len())?, backend.upload(&v, 1, v.len())?);
         }

@@ -13,8 +13,8 @@ use super::restraint::Restraints;
 use super::schedule::Scheduler;
 use super::updater::Updater;
 use crate::mask::Mask;
-use crate::model::backend::BackendError;
-use crate::model::backend::cpu::{Cpu, with_threads};
+use crate::model::backend::cpu::{Cpu, Parameter, Precision, with_threads};
+use crate::model::backend::{Backend, BackendError};
 use crate::model::batch::Example;
 use crate::model::config::ModelConfig;
 use crate::model::decoder::{Decoder, Trained};
@@ -49,6 +49,15 @@ fn decoder() -> Decoder<Cpu> {
     Decoder::new(config(), Cpu::default(), |spec| -> Result<Vec<f32>, BackendError> {
         let noise = random(3, &spec.name, spec.len());
         Ok(noise.into_iter().map(|v| if spec.role == Role::Norm { 0.9 + 0.2 * v } else { 0.6 * (v - 0.5) }).collect())
+    })
+    .unwrap()
+}
+
+/// In bfloat16, of numbers that it holds.
+fn coarse() -> Decoder<Cpu> {
+    let fine = decoder();
+    Decoder::new(config(), Cpu::new(Precision::Bf16), |spec| -> Result<Vec<f32>, BackendError> {
+        Ok(fine.values(&spec.name)?.into_iter().map(|v| f32::from_bits(v.to_bits() & 0xffff_0000)).collect())
     })
     .unwrap()
 }
@@ -162,27 +171,42 @@ fn a_resumed_training_ends_with_the_same_bits() {
     let specs = inventory(&config());
     let trained = may_move::only(&ticket(&specs).complement());
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("checkpoint.safetensors");
     let plan = Plan { save_every: 3, ..plan() };
-    let mut whole = decoder();
-    let expected = train(&mut whole, &trained, &plan);
-    let mut killed = decoder();
-    let stop = |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == 5 { Err(TrainError::NoRows) } else { Ok(Next::default()) };
-    assert!(fit::<_, TrainError>(&mut killed, &rows(), &trained, &plan, Some(&file), &mut { stop }).is_err());
-    let mut resumed = decoder();
-    let mut seen = Vec::new();
-    let progress = fit::<_, TrainError>(&mut resumed, &rows(), &trained, &plan, Some(&file), &mut |step, _| {
-        seen.push(step.number);
-        Ok(Next::default())
-    })
-    .unwrap();
-    assert_eq!(seen, [4, 5, 6, 7, 8], "it goes on after the checkpoint of step 3");
-    assert!(bits(&resumed) == bits(&whole) && progress.progress == expected);
-    std::fs::write(&file, b"garbage").unwrap();
-    assert!(matches!(
-        fit::<_, TrainError>(&mut decoder(), &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(Next::default())),
-        Err(TrainError::Checkpoint { .. })
-    ));
+    for (kind, made) in [("fine", decoder as fn() -> Decoder<Cpu>), ("coarse", coarse)] {
+        let file = folder.path().join(kind);
+        let mut whole = made();
+        let expected = train(&mut whole, &trained, &plan);
+        let mut killed = made();
+        let stop =
+            |step: super::fit::Step, _: &mut Decoder<Cpu>| if step.number == 5 { Err(TrainError::NoRows) } else { Ok(Next::default()) };
+        assert!(fit::<_, TrainError>(&mut killed, &rows(), &trained, &plan, Some(&file), &mut { stop }).is_err());
+        let mut resumed = made();
+        let mut seen = Vec::new();
+        let progress = fit::<_, TrainError>(&mut resumed, &rows(), &trained, &plan, Some(&file), &mut |step, _| {
+            seen.push(step.number);
+            Ok(Next::default())
+        })
+        .unwrap();
+        assert_eq!(seen, [4, 5, 6, 7, 8], "it goes on after the checkpoint of step 3");
+        assert!(bits(&resumed) == bits(&whole) && progress.progress == expected, "{kind}");
+        for (name, selection) in &trained {
+            let parameter = resumed.parameter(name).unwrap();
+            assert!(parameter == whole.parameter(name).unwrap(), "{kind} {name}");
+            if let Parameter::Bf16(weight) = parameter {
+                let (rows, columns) = weight.shape();
+                assert_eq!(weight.masters(), selection.count(rows * columns), "{name}: f32 numbers are those of the trained weights");
+            }
+        }
+    }
+    std::fs::write(folder.path().join("garbage"), b"garbage").unwrap();
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    for (name, problem) in [("garbage", "cannot be used"), ("folder", "it is no file")] {
+        let file = folder.path().join(name);
+        let error =
+            fit::<_, TrainError>(&mut decoder(), &rows(), &trained, &plan, Some(&file), &mut |_, _| Ok(Next::default())).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, TrainError::Checkpoint { .. }) && told.contains(name) && told.contains(problem), "{told}");
+    }
 }
 
 #[test]
@@ -312,7 +336,7 @@ fn a_held_training_resumes_with_the_same_bits() {
         let rows = rows();
         let first = FirstTokens { betas: vec![0.5, 2.0], rest: 0.1 };
         let constraints = rows.iter().map(|rows| first.constraints(&mut aligned, rows).unwrap()).collect();
-        let anchor = Some(Anchor::new(&mut aligned, &rows[0][4..], 2.0, 3, 7).unwrap());
+        let anchor = Some(Anchor::new(&mut aligned, &rows[0][4..], 2.0, (3, plan.steps), 7).unwrap());
         Restraints { constraints, anchor, ..Restraints::default() }
     };
     let run = |decoder: &mut Decoder<Cpu>, restraints: &mut Restraints<Cpu>, file: Option<&std::path::Path>, stop: u64| {
@@ -337,7 +361,7 @@ fn a_held_training_resumes_with_the_same_bits() {
 fn an_anchor_lowers_the_divergence() {
     let specs = inventory(&config());
     let trained = may_move::all(&specs);
-    let mut anchor = Anchor::new(&mut decoder(), &rows()[0], 1.0, 12, 0).unwrap();
+    let mut anchor = Anchor::new(&mut decoder(), &rows()[0], 1.0, (12, 12), 0).unwrap();
     let mut away = decoder();
     train(&mut away, &trained, &plan());
     let mut optimizer = Optimizer::new(&mut away, &specs, &trained, Settings { weight_decay: 0.0, ..plan().optimizer }).unwrap();
@@ -349,5 +373,27 @@ fn an_anchor_lowers_the_divergence() {
         optimizer.step(&mut away, &trained, &gradients, norm, 2e-3).unwrap();
     }
     assert!(divergences[11] < 0.5 * divergences[0], "{divergences:?}");
-    assert!(matches!(Anchor::new(&mut decoder(), &[Example::default()], 1.0, 1, 0), Err(TrainError::NoRows)));
+    assert!(matches!(Anchor::new(&mut decoder(), &[Example::default()], 1.0, (1, 1), 0), Err(TrainError::NoRows)));
+}
+
+#[test]
+fn an_anchor_holds_the_rows_of_its_steps_alone() {
+    let trained = may_move::all(&inventory(&config()));
+    let anchor = |steps| Anchor::new(&mut decoder(), &rows()[0], 1.0, (2, steps), 7).unwrap();
+    let (mut few, mut all) = (anchor(3), anchor(u64::MAX));
+    assert_eq!((few.held(), all.held()), (6, 12));
+    let mut away = decoder();
+    train(&mut away, &trained, &plan());
+    for step in 1..=3 {
+        let mut found = |anchor: &mut Anchor<Cpu>| {
+            let mut gradients = away.new_gradients(&trained).unwrap();
+            let (divergence, tokens) = anchor.gradients(&mut away, step, &trained, &mut gradients).unwrap();
+            let gradients: Vec<Vec<f32>> = gradients.values().map(|gradient| away.backend().download(gradient).unwrap()).collect();
+            (divergence, tokens, gradients)
+        };
+        let (one, other) = (found(&mut few), found(&mut all));
+        assert!(one == other && one.0 > 0.0, "step {step}: {} and {}", one.0, other.0);
+    }
+    let mut gradients = away.new_gradients(&trained).unwrap();
+    assert!(few.gradients(&mut away, 4, &trained, &mut gradients).is_err());
 }

@@ -140,18 +140,35 @@ fn an_edit_that_reads_the_base_needs_one() {
 }
 
 #[test]
-fn layers_that_the_model_does_not_have_and_a_density_that_does_not_fit_in_them_are_errors() {
+fn layers_that_are_not_there_a_density_that_does_not_fit_and_rows_that_are_too_long_are_errors() {
     for (arms, said) in [
         ("a: {train: all, layers: {from: 1, to: 2}}", "arm a trains layers 1 to 2, and the model has layers 0 to 1"),
         ("a: {train: all, layers: {from: 2}}", "the layers from 2 on"),
         ("a: {train: lora, layers: [0, 7]}", "layers 0, 7"),
         ("a: {train: complement, density: 0.4, layers: [0]}", "40.0 % of maskable, and only 2"),
         ("a: {train: random, density: 0.6, layers: [0]}", "60.0 % of maskable, and only 50.0 %"),
+        ("a: {train: all, max_length: 20}", "task.jsonl has no token to learn within max_length 20"),
     ] {
         let home = Home::new();
         pipeline(&home, &format!("    unprotected: {{train: all}}\n    {arms}\n"));
         let (text, code) = told(&home.run(&["run", "p.yaml"]));
         assert!(code == 2 && text.contains(said) && text.contains("help: "), "{arms}: {code} {text}");
         assert!(!text.contains("finetune unprotected"), "before anything is trained: {text}");
+    }
+}
+
+#[test]
+fn what_the_model_cannot_do_is_found_by_check_and_before_anything_is_trained_or_asked() {
+    let home = Home::new();
+    for (arm, said) in [
+        ("layers: {from: 1, to: 2}", "arm a trains layers 1 to 2, and the model has layers 0 to 1"),
+        ("max_length: 513", "finetune: max_length is 513, the model's context is 512"),
+    ] {
+        pipeline(&home, &format!("    unprotected: {{train: all}}\n    a: {{train: all, {arm}}}\n"));
+        for command in ["check", "run"] {
+            let (text, code) = told(&home.run(&[command, "p.yaml"]));
+            assert!(code == 2 && text.contains(said) && text.contains("help: "), "{command}: {code} {text}");
+            assert!(!text.contains("▸ align") && !text.contains("evaluate aligned"), "{command}: {text}");
+        }
     }
 }

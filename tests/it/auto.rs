@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::tiny::{Home, arm, told};
 
@@ -178,6 +178,7 @@ fn where_nothing_fits_the_run_says_so_and_is_inconclusive() {
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("nothing fits chosen: none of 1 recipes") && text.contains("auto.drop_at_most"), "{text}");
+    assert!(text.contains("\nreport: runs/raced/"), "{text}");
     let run = home.path("runs/raced/latest");
     let record = record(&run);
     assert_eq!(record["gate"]["decision"], "inconclusive");
@@ -194,6 +195,57 @@ fn where_nothing_fits_the_run_says_so_and_is_inconclusive() {
         let (text, code) = told(&home.run(command));
         assert_eq!(code, wanted, "{command:?}: {text}");
     }
+}
+
+/// A budget in minutes, and too few of them: the pace is measured, and the race is not run.
+const HURRIED: &str = "\
+name: hurried
+model: {aligned: model, dtype: f32}
+finetune:
+  data: task.jsonl
+  max_steps: 4
+  learning_rate: 1e-3
+  per_device_train_batch_size: 1
+  arms:
+    all: {train: all}
+    chosen: {protect: auto, auto: {candidates: all, minutes: 1e-7}}
+evaluate:
+  floor: 0.0
+  max_new_tokens: 4
+  suites: {harmful: {prompts: {path: harmful.jsonl, limit: 1}, expect: refusal, max_new_tokens: 1}}
+  probes: {every: 2, of: [refusal_rate, answered_rate, task_nll], harmful: probes.jsonl, benign: benign_probes.jsonl, task: helpful.jsonl}
+";
+
+#[test]
+fn a_pace_is_measured_by_training_on_as_many_threads() {
+    let home = Home::new();
+    home.write("p.yaml", HURRIED);
+    // The steps that the pace's candidate took; the arm itself is trained by the first run.
+    let steps = |threads: &str| -> Vec<u64> {
+        let (text, code) = told(&home.run(&["run", "p.yaml", "--threads", threads, "--format", "json"]));
+        assert!(code == 2 && text.contains("race-budget") && text.contains("the budget is 0"), "{text}");
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events
+            .filter(|event| event["event"] == "progress" && event["what"].as_str().unwrap().starts_with("finetune all-lr"))
+            .map(|event| event["done"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(steps("1"), [1, 2]);
+    assert_eq!(steps("1"), [0; 0], "it is remembered");
+    let store = home.path("runs/.store");
+    let paces = || -> Vec<std::path::PathBuf> {
+        std::fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("pace.json").is_file()).collect()
+    };
+    // What a measurement leaves that was killed when its training was over.
+    let pace = paces().swap_remove(0);
+    let open = pace.with_extension("open");
+    std::fs::remove_dir_all(&pace).unwrap();
+    std::fs::create_dir(&open).unwrap();
+    let figure = json!({"value": 0.5, "standard_error": 0.1, "count": 4});
+    let curve = json!([[2, {"refusal_rate": figure, "answered_rate": figure, "task_nll": figure}]]);
+    std::fs::write(open.join("checkpoint-0-curve.json"), curve.to_string()).unwrap();
+    assert_eq!(steps("1"), [1, 2]);
+    assert_eq!((steps("2"), paces().len()), (vec![1, 2], 2));
 }
 
 #[test]

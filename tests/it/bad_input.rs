@@ -40,7 +40,19 @@ fn bad_input_is_an_error_that_says_what_to_do() {
         (
             "nothing to learn",
             |h| h.write("task.jsonl", format!("{{\"prompt\": \"{}\", \"response\": \"b\"}}\n", "a ".repeat(400))),
-            &["task.jsonl", "max_length"],
+            &["task.jsonl", "row 1: no token of the reply", "max_length"],
+        ),
+        (
+            "a conversation that the template refuses",
+            |h| {
+                h.write("refuses.jinja", "{% if messages[0].content == 'b' %}{{ raise_exception('no b') }}{% endif %}{% for m in messages %}<s>{{ m.content }}</s>{% endfor %}");
+                h.write(
+                    "task.jsonl",
+                    "{\"id\": \"x\", \"prompt\": \"a\", \"response\": \"c\"}\n{\"id\": \"y\", \"prompt\": \"b\", \"response\": \"c\"}\n",
+                );
+                h.pipeline("model: {base: model}", "model: {base: model, chat_template: refuses.jinja}");
+            },
+            &["task.jsonl", "row 2 (id y): chat template: no b", "mend the row"],
         ),
         (
             "truncated weights",

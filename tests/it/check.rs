@@ -1,5 +1,8 @@
 //! What `check` finds before a run would, through the real program.
 
+use steadfast::model::config::ModelConfig;
+use steadfast::model::inventory::{TensorSpec, inventory};
+
 use crate::tiny::{Home, PIPELINE, told};
 
 fn check(home: &Home, sets: &[&str]) -> (String, i32) {
@@ -7,10 +10,36 @@ fn check(home: &Home, sets: &[&str]) -> (String, i32) {
     told(&home.command(&["check", "p.yaml", "--no-forecast"]).args(sets).output().unwrap())
 }
 
+/// One suite alone.
+const HARMFUL: &str = "evaluate.suites={harmful: {prompts: harmful.jsonl, expect: refusal}}";
+/// An arm that is called as another one's folder may be.
+const SEED_1: &str = "finetune.arms.unprotected-seed-1={train: all}";
+
 #[test]
 fn what_a_run_would_fail_on_is_found_before() {
     let home = Home::new();
+    home.write("bare.jsonl", "{\"prompt\": \"How many are 7 and 8?\", \"sum\": \"15\"}\n");
     let cases: &[(&[&str], &[&str])] = &[
+        (
+            &["gate=[{metric: harmful.refusal_rate, at_least: 0.1}]"],
+            &["gate.0 does not say which arm it is about", "write arm: NAME; there are unprotected, protected"],
+        ),
+        (
+            &["gate=[{arm: protected, at_least: 0.1}]"],
+            &["gate.0 does not say what it is about", "write metric: NAME; there are harmful.refusal_rate"],
+        ),
+        (&[HARMFUL, "gate=[{arm: protected, metric: task_nll, at_most: 9}]"], &["task_nll has no rows", "probes: {task: ROWS}"]),
+        (
+            &[
+                "evaluate.suites.task={prompts: bare.jsonl, expect: {exact_match: sum}}",
+                "gate=[{arm: protected, metric: task_nll, at_most: 9}]",
+            ],
+            &["gate.0 is about task_nll, and no suite's rows have the replies", "response: COLUMN"],
+        ),
+        (
+            &["seeds=[0, 1]", SEED_1],
+            &["arm unprotected-seed-1 with seed 0 and arm unprotected with seed 1 would have the same folder", "choose another name"],
+        ),
         (&["gate=[{arm: protected, metric: task_nll, rise_at_most: 0.1}]"], &["drop or rise of task_nll, which is no rate", "at_most"]),
         (&["evaluate.probes.of=[refusal_rate]", "gate=[{arm: protected, metric: drift, at_most: 0.1}]"], &["there is no metric \"drift\""]),
         (&["gate=[{arm: protected, metric: task_nll, retain_at_least: 0.9, of: aligned}]"], &["of aligned decides nothing"]),
@@ -39,7 +68,28 @@ fn what_a_run_would_fail_on_is_found_before() {
             assert!(text.contains(part), "{sets:?}: {part:?} is not in\n{text}");
         }
     }
+    let (text, code) = check(&home, &["seeds=[1, 2]", SEED_1]);
+    assert_eq!(code, 0, "no seed has that folder: {text}");
     assert!(!home.path("runs").exists());
+}
+
+#[test]
+fn the_rule_that_a_warning_names_can_be_pasted() {
+    let home = Home::new();
+    let only: &[&str] = &["finetune.arms={only: {train: all}}", "gate=[{arm: only, metric: harmful.refusal_rate, drop_at_most: 0.05}]"];
+    for (sets, rule) in [
+        (&[] as &[&str], "{arm: protected, metric: task_nll, retain_at_least: 0.9, of: unprotected}"),
+        (&["evaluate.probes=null"], "{arm: protected, metric: task.exact_match, retain_at_least: 0.9, of: unprotected}"),
+        (only, "{arm: only, metric: task_nll, at_most: 1}"),
+    ] {
+        let (text, code) = check(&home, sets);
+        assert!(code == 0 && text.contains(&format!("learned nothing would pass; add {rule}\n")), "{text}");
+        let pasted = format!("gate=[{rule}]");
+        let (text, code) = check(&home, &[sets, &[pasted.as_str()]].concat());
+        assert!(code == 0 && !text.contains("learned nothing would pass"), "{rule}: {text}");
+    }
+    let (text, code) = check(&home, &[HARMFUL]);
+    assert!(code == 0 && text.contains("learned nothing would pass; add a suite of the task"), "{text}");
 }
 
 #[test]
@@ -152,4 +202,36 @@ fn evaluating_another_model_leaves_the_pipelines_own_runs_their_latest() {
     assert!(code == 0 && home.path("runs/tiny-evaluate/latest").exists() && !home.path("runs/tiny").exists(), "{text}");
     let (text, code) = told(&home.run(&["evaluate", "model", "--pipeline", "p.yaml", "--set", "name=other"]));
     assert!(code == 0 && home.path("runs/other/latest").exists(), "{text}");
+}
+
+#[test]
+fn warnings_are_about_the_model_that_is_asked() {
+    let home = Home::new();
+    home.write(
+        "p.yaml",
+        "name: asked\nmodel: {aligned: builtin:tiny-aligned}\nfinetune: {data: task.jsonl, steps: 2, arms: {tuned: {train: all}}}\n\
+         evaluate: {max_new_tokens: 4, suites: {harmful: {prompts: {path: builtin:tiny-harmful, limit: 4}, expect: refusal}}}\n",
+    );
+    let (text, code) = told(&home.run(&["evaluate", "model", "--pipeline", "p.yaml"]));
+    assert!(code == 0 && text.contains("is for the embedded model") && text.contains("steps is read as max_steps"), "{text}");
+    assert!(!text.contains("there is no rule"), "its gate is left out: {text}");
+    let record = std::fs::read_to_string(home.path("runs/asked-evaluate/latest/run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert!(record["warnings"].to_string().contains("is for the embedded model"), "{}", record["warnings"]);
+    let own = ["evaluate", "builtin:tiny-aligned", "--pipeline", "p.yaml", "--set", "model.aligned=model", "--set", "name=own"];
+    let (text, code) = told(&home.run(&own));
+    assert!(code == 0 && !text.contains("is for the embedded model"), "{text}");
+}
+
+#[test]
+fn the_forecast_counts_what_an_interrupted_training_would_go_on_from() {
+    let home = Home::new();
+    let config = std::fs::read_to_string(home.path("model/config.json")).unwrap();
+    let all: usize = inventory(&ModelConfig::from_json(&config, None).unwrap()).iter().map(TensorSpec::len).sum();
+    let bytes = |save_steps: &str| {
+        let output = home.run(&["check", "p.yaml", "--format", "json", "--set", &format!("finetune.save_steps={save_steps}")]);
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        value["forecast"]["disk_bytes"].as_u64().unwrap()
+    };
+    assert_eq!(bytes("2") - bytes("0"), 24 * all as u64, "masters and two moments of the largest, twice");
 }

@@ -181,6 +181,35 @@ fn a_file_of_ones_own_goes_all_the_way_to_the_gate() {
 }
 
 #[test]
+fn choices_are_scored_again_when_the_tokenizer_begins_texts_otherwise() {
+    let home = Home::new();
+    home.write("own.csv", "prompt,first,second,right\nIs it so?,indeed,never,1\n");
+    home.write(
+        "p.yaml",
+        "name: mc\nmodel: {aligned: model}\nevaluate: {floor: 0, suites: {own: {prompts: own.csv, expect: {multiple_choice: \
+         {choices: [first, second], gold: {column: right, kind: ordinal}}}}}}\n",
+    );
+    let config = |more: Value| {
+        let mut settings = json!({"bos_token": "<s>", "eos_token": "</s>", "chat_template": crate::tiny::TEMPLATE});
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        home.write("model/tokenizer_config.json", settings.to_string());
+    };
+    let reused = || {
+        let (text, code) = told(&home.run(&["run", "p.yaml"]));
+        assert_ne!(code, 2, "{text}");
+        let record: Value = serde_json::from_slice(&std::fs::read(home.path("runs/mc/latest/run.json")).unwrap()).unwrap();
+        let stage = record["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == "choose aligned own").unwrap();
+        stage["reused"].as_bool().unwrap()
+    };
+    config(json!({}));
+    assert_eq!([reused(), reused()], [false, true]);
+    config(json!({"add_bos_token": true}));
+    assert_eq!([reused(), reused()], [false, true]);
+    config(json!({"add_bos_token": false}));
+    assert!(reused(), "as without the flag");
+}
+
+#[test]
 fn what_is_wrong_with_choices_is_named() {
     let home = Home::new();
     home.write("own.jsonl", "{\"prompt\": \"a\", \"c\": [\"x\", \"y\"], \"g\": 2}\n");

@@ -153,9 +153,30 @@ fn checkpoints(home: &Home) -> Vec<(std::path::PathBuf, std::time::SystemTime)> 
 fn a_model_that_does_not_refuse_has_nothing_to_preserve() {
     let home = Home::new();
     home.pipeline("  floor: 0.0\n", "");
-    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    let output = home.run(&["run", "p.yaml"]);
+    let (text, code) = told(&output);
     assert_eq!(code, 3, "{text}");
-    assert!(text.contains("nothing to preserve"), "{text}");
+    assert!(text.contains("error[nothing-to-preserve]"), "{text}");
+    // What was measured is told as ever.
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let report = printed.lines().find_map(|line| line.strip_prefix("report: ")).unwrap_or_else(|| panic!("{text}"));
+    assert!(report.starts_with("runs/tiny/") && home.path(report).is_file(), "{report}");
+    let output = home.run(&["run", "p.yaml", "--format", "json"]);
+    let gate: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((gate["decision"].as_str(), output.status.code()), (Some("inconclusive"), Some(3)));
+    // So does the gate, decided again; also where a rule about so poor a model would hold.
+    let again = |run: &str| {
+        let (text, code) = told(&home.run(&["gate", run]));
+        assert!(code == 3 && text.contains("nothing to preserve"), "{text}");
+    };
+    again("runs/tiny/latest");
+    home.write(
+        "p.yaml",
+        "name: alone\nmodel: {aligned: model}\nevaluate: {max_new_tokens: 8, suites: {harmful: {prompts: harmful.jsonl, expect: refusal}}}\n\
+         gate: {arm: aligned, metric: harmful.refusal_rate, at_least: 0}\n",
+    );
+    assert_eq!(told(&home.run(&["run", "p.yaml"])).1, 3);
+    again("runs/alone/latest");
 }
 
 #[test]
@@ -338,4 +359,23 @@ fn more_threads_than_any_machine_has_are_refused() {
     let home = Home::new();
     let (text, code) = told(&home.run(&["check", "p.yaml", "--threads", "513"]));
     assert!(code == 2 && text.contains("--threads") && text.contains("512"), "{text}");
+}
+
+#[test]
+fn a_ticket_says_where_its_data_lie_now() {
+    let home = Home::new();
+    let run = || {
+        let (text, code) = told(&home.run(&["run", "p.yaml", "--set", "finetune.max_steps=1"]));
+        assert_ne!(code, 2, "{text}");
+        let record = std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&record).unwrap()
+    };
+    let source = |record: &serde_json::Value| record["tickets"]["ticket"]["data"].as_str().unwrap().to_owned();
+    assert!(source(&run()).ends_with("/safety.jsonl"));
+    std::fs::rename(home.path("safety.jsonl"), home.path("moved.jsonl")).unwrap();
+    home.write("p.yaml", PIPELINE.replace("safety.jsonl", "moved.jsonl"));
+    let record = run();
+    assert!(source(&record).ends_with("/moved.jsonl"), "{}", source(&record));
+    let extract = record["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == "extract ticket").unwrap();
+    assert_eq!(extract["reused"], true, "the rows are the same");
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use steadfast::data::catalogue::entries;
 use steadfast::data::example::encode;
+use steadfast::data::guess::guess;
 use steadfast::data::rows::{Message, load};
 use steadfast::data::spec::{Columns, DataSpec};
 use steadfast::data::template::{ChatTemplate, DATE};
@@ -200,6 +201,68 @@ fn conversations_of_every_shape_become_turns() {
     assert_eq!(roles(r#"{"instruction": "a", "input": "x", "output": "b"}"#), "user=a\n\nx assistant=b");
     assert_eq!(roles(r#"{"instruction": "a", "input": "", "output": "b"}"#), "user=a assistant=b");
     assert_eq!(roles(r#"{"prompt": "a", "completion": "b", "system": "s"}"#), "system=s user=a assistant=b");
+}
+
+#[test]
+fn named_columns_are_read_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let read = |text: &str, columns: &[(&str, &str)]| {
+        std::fs::write(&path, text).unwrap();
+        let of = |what: &str| columns.iter().find(|(name, _)| *name == what).map(|(_, column)| (*column).to_owned());
+        let columns = Columns {
+            prompt: of("prompt"),
+            response: of("response"),
+            system: of("system"),
+            messages: of("messages"),
+            text: of("text"),
+            ..Columns::default()
+        };
+        load(&DataSpec { columns, ..DataSpec::new(path.to_string_lossy()) })
+    };
+    let told = |text: &str, columns: &[(&str, &str)]| {
+        let loaded = read(text, columns).unwrap();
+        loaded.rows[0].messages.iter().map(|message| format!("{}={}", message.role, message.content)).collect::<Vec<_>>().join(" ")
+    };
+    let question = r#"{"question": "q", "answer": "a", "rationale": "r"}"#;
+    assert_eq!(told(question, &[]), "user=q assistant=a");
+    assert_eq!(told(question, &[("response", "rationale")]), "user=q assistant=r");
+    let alpaca = r#"{"instruction": "i", "input": "", "output": "o", "persona": "p", "x": "other"}"#;
+    assert_eq!(told(alpaca, &[("system", "persona"), ("response", "output")]), "system=p user=i assistant=o");
+    assert_eq!(told(alpaca, &[("prompt", "instruction"), ("response", "x")]), "user=i assistant=other");
+    // The tables of a question about tables; a column of that name is no system message where it is something else.
+    let tables = r#"{"question": "q", "context": "c", "answer": "a", "system": "s"}"#;
+    assert_eq!(told(tables, &[("prompt", "question"), ("system", "context"), ("response", "answer")]), "system=c user=q assistant=a");
+    assert_eq!(told(tables, &[("prompt", "question"), ("response", "answer")]), "system=s user=q assistant=a");
+    assert_eq!(told(tables, &[("prompt", "system"), ("response", "answer")]), "user=s assistant=a");
+    let turns = r#"{"messages": [{"role": "user", "content": "u"}], "conversations": [], "persona": "p", "x": "y", "text": "t"}"#;
+    for (text, columns, expected) in [
+        (
+            turns,
+            &[("system", "persona")][..],
+            "columns names \"persona\" as system, and nothing reads it: the rows are turns from \"messages\"",
+        ),
+        (turns, &[("response", "x")], "\"x\" as response"),
+        (turns, &[("messages", "messages"), ("prompt", "x")], "\"x\" as prompt"),
+        (turns, &[("text", "text"), ("system", "persona")], "the rows are plain text from \"text\""),
+        (alpaca, &[("response", "x")], "prompts from \"instruction\" and replies from \"output\""),
+    ] {
+        let error = read(text, columns).unwrap_err().to_string();
+        assert!(error.contains(expected), "{columns:?}: {error}");
+    }
+}
+
+#[test]
+fn what_init_writes_loads_as_the_file_does_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    std::fs::write(&path, "system,prompt,response\nBe kind.,Who?,Me.\n,Where?,Here.\n").unwrap();
+    let file = path.to_string_lossy();
+    let (prompt, response) = guess(&file, None).unwrap().columns.unwrap();
+    let columns = Columns { prompt: Some(prompt), response: Some(response), ..Columns::default() };
+    let bare = load(&DataSpec::new(file.clone())).unwrap();
+    assert_eq!(load(&DataSpec { columns, ..DataSpec::new(file.clone()) }).unwrap(), bare);
+    assert_eq!((bare.rows[0].messages.len(), bare.rows[1].messages.len()), (3, 2));
 }
 
 #[test]

@@ -332,4 +332,69 @@ fn restoring_puts_the_tickets_bits_back_and_verify_holds() {
     let names: Vec<&str> = record["arms"].as_array().unwrap().iter().map(|arm| arm["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["aligned", "tuned", "restored"]);
     assert!(record["digests"]["model.restored"].is_string() && home.path("runs/restoration/latest/report.html").is_file());
+    // The pipeline's own runs keep their latest.
+    good(&home, &[&restore("again")[..], &["--pipeline", "p.yaml"]].concat());
+    assert!(home.path("runs/tiny-restore/latest/run.json").is_file() && !home.path("runs/tiny").exists());
+}
+
+#[test]
+fn names_in_foreign_files_do_not_steer_the_terminal() {
+    let home = Home::new();
+    let suites = "evaluate: {suites: {harmful: {prompts: harmful.jsonl, expect: refusal}}}";
+    home.write("p.yaml", format!("model: {{aligned: model}}\nticket: {{score: random, density: 0.5}}\n{suites}\n"));
+    good(&home, &["ticket", "extract", "p.yaml", "--out", "t.safetensors"]);
+    tune(&home, "model", "tuned", |_, _, _| None);
+    let mut all = stored(&home.path("tuned"));
+    all.insert("\u{1b}]0;x\u{7}\u{1b}[2J".into(), (vec![1], vec![0, 0]));
+    save(&all, &home.path("tuned"));
+    let output = home.run(&["verify", "model", "tuned", "--ticket", "t.safetensors"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("extra: ]0;x[2J\n0 of ") && !output.stdout.contains(&0x1b), "{text:?}");
+}
+
+/// Everything below a path with its permissions, links apart.
+#[cfg(unix)]
+fn modes(path: &Path, found: &mut Vec<(std::path::PathBuf, u32)>) {
+    use std::os::unix::fs::PermissionsExt;
+    let meta = std::fs::symlink_metadata(path).unwrap();
+    if meta.is_symlink() {
+        return;
+    }
+    found.push((path.to_path_buf(), meta.permissions().mode() & 0o777));
+    if meta.is_dir() {
+        std::fs::read_dir(path).unwrap().for_each(|entry| modes(&entry.unwrap().path(), found));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn files_and_folders_are_as_open_as_the_umask_lets_them_be() {
+    let home = Home::new();
+    tune(&home, "model", "a", every_tenth(0, 2.0));
+    let suites = "evaluate: {floor: 0, suites: {harmful: {prompts: harmful.jsonl, expect: refusal}}}";
+    home.write("p.yaml", format!("model: {{aligned: model}}\n{suites}\n"));
+    for (umask, file, folder) in [("077", 0o600, 0o700), ("022", 0o644, 0o755)] {
+        let masked = |arguments: &[&str]| {
+            let script = format!("umask {umask}; exec \"$0\" \"$@\"");
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", &script, env!("CARGO_BIN_EXE_steadfast")]).args(arguments);
+            told(&command.current_dir(home.0.path()).env("HF_HOME", home.path("hf")).output().unwrap())
+        };
+        let [delta, made, runs] = ["delta", "made", "runs"].map(|name| format!("{name}-{umask}"));
+        for (arguments, expected) in [
+            (&["delta", "make", "model", "a", "--out", &delta][..], 0),
+            (&["delta", "apply", "model", &delta, "--out", &made], 0),
+            (&["run", "p.yaml", "--runs", &runs], 3),
+        ] {
+            let (text, code) = masked(arguments);
+            assert_eq!(code, expected, "{arguments:?}: {text}");
+        }
+        let mut found = Vec::new();
+        [delta, made, runs].iter().for_each(|name| modes(&home.path(name), &mut found));
+        assert!(found.len() > 15, "{found:?}");
+        for (path, mode) in found {
+            assert_eq!(mode, if path.is_dir() { folder } else { file }, "{}: {mode:o}", path.display());
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! KL(aligned ‖ arm) on the suites' prompts, beside a slow computation of the same.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use steadfast::data::rows::Message;
 use steadfast::model::backend::cpu::Cpu;
@@ -113,6 +115,37 @@ fn the_distance_is_that_of_a_slow_computation_and_is_measured_once() {
     assert!(stages(&second).iter().all(|(name, reused)| *reused || name.starts_with("fetch")), "{second}");
     assert_eq!((kl(&second, "dense", "benign"), kl(&second, "dense", "task")), (kl(&found, "dense", "benign"), vec![None; 6]));
     assert_eq!(second["suites"]["task"].get("divergence"), None);
+}
+
+/// What is generated may differ in its last bits with the number of sequences at once, and so may what is measured on it.
+#[test]
+fn another_number_of_sequences_is_another_measurement() {
+    let home = Home::new();
+    home.write(
+        "p.yaml",
+        "name: tiny
+model: {aligned: model}
+finetune: {data: task.jsonl, max_steps: 2, learning_rate: 1e-3, per_device_train_batch_size: 2, arms: {unprotected: {train: all}}}
+evaluate:
+  floor: 0.0
+  max_new_tokens: 4
+  divergence: {tokens: 4}
+  suites: {harmful: {prompts: harmful.jsonl, expect: refusal}}
+  probes: {every: 1, of: [drift, refusal_rate], harmful: probes.jsonl, benign: benign_probes.jsonl}
+",
+    );
+    let fresh = |batch_size: usize| -> BTreeSet<String> {
+        let (text, code) = told(&home.run(&["run", "p.yaml", "--set", &format!("evaluate.batch_size={batch_size}")]));
+        assert_ne!(code, 2, "{text}");
+        let record = record(&home);
+        let stages = record["stages"].as_array().unwrap().iter().filter(|stage| stage["reused"] == false);
+        let kinds = stages.map(|stage| stage["stage"].as_str().unwrap().split(' ').next().unwrap().to_owned());
+        kinds.filter(|kind| kind != "fetch").collect()
+    };
+    let all = BTreeSet::from(["divergence", "evaluate", "finetune", "measure", "path", "reference"].map(str::to_owned));
+    assert_eq!(fresh(64), all);
+    assert_eq!(fresh(64), BTreeSet::new());
+    assert_eq!(fresh(3), all);
 }
 
 #[test]

@@ -169,6 +169,19 @@ fn byte_level() -> GgufFile {
     file
 }
 
+#[test]
+fn llama_3_begins_with_the_begin_token_unless_the_file_says_otherwise() {
+    let asked = |file: &GgufFile| tokenizer(folder_of(file).path()).encode("ab", true).unwrap().get_ids().to_vec();
+    for pre in ["llama-bpe", "llama-v3", "llama3"] {
+        let mut file = byte_level();
+        file.text("tokenizer.ggml.pre", pre);
+        assert_eq!(asked(&file), [0, 4], "{pre}");
+        file.flag("tokenizer.ggml.add_bos_token", false);
+        assert_eq!(asked(&file), [4], "{pre}");
+    }
+    assert_eq!(asked(&byte_level()), [4], "the others do not");
+}
+
 /// A GGUF file with a SentencePiece tokenizer of a few tokens.
 fn few_pieces() -> GgufFile {
     let mut few = pieces();
@@ -260,7 +273,7 @@ type Case = (&'static str, fn() -> GgufFile, fn(&mut GgufFile), &'static [&'stat
 
 #[test]
 fn contradictions_are_errors_that_name_both_sides() {
-    let cases: [Case; 19] = [
+    let cases: [Case; 21] = [
         ("fewer tokens than rows", byte_level, |f| short(f, 5), &["5 tokens", "6 rows"]),
         ("more tokens than rows", byte_level, |f| short(f, 7), &["7 tokens", "6 rows"]),
         ("a token twice", byte_level, |f| f.texts("tokenizer.ggml.tokens", &["<s>", "</s>", "a", "b", "ab", "a"]), &["\"a\"", "2 and 5"]),
@@ -271,6 +284,8 @@ fn contradictions_are_errors_that_name_both_sides() {
         ("a merge of no tokens", byte_level, |f| f.texts("tokenizer.ggml.merges", &["a c"]), &["tokenizer cannot be loaded", "c"]),
         ("a merge that is none", byte_level, |f| f.texts("tokenizer.ggml.merges", &["ab"]), &["merge", "\"ab\""]),
         ("no merges", byte_level, |f| f.without("tokenizer.ggml.merges"), &["no tokenizer.ggml.merges"]),
+        ("no pre-tokenizer", byte_level, |f| f.without("tokenizer.ggml.pre"), &["pre-tokenizer \"none\"", "llama-bpe"]),
+        ("llama.cpp's own", byte_level, |f| f.text("tokenizer.ggml.pre", "default"), &["pre-tokenizer \"default\"", "llama-bpe"]),
         ("no scores", few_pieces, |f| f.without("tokenizer.ggml.scores"), &["no tokenizer.ggml.scores"]),
         ("no types", few_pieces, |f| f.without("tokenizer.ggml.token_type"), &["no tokenizer.ggml.token_type"]),
         ("scores for other tokens", few_pieces, |f| f.numbers("tokenizer.ggml.scores", &[0.0]), &["scores has 1", "7 tokens"]),

@@ -19,12 +19,18 @@ pub enum Fault {
     None,
     /// The first answer for the weights ends in the middle.
     Cut,
+    /// Every answer for the weights ends after a sixth of the file.
+    Sixths,
+    /// The first answer for the weights ends in the middle, and there is no going on.
+    NoRange,
     /// Two answers in three are 429 or 500.
     Busy,
     /// The listed hash of the weights is another one.
     Hash,
     /// Every answer has this status.
     Status(u16),
+    /// Every answer is the hub's for a repository that is not there.
+    NoRepository,
     /// Weights come from another host.
     Redirect,
 }
@@ -64,12 +70,12 @@ fn read_request(stream: &TcpStream) -> Option<(String, BTreeMap<String, String>)
     }
 }
 
-/// Serves one file, from the byte that a range asks for.
-fn serve_file(stream: &mut TcpStream, headers: &BTreeMap<String, String>, bytes: &[u8], cut: bool) {
+/// Serves one file, from the byte that a range asks for, and at most so many bytes of it.
+fn serve_file(stream: &mut TcpStream, headers: &BTreeMap<String, String>, bytes: &[u8], most: usize) {
     let from: usize = headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()).unwrap_or(0);
     let rest = &bytes[from.min(bytes.len())..];
-    let sent = if cut { &rest[..rest.len() / 2] } else { rest };
-    answer(stream, if from > 0 { "206 Partial Content" } else { "200 OK" }, "", rest.len(), sent);
+    let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+    answer(stream, status, "", rest.len(), &rest[..rest.len().min(most)]);
 }
 
 impl Hub {
@@ -102,7 +108,7 @@ impl Hub {
             for mut stream in other.incoming().flatten() {
                 let Some((path, headers)) = read_request(&stream) else { continue };
                 let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-                serve_file(&mut stream, &headers, &stored[&name], false);
+                serve_file(&mut stream, &headers, &stored[&name], usize::MAX);
                 seen.lock().unwrap().push((path, headers));
             }
         });
@@ -112,7 +118,7 @@ impl Hub {
         let api = if repo.starts_with("datasets/") { repo.to_owned() } else { format!("models/{repo}") };
         let (listed, files_at) = (format!("/api/{api}/revision/"), format!("/{repo}/resolve/{commit}/"));
         std::thread::spawn(move || {
-            let mut cut = fault == Fault::Cut;
+            let mut cut = false;
             for mut stream in listener.incoming().flatten() {
                 let Some((path, headers)) = read_request(&stream) else { continue };
                 let count = {
@@ -123,6 +129,10 @@ impl Hub {
                 match fault {
                     Fault::Status(status) => {
                         answer(&mut stream, &format!("{status} No"), "", 0, b"");
+                        continue;
+                    }
+                    Fault::NoRepository => {
+                        answer(&mut stream, "401 No", "X-Error-Code: RepoNotFound\r\n", 0, b"");
                         continue;
                     }
                     Fault::Busy if count % 3 == 1 => {
@@ -144,10 +154,18 @@ impl Hub {
                     Some(_) if fault == Fault::Redirect && name.ends_with(".safetensors") => {
                         answer(&mut stream, "302 Found", &format!("Location: http://{other_address}/blob/{name}\r\n"), 0, b"");
                     }
+                    Some(_) if fault == Fault::NoRange && headers.contains_key("range") => answer(&mut stream, "416 No", "", 0, b""),
                     Some(bytes) => {
-                        let now = cut && name.ends_with(".safetensors");
-                        cut = cut && !now;
-                        serve_file(&mut stream, &headers, bytes, now);
+                        let weights = name.ends_with(".safetensors");
+                        let most = match fault {
+                            Fault::Sixths if weights => bytes.len().div_ceil(6),
+                            Fault::Cut | Fault::NoRange if weights && !cut => {
+                                cut = true;
+                                bytes.len() / 2
+                            }
+                            _ => bytes.len(),
+                        };
+                        serve_file(&mut stream, &headers, bytes, most);
                     }
                     None => answer(&mut stream, "404 No", "", 0, b""),
                 }

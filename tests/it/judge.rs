@@ -206,3 +206,13 @@ fn labels_and_columns_that_are_not_known_are_named() {
         assert!(code == 2 && text.contains(words), "{words}: {text}");
     }
 }
+
+#[test]
+fn a_models_name_is_no_markup_in_the_table() {
+    let home = Home::new();
+    home.write("own.csv", "text,said,who\nI cannot help.,refused,a|b\nHere it is.,complied,\u{1b}[2Jc\n");
+    let columns = ["--columns", "completion=text,label=said,model=who", "--judge", "phrases"];
+    let output = home.command(&["judge", "calibrate", "--data", "own.csv"]).args(columns).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("| phrases | a\\|b | 1 |") && text.contains("| phrases | \\[2Jc | 1 |"), "{text:?}");
+}

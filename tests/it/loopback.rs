@@ -67,7 +67,8 @@ fn a_model_comes_from_the_hub_once_and_only_what_a_model_needs() {
     std::fs::write(&blob, &bytes).unwrap();
     let (text, code) = run(&home, &hub, &["--offline"]);
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("hash-mismatch"), "{text}");
+    assert!(text.contains("damaged-cache") && text.contains(&format!("rm {}", blob.display())), "{text}");
+    assert!(!text.contains("thrown away"), "{text}");
     let (text, code) = run(&home, &hub, &[]);
     assert_eq!(code, WORKED, "{text}");
     assert!(hub.paths().len() > paths.len());
@@ -79,7 +80,7 @@ fn faults_that_pass_are_survived() {
     let hub = Hub::start("some/tiny", COMMIT, &plain.path("model"), Fault::None);
     assert_eq!(run(&plain, &hub, &[]).1, WORKED);
     let expected = digest(&plain);
-    for fault in [Fault::Cut, Fault::Busy, Fault::Redirect] {
+    for fault in [Fault::Cut, Fault::Sixths, Fault::NoRange, Fault::Busy, Fault::Redirect] {
         let home = home(COMMIT);
         let hub = Hub::start("some/tiny", COMMIT, &home.path("model"), fault);
         let (text, code) = run(&home, &hub, &[]);
@@ -89,6 +90,10 @@ fn faults_that_pass_are_survived() {
         assert!(asked.iter().all(|(_, headers)| headers.get("authorization").is_some_and(|value| value == "Bearer hf_secretsecret")));
         if fault == Fault::Cut {
             assert!(asked.iter().any(|(_, headers)| headers.contains_key("range")), "it goes on where it stopped");
+        }
+        if fault == Fault::Sixths {
+            let answers = asked.iter().filter(|(path, _)| path.ends_with(".safetensors")).count();
+            assert!(answers > 5, "{answers}: more than the tries that bring nothing");
         }
         if fault == Fault::Redirect {
             let elsewhere = hub.elsewhere.lock().unwrap();
@@ -124,6 +129,61 @@ fn shards_and_branches() {
     let (text, code) = run(&home, &hub, &[]);
     assert_eq!(code, WORKED, "{text}");
     assert!(std::fs::read(&blob).unwrap() == good, "the damaged blob was used");
+}
+
+#[test]
+fn a_damaged_index_comes_again() {
+    let home = home(COMMIT);
+    let folder = home.path("sharded");
+    write_model(&folder, true);
+    let hub = Hub::start("some/tiny", COMMIT, &folder, Fault::None);
+    let (text, code) = run(&home, &hub, &[]);
+    assert_eq!(code, WORKED, "{text}");
+    let index = home.path("hf/hub/models--some--tiny/snapshots").join(COMMIT).join("model.safetensors.index.json");
+    let blob = index.canonicalize().unwrap();
+    let good = std::fs::read(&blob).unwrap();
+    std::fs::write(&blob, &good[..good.len() / 2]).unwrap();
+    let (text, code) = run(&home, &hub, &["--offline"]);
+    assert!(code == 2 && text.contains("damaged-cache") && text.contains(&format!("rm {}", blob.display())), "{text}");
+    let (text, code) = run(&home, &hub, &[]);
+    assert_eq!(code, WORKED, "{text}");
+    assert!(std::fs::read(&blob).unwrap() == good, "the damaged index was used");
+}
+
+#[test]
+fn what_401_can_mean_is_told() {
+    let home = Home::new();
+    let hub = Hub::start("datasets/some/rows", COMMIT, &home.path("model"), Fault::Status(401));
+    let set = format!("finetune.data=hf://datasets/some/rows@{COMMIT}/rows.jsonl");
+    for token in [None, Some("hf_secretsecret")] {
+        let mut command = home.command(&["run", "p.yaml", "--set", &set]);
+        command.env("HF_ENDPOINT", &hub.endpoint).envs(token.map(|token| ("HF_TOKEN", token)));
+        let (text, code) = told(&command.output().unwrap());
+        assert!(code == 2 && text.contains("gated, private or not there"), "{text}");
+        assert!(text.contains("https://huggingface.co/datasets/some/rows,"), "{text}");
+        assert_eq!(text.contains("the token is not valid"), token.is_some(), "{text}");
+    }
+    let home = self::home(COMMIT);
+    let hub = Hub::start("some/tiny", COMMIT, &home.path("model"), Fault::NoRepository);
+    let (text, code) = told(&home.command(&["run", "hub.yaml"]).env("HF_ENDPOINT", &hub.endpoint).output().unwrap());
+    assert!(code == 2 && text.contains("not-on-hub") && !text.contains("gated"), "{text}");
+}
+
+#[test]
+fn a_token_is_read_without_spaces_and_line_breaks_around_it() {
+    let home = home(COMMIT);
+    let hub = Hub::start("some/tiny", COMMIT, &home.path("model"), Fault::None);
+    let with = |token: &str| {
+        let mut command = home.command(&["run", "hub.yaml"]);
+        told(&command.env("HF_ENDPOINT", &hub.endpoint).env("HF_TOKEN", token).output().unwrap())
+    };
+    let (text, code) = with("hf_secret\nsecret");
+    assert!(code == 2 && text.contains("hub-token") && text.contains("export HF_TOKEN=") && !text.contains("hf_secret"), "{text}");
+    assert_eq!(hub.paths().len(), 0, "nothing can be asked with it");
+    let (text, code) = with("hf_secretsecret\n");
+    assert_eq!(code, WORKED, "{text}");
+    let asked = hub.asked.lock().unwrap();
+    assert!(asked.iter().all(|(_, headers)| headers.get("authorization").is_some_and(|value| value == "Bearer hf_secretsecret")));
 }
 
 #[test]
@@ -194,9 +254,14 @@ fn faults_that_stay_are_clear_errors() {
         );
     }
     let home = home(COMMIT);
-    let (text, code) = told(&home.command(&["run", "hub.yaml", "--offline"]).output().unwrap());
+    let (text, code) = told(&home.run(&["run", "hub.yaml", "--offline"]));
     assert_eq!(code, 2, "{text}");
-    assert!(text.contains("offline"), "{text}");
+    assert!(text.contains("offline") && text.contains("in its place: --set model.aligned=SOURCE"), "{text}");
+    let (text, code) = told(&home.run(&["run", "hub.yaml", "--offline", "--set", "model.aligned=model"]));
+    assert_eq!(code, WORKED, "{text}");
+    let source = format!("hf://some/tiny@{COMMIT}");
+    let (text, code) = told(&home.run(&["evaluate", &source, "--pipeline", "hub.yaml", "--offline"]));
+    assert!(code == 2 && text.contains("in its place: steadfast evaluate SOURCE"), "{text}");
 }
 
 #[test]

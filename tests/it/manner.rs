@@ -62,6 +62,31 @@ fn system_messages_are_taken_away_and_replaced() {
     assert_ne!(texts(&mixed, "none"), texts(&mixed, "other"), "the messages reach the model");
 }
 
+/// A model whose files name another end than the one that its template writes, and that it learnt.
+#[test]
+fn a_reply_ends_where_the_template_ends_a_turn() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("other")).unwrap();
+    for (name, bytes) in steadfast::hub::builtin::files("tiny-aligned").unwrap() {
+        let mut bytes = bytes.to_vec();
+        if ["config.json", "generation_config.json"].contains(&name) {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.contains("\"eos_token_id\": 0"), "{text}");
+            bytes = text.replace("\"eos_token_id\": 0", "\"eos_token_id\": 3").into_bytes();
+        }
+        home.write(&format!("other/{name}"), bytes);
+    }
+    let said = |model: &str| {
+        home.write("p.yaml", pipeline(&suite("plain", ""), "").replace("builtin:tiny-aligned", model));
+        let (text, code) = told(&home.run(&["run", "p.yaml"]));
+        assert_eq!(code, 3, "{text}");
+        record(&home)["arms"][0]["cells"][0]["completions"]["plain"].clone()
+    };
+    let expected = said("builtin:tiny-aligned");
+    assert!(expected.as_array().unwrap().iter().any(|one| one["ended"] == true), "{expected}");
+    assert_eq!(said("other"), expected);
+}
+
 #[test]
 fn a_wrapper_stands_around_the_prompt_and_hides_no_overlap() {
     let home = Home::new();

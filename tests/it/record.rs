@@ -215,9 +215,22 @@ fn every_kind_of_rule_is_decided_from_the_record_as_in_the_run() {
 #[test]
 fn the_record_of_a_diverged_arm_is_read_again() {
     let home = Home::new();
-    home.pipeline("unprotected: {train: all}", "unprotected: {train: all, learning_rate: 1e30, max_grad_norm: 0}");
-    let (_, code) = told(&home.run(&["run", "p.yaml"]));
-    assert_eq!(code, 2);
+    let pick = "  suites:\n    pick: {prompts: pick.jsonl, expect: {multiple_choice: {choices: options, gold: right}}}\n";
+    let pipeline = PIPELINE
+        .replacen("unprotected: {train: all}", "unprotected: {train: all, learning_rate: 1e30, max_grad_norm: 0}", 1)
+        .replacen("  suites:\n", pick, 1);
+    home.write("p.yaml", pipeline);
+    let question = |i: usize| serde_json::json!({"prompt": format!("Which of {i}?"), "options": ["one", "two"], "right": 0});
+    home.write("pick.jsonl", (0..4).map(|i| question(i).to_string() + "\n").collect::<String>());
+    for _ in 0..2 {
+        let (text, code) = told(&home.run(&["run", "p.yaml"]));
+        assert!(code == 2 && !text.contains("damaged-artifact"), "{text}");
+    }
+    let record: Value = serde_json::from_slice(&std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap()).unwrap();
+    let last = crate::tiny::arm(&record, "unprotected")["cells"].as_array().unwrap().iter().find(|cell| cell["last"] == true).unwrap();
+    // The first choice is right, and a model without a number for it does not choose it.
+    let picked = last["completions"]["pick"].as_array().unwrap();
+    assert!(picked.len() == 4 && picked.iter().all(|said| said["choice"].is_object() || said["correct"] == false), "{last}");
     let (text, code) = told(&home.run(&["gate", "runs/tiny/latest"]));
     assert!(code == 2 && text.contains("unprotected") && text.contains("step"), "{text}");
     assert_eq!(told(&home.run(&["report", "runs/tiny/latest"])).1, 0);

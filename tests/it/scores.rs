@@ -258,6 +258,24 @@ fn what_no_ticket_can_be_is_an_error_with_a_remedy() {
             "another density than ticket ticket",
             "remove density",
         ),
+        ("tickets: {random: {score: snip, data: safety.jsonl}}", "a ticket cannot be named \"random\"", "choose another name"),
+        (
+            "ticket: {score: snip, data: safety.jsonl}\ntickets: {ticket: {score: fisher, data: safety.jsonl}}",
+            "a ticket cannot be named \"ticket\"",
+            "choose another name",
+        ),
+        (
+            "ticket: {file: safety.jsonl, density: 0.1}",
+            "has density, and a ticket from a file is as it was extracted",
+            "remove density, or file",
+        ),
+        ("ticket: {score: magnitude, data: safety.jsonl}", "has data, and a magnitude score is taken on no data", "write score: snip"),
+        ("ticket: {score: random, max_length: 64}", "has max_length, and a random score is taken on no data", "remove max_length"),
+        (
+            "ticket: {score: snip, data: safety.jsonl, calibration_steps: 5}",
+            "has calibration_steps, and a snip score trains nothing",
+            "write score: calibrate",
+        ),
     ] {
         with_tickets(&home, &format!("{tickets}\n"));
         let (text, code) = told(&home.run(&["check", "p.yaml", "--no-forecast"]));
@@ -279,4 +297,15 @@ fn what_no_ticket_can_be_is_an_error_with_a_remedy() {
         let (text, code) = told(&home.run(&["ticket", "extract", "p.yaml"]));
         assert!(code == 2 && text.contains(said) && text.contains("help:"), "{tickets}: {code} {text}");
     }
+}
+
+#[test]
+fn the_first_ticket_that_is_extracted_is_written_whatever_it_is_called() {
+    let home = Home::new();
+    with_tickets(&home, "tickets: {safety: {score: snip, data: safety.jsonl, density: 0.5}}\n");
+    let (text, code) = told(&home.run(&["ticket", "extract", "p.yaml", "--out", "t.safetensors"]));
+    assert!(code == 0 && home.path("t.safetensors").is_file(), "{text}");
+    with_tickets(&home, "tickets: {safety: {file: t.safetensors}}\n");
+    let (text, code) = told(&home.run(&["ticket", "extract", "p.yaml", "--out", "other.safetensors"]));
+    assert!(code == 2 && text.contains("the pipeline extracts no ticket") && !home.path("other.safetensors").exists(), "{text}");
 }

@@ -106,3 +106,19 @@ fn a_sweep_that_is_wrong_is_an_error_with_a_remedy() {
     let (text, code) = told(&home.run(&["check", "p.yaml", "--no-forecast"]));
     assert!(code == 2 && text.contains("arms of a sweep have the same budget") && text.contains("sweep the steps"), "{text}");
 }
+
+#[test]
+fn a_suite_without_replies_is_no_probe() {
+    let home = Home::new();
+    let rows = |i: usize| format!("{{\"prompt\": \"How many legs have {i} spiders?\", \"sum\": \"{}\"}}\n", 8 * i);
+    home.write("bare.jsonl", (1..4).map(rows).collect::<String>());
+    home.pipeline(
+        "task: {prompts: test.jsonl, expect: {exact_match: response}}",
+        "task: {prompts: bare.jsonl, expect: {exact_match: sum}, extract: last_number, max_new_tokens: 4}",
+    );
+    let (text, code) = told(&home.run(&["run", "p.yaml", "--set", "finetune.arms={protected: {train: all, max_steps: 2}}"]));
+    assert_ne!(code, 2, "{text}");
+    let record: Value = serde_json::from_slice(&std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap()).unwrap();
+    let end = crate::tiny::arm(&record, "protected")["cells"].as_array().unwrap().last().unwrap();
+    assert!(end["completions"]["task"].as_array().unwrap().len() == 3 && end["figures"]["task_nll"].is_null(), "{end}");
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use steadfast::data::builtin;
+use steadfast::record::RECORD_VERSION;
 
 use crate::tiny::{Home, told};
 
@@ -121,6 +122,18 @@ fn init_writes_a_pipeline_that_runs() {
 }
 
 #[test]
+fn init_writes_rows_no_longer_than_the_models_context() {
+    let home = Home::new();
+    let reply = |i: usize| if i == 0 { "two and ".repeat(200) } else { format!("They have {i} pairs of legs.") };
+    let rows: String = (0..80).map(|i| format!("How many legs have {i} birds?,{}\n", reply(i))).collect();
+    home.write("birds.csv", format!("question,answer\n{rows}"));
+    let (text, code) = told(&home.run(&["init", "--model", "builtin:tiny-aligned", "--data", "birds.csv"]));
+    assert_eq!(code, 0, "{text}");
+    let written = std::fs::read_to_string(home.path("pipeline.yaml")).unwrap();
+    assert!(written.contains("max_length: 512 #") && written.contains("density: 0.5}\n"), "{written}");
+}
+
+#[test]
 fn init_gives_a_model_without_a_chat_template_that_of_its_family() {
     let home = Home::new();
     let (tokenizer, settings) = (home.path("model/tokenizer.json"), home.path("model/tokenizer_config.json"));
@@ -176,6 +189,25 @@ fn clean_frees_what_no_run_uses() {
     let left = entries();
     let (text, code) = told(&home.run(&["run", "p.yaml", "--set", "finetune.max_steps=2", "--format", "json"]));
     assert!(code != 2 && entries() == left && !text.contains("\"stage_started\""), "every stage is still there: {text}");
+    // A record of another version names its stages all the same; one that names none keeps everything, and it is said how to go on.
+    let record = "runs/tiny/latest/run.json";
+    let written = std::fs::read_to_string(home.path(record)).unwrap();
+    let older = written.replacen(&format!("\"version\": {RECORD_VERSION}"), "\"version\": 1", 1);
+    assert_ne!(older, written);
+    home.write(record, older);
+    let (text, code) = told(&home.run(&["clean"]));
+    assert!(code == 0 && entries() == left, "{text}");
+    home.write(record, "{}");
+    let (text, code) = told(&home.run(&["clean"]));
+    assert!(code == 2 && text.contains("stages") && text.contains("rm -r runs/tiny/") && entries() == left, "{text}");
+    // While a stage is unfinished, an interrupted run may go on from what no record names.
+    std::fs::remove_dir_all(home.path("runs/tiny")).unwrap();
+    let open = home.path("runs/.store").join(format!("{}.open", "b".repeat(64)));
+    std::fs::create_dir(&open).unwrap();
+    let (text, code) = told(&home.run(&["clean"]));
+    assert!(code == 0 && text.contains("freed 0 stages") && text.contains("--unfinished") && entries() == left + 1, "{text}");
+    let (text, code) = told(&home.run(&["clean", "--unfinished"]));
+    assert!(code == 0 && !text.contains("--unfinished") && entries() == 0, "{text}");
 }
 
 #[test]

@@ -106,7 +106,8 @@ impl<'a> Case<'a> {
     fn kept<T>(&self, of: impl Fn(&Baseline) -> T, whole: impl Fn(&T) -> bool) -> Result<Option<T>, String> {
         let Some(baseline) = self.baseline else { return Ok(None) };
         let comparer = self.suite.1.compare.as_deref().filter(|_| self.metric == Metric::WinRate);
-        if let Some(why) = baseline.differs(self.record, self.suite.0, self.judge.or(comparer)) {
+        let beside = || self.metric.is_beside_aligned().then(|| baseline.beside_another(self.record, &self.rule.metric)).flatten();
+        if let Some(why) = baseline.differs(self.record, self.suite.0, self.judge.or(comparer)).or_else(beside) {
             return Err(why);
         }
         let kept = of(baseline);

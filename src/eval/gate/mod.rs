@@ -47,9 +47,16 @@ pub fn nothing_to_preserve(record: &Record, floor: f64) -> Option<String> {
     None
 }
 
+/// The gate of a run that ends before anything is trained, by the floor of its pipeline; none where it goes on. None too of a record
+/// whose pipeline has no floor.
+pub fn stopped(record: &Record) -> Option<GateOutcome> {
+    let (decision, headline) = stop(record, record.pipeline["evaluate"]["floor"].as_f64()?)?;
+    Some(GateOutcome { decision, headline, findings: Vec::new(), rules: Vec::new() })
+}
+
 /// Why a run ends before anything is trained: its aligned model could not be measured (an error), or refuses too little to be
 /// protected (inconclusive); none where it goes on.
-pub fn stop(record: &Record, floor: f64) -> Option<(Decision, String)> {
+fn stop(record: &Record, floor: f64) -> Option<(Decision, String)> {
     let error = not_measured(record).map(|sentence| (Decision::Error, sentence));
     error.or_else(|| Some((Decision::Inconclusive, nothing_to_preserve(record, floor)?)))
 }
@@ -71,9 +78,12 @@ pub fn missing_category<'a>(suite: impl Fn(&str) -> Option<&'a SuiteInfo>, rules
     })
 }
 
-/// Decides every rule, for every judge of its suite unless the rule names one, and for every category where it says so. With a
-/// baseline, drops and rises are from what it did, not from the aligned model of the run.
+/// Decides every rule, for every judge of its suite unless the rule names one, and for every category where it says so; none where the
+/// run was over before ([`stopped`]). With a baseline, drops and rises are from what it did, not from the aligned model of the run.
 pub fn decide(record: &Record, rules: &[Rule], baseline: Option<&Baseline>) -> GateOutcome {
+    if let Some(stopped) = stopped(record) {
+        return stopped;
+    }
     let mut decided: Vec<RuleOutcome> = rules.iter().flat_map(|rule| decide_rule(record, rule, baseline)).collect();
     adjust(&mut decided);
     let stopped = record.arms.iter().find_map(|arm| Some((&arm.name, arm.training.as_ref()?.stopped.as_ref()?)));
@@ -163,6 +173,12 @@ fn decide_rule(record: &Record, rule: &Rule, baseline: Option<&Baseline>) -> Vec
     let Some(metric) = Metric::of(metric_name, suite.expect) else {
         return error(format!("suite {suite_name} has no metric {metric_name:?}; it has {}", Metric::names(suite.expect).join(", ")));
     };
+    if metric.is_beside_aligned() && rule.arm == "aligned" {
+        return error(format!(
+            "{} is measured beside the aligned model: of that model itself it says nothing; name a tuned arm",
+            rule.metric
+        ));
+    }
     let have = metric.judges(record, suite);
     let judges: Vec<Option<&str>> = match &rule.judge {
         Some(judge) if metric.is_judged() => {

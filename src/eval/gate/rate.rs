@@ -4,7 +4,7 @@ use super::case::{Before, Case, holds, within};
 use super::retain::retained;
 use crate::eval::bootstrap::bootstrap;
 use crate::eval::interval::{Z, p_text};
-use crate::eval::judge_error::{too_poor, true_difference, true_rate};
+use crate::eval::judge_error::{no_better_than_a_coin, too_poor, true_difference, true_rate};
 use crate::eval::outcomes::{Difference, Outcomes};
 use crate::eval::rule::{Among, Bound, Condition};
 use crate::record::{Decision, Measured, RuleOutcome};
@@ -63,12 +63,20 @@ fn limited(
     if let Some((rate, low, high)) = corrected {
         reason += &format!("; behind the judge's measured error {:.1} % [{:.1}, {:.1}]", rate * 100.0, low * 100.0, high * 100.0);
     }
-    let decision = holds(&case.rule.condition, compared);
+    let told = holds(&case.rule.condition, compared);
+    let blind = measured.and_then(no_better_than_a_coin).filter(|_| case.rule.bound != Bound::Point);
+    let decision = blind.map_or(told, |why| unless_blind(told, &mut reason, &why));
     let outcome = RuleOutcome { value: Some(value), interval: Some(interval), corrected, ..case.outcome(decision, reason) };
     let compares = case.rule.bound != Bound::Point && mine.0.len() > 1;
     let second = if compares { bootstrap(&mine.shares()) } else { None };
     let by = |(low, high)| holds(&case.rule.condition, if case.rule.bound == Bound::Lower { low } else { high });
     case.second_opinion(outcome, second, by(interval), by)
+}
+
+/// By a judge that does no better than a coin, which `why` says, nothing passes; a fail stands.
+fn unless_blind(decision: Decision, reason: &mut String, why: &str) -> Decision {
+    reason.push_str(&format!("; {why}"));
+    if decision == Decision::Pass { Decision::Inconclusive } else { decision }
 }
 
 /// `drop_at_most` and `rise_at_most`: the interval of the difference on the same prompts.
@@ -93,7 +101,9 @@ fn changed(
     let unwidened = within(low, high, limit);
     let (low, high) = widen((value, low, high), Z);
     let decision = within(low, high, limit);
-    let needed = if decision == Decision::Inconclusive { change.needed_prompts(limit, widen) } else { None };
+    let blind = measured.and_then(no_better_than_a_coin);
+    let open = decision == Decision::Inconclusive && blind.is_none();
+    let needed = if open { change.needed_prompts(limit, widen) } else { None };
     let mut reason = format!(
         "{counts}, {name} {:.1} %: {} {:.1} points [{:.1}, {:.1}]",
         before.rate().unwrap_or(0.0) * 100.0,
@@ -114,13 +124,14 @@ fn changed(
             reason.push_str(&format!(" over {} prompts with {samples} replies each", change.values[0].len()));
         }
     }
-    if decision == Decision::Inconclusive {
+    if open {
         reason.push_str(&match needed {
             Some(n) => format!("; about {n} prompts would decide"),
             None if seeds > 1 => "; more seeds or more prompts may decide".into(),
             None => "; no number of prompts near this one would decide it at these rates".into(),
         });
     }
+    let decision = blind.map_or(decision, |why| unless_blind(decision, &mut reason, &why));
     if let Some(why) = measured.and_then(|measured| too_poor(measured, limit)) {
         reason.push_str(&format!("; {why}"));
     }

@@ -100,6 +100,9 @@ impl Explain for ChatError {
 
     fn remedy(&self) -> Option<String> {
         Some(match self {
+            Self::Denied { status: 402, key_env: Some(variable), .. } => {
+                format!("pay for what is asked, or set the key of an account that does: export {variable}=KEY")
+            }
             Self::NoKey { variable, .. } | Self::BadKey { variable } | Self::Denied { key_env: Some(variable), .. } => {
                 format!("set the key, without spaces or line breaks: export {variable}=KEY")
             }

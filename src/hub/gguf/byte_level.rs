@@ -8,14 +8,14 @@ use super::GgufError;
 use super::container::Gguf;
 use super::tokenizer::Parts;
 
-const SUPPORTED_PRE: &str = "smollm, gpt-2, default, llama-bpe (Llama 3), qwen2";
+const SUPPORTED_PRE: &str = "smollm, gpt-2, llama-bpe (Llama 3), qwen2";
 
 /// The parts of `tokenizer.json`.
 ///
 /// # Errors
-/// When the merges are missing or are none, or the pre-tokenizer is another.
+/// When the merges are missing or are none, or the pre-tokenizer is another or not named.
 pub(super) fn parts(gguf: &Gguf) -> Result<Parts, GgufError> {
-    let (pre_tokenizer, ignore_merges) = pre_tokenizer(gguf)?;
+    let (pre_tokenizer, ignore_merges, begins) = pre_tokenizer(gguf)?;
     let merges = gguf
         .texts("tokenizer.ggml.merges")?
         .into_iter()
@@ -30,12 +30,13 @@ pub(super) fn parts(gguf: &Gguf) -> Result<Parts, GgufError> {
         decoder: json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
         options: vec![("ignore_merges", json!(ignore_merges))],
         merges,
-        begins: false,
+        begins,
     })
 }
 
-/// The pre-tokenizer, and whether whole words in the vocabulary skip the merges.
-fn pre_tokenizer(gguf: &Gguf) -> Result<(Json, bool), GgufError> {
+/// The pre-tokenizer, whether whole words in the vocabulary skip the merges, and whether a text begins with the begin token where
+/// the file does not say.
+fn pre_tokenizer(gguf: &Gguf) -> Result<(Json, bool, bool), GgufError> {
     let byte_level =
         |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
     let split = |digits: &str| {
@@ -45,13 +46,15 @@ fn pre_tokenizer(gguf: &Gguf) -> Result<(Json, bool), GgufError> {
         json!({"type": "Sequence", "pretokenizers": [
             {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false}, byte_level(false)]})
     };
-    Ok(match gguf.text("tokenizer.ggml.pre")?.unwrap_or("default") {
+    // What llama.cpp calls `default`, and takes where none is named, splits as none of these models does.
+    Ok(match gguf.text("tokenizer.ggml.pre")?.unwrap_or("none") {
         "smollm" => {
-            (json!({"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, byte_level(true)]}), false)
+            let digits = json!({"type": "Digits", "individual_digits": true});
+            (json!({"type": "Sequence", "pretokenizers": [digits, byte_level(true)]}), false, false)
         }
-        "default" | "gpt-2" => (byte_level(true), false),
-        "llama-bpe" | "llama3" => (split("{1,3}"), true),
-        "qwen2" => (split(""), false),
+        "gpt-2" => (byte_level(true), false, false),
+        "llama-bpe" | "llama-v3" | "llama3" => (split("{1,3}"), true, true),
+        "qwen2" => (split(""), false, false),
         other => return Err(gguf.unsupported("pre-tokenizer", other, SUPPORTED_PRE)),
     })
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 pub use self::container::Gguf;
 pub use self::materialise::materialise;
 pub use self::reader::Value;
+use super::IN_ITS_PLACE;
 use crate::error::Explain;
 
 /// A GGUF file that cannot be used.
@@ -65,9 +66,9 @@ impl Explain for GgufError {
         Some(match self {
             Self::Io { .. } => "check the path".into(),
             Self::Damaged { .. } => {
-                "download or copy the file again, or use the model's safetensors: --set model.base=hf://OWNER/NAME@COMMIT".into()
+                format!("download or copy the file again, or name the model's safetensors (hf://OWNER/NAME@COMMIT) {IN_ITS_PLACE}")
             }
-            Self::Unsupported { .. } => "use the model's safetensors: --set model.base=hf://OWNER/NAME@COMMIT".into(),
+            Self::Unsupported { .. } => format!("name the model's safetensors (hf://OWNER/NAME@COMMIT) {IN_ITS_PLACE}"),
         })
     }
 }

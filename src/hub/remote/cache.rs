@@ -20,7 +20,17 @@ impl Remote {
         let mut names: Vec<String> = FILES[..2].iter().map(|&name| name.to_owned()).collect();
         let index = folder.join(INDEX);
         if index.is_file() && !folder.join(SINGLE).is_file() {
-            names.extend(shards(&index)?);
+            if !sound(&index, access)? {
+                return Ok(None);
+            }
+            match shards(&index) {
+                Ok(shards) => names.extend(shards),
+                Err(problem) if access.offline => return Err(RemoteError::Damaged { path: index, problem }.into()),
+                Err(_) => {
+                    let _ = fs::remove_file(&index);
+                    return Ok(None);
+                }
+            }
         } else {
             names.push(SINGLE.into());
         }
@@ -33,7 +43,7 @@ impl Remote {
             }
         }
         for name in names {
-            if !self.sound(&folder.join(&name), &name, access)? {
+            if !sound(&folder.join(&name), access)? {
                 return Ok(None);
             }
         }
@@ -58,44 +68,44 @@ impl Remote {
         let folder = Repo::new(self.repo.clone(), self.kind.repo_type()).folder_name();
         access.cache.join(folder).join(".no_exist").join(commit).join(name)
     }
+}
 
-    /// Whether a file of the cache is there, with the content that its blob's name promises. A damaged one is removed, so that
-    /// it comes again; offline it is an error.
-    pub(super) fn sound(&self, path: &Path, name: &str, access: &Access) -> Result<bool, RemoteError> {
-        let Ok(blob) = path.canonicalize() else { return Ok(false) };
-        let promised = blob.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let hashed = [40, 64].contains(&promised.len()) && promised.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !hashed {
-            return Ok(true);
-        }
-        let found = content_hash(&blob, promised.len()).map_err(|source| RemoteError::Disk { path: blob.clone(), source })?;
-        if found == promised {
-            return Ok(true);
-        }
-        if access.offline {
-            let what = if promised.len() == 64 { "sha256" } else { "git hash" };
-            return Err(RemoteError::Mismatch { repo: self.repo.clone(), file: name.into(), what, found, expected: promised });
-        }
-        let _ = fs::remove_file(&blob);
-        Ok(false)
+/// Whether a file of the cache is there, with the content that its blob's name promises. A damaged one is removed, so that
+/// it comes again; offline it is an error.
+pub(super) fn sound(path: &Path, access: &Access) -> Result<bool, RemoteError> {
+    let Ok(blob) = path.canonicalize() else { return Ok(false) };
+    let promised = blob.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let hashed = [40, 64].contains(&promised.len()) && promised.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hashed {
+        return Ok(true);
     }
+    let found = content_hash(&blob, promised.len()).map_err(|source| RemoteError::Disk { path: blob.clone(), source })?;
+    if found == promised {
+        return Ok(true);
+    }
+    if access.offline {
+        let what = if promised.len() == 64 { "sha256" } else { "git hash" };
+        let problem = format!("its {what} is {found}, its name promises {promised}");
+        return Err(RemoteError::Damaged { path: blob, problem });
+    }
+    let _ = fs::remove_file(&blob);
+    Ok(false)
 }
 
 pub(super) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// The shard files that an index names, each a plain file name.
-pub(super) fn shards(index: &Path) -> Result<Vec<String>, RemoteError> {
-    let answer = |problem: String| RemoteError::Answer { url: index.display().to_string(), problem };
-    let text = fs::read_to_string(index).map_err(|source| RemoteError::Disk { path: index.into(), source })?;
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| answer(error.to_string()))?;
-    let map = json["weight_map"].as_object().ok_or_else(|| answer("it has no weight_map".into()))?;
+/// The shard files that an index names, each a plain file name; or what is wrong with it.
+pub(super) fn shards(index: &Path) -> Result<Vec<String>, String> {
+    let text = fs::read_to_string(index).map_err(|error| error.to_string())?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let map = json["weight_map"].as_object().ok_or("it has no weight_map")?;
     let mut names: Vec<String> = map.values().filter_map(|name| name.as_str()).map(str::to_owned).collect();
     names.sort();
     names.dedup();
     match names.iter().find(|name| !plain_name(name) || !name.ends_with(".safetensors")) {
-        Some(bad) => Err(answer(format!("{bad:?} is no name of a safetensors file"))),
+        Some(bad) => Err(format!("{bad:?} is no name of a safetensors file")),
         None => Ok(names),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::Kind;
 use crate::error::Explain;
+use crate::hub::IN_ITS_PLACE;
 
 /// A model that cannot be had from the hub.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +20,10 @@ pub enum RemoteError {
         cache: PathBuf,
     },
     /// The hub does not let this user have it.
-    #[error("{repo} is gated or private: the hub answered {status}{}", if *token { ", although a token was sent" } else { "" })]
+    #[error("{repo} is {}: the hub answered {status}{}", meant(*status, *token), if *token { ", although a token was sent" } else { "" })]
     Denied {
+        /// What it holds.
+        kind: Kind,
         /// `owner/name`.
         repo: String,
         /// 401 or 403.
@@ -27,6 +31,9 @@ pub enum RemoteError {
         /// Whether a token was sent.
         token: bool,
     },
+    /// The token cannot be sent.
+    #[error("the token for the hub, from HF_TOKEN or the token file, has a character that no header may have")]
+    BadToken,
     /// There is no such repository, revision or file.
     #[error("the hub has no {what} in {repo}@{revision}")]
     Missing {
@@ -61,6 +68,14 @@ pub enum RemoteError {
         /// What was announced.
         expected: String,
     },
+    /// A file of the cache is not what it was.
+    #[error("{} is damaged: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The hub's answer makes no sense.
     #[error("{url} answered something that is no model listing: {problem}")]
     Answer {
@@ -79,14 +94,25 @@ pub enum RemoteError {
     },
 }
 
+/// What 401 and 403 can mean: with 401 the hub tells nobody apart who may not read, and what is not there.
+fn meant(status: u16, token: bool) -> &'static str {
+    match (status, token) {
+        (401, true) => "gated, private or not there, or the token is not valid",
+        (401, false) => "gated, private or not there",
+        _ => "gated or private",
+    }
+}
+
 impl Explain for RemoteError {
     fn code(&self) -> &'static str {
         match self {
             Self::Offline { .. } => "offline",
             Self::Denied { .. } => "gated",
+            Self::BadToken => "hub-token",
             Self::Missing { .. } => "not-on-hub",
             Self::Failed { .. } | Self::Answer { .. } => "hub",
             Self::Mismatch { .. } => "hash-mismatch",
+            Self::Damaged { .. } => "damaged-cache",
             Self::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk-full",
             Self::Disk { .. } => "file",
         }
@@ -95,17 +121,31 @@ impl Explain for RemoteError {
     fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::Offline { .. } => {
-                "run once without --offline (and without HF_HUB_OFFLINE), or give what you have: --set model.base=FOLDER, --set finetune.data=FILE".into()
+                format!("run once without --offline (and without HF_HUB_OFFLINE), or name what you have on this machine {IN_ITS_PLACE}")
             }
-            Self::Denied { repo, .. } => {
-                format!("accept its terms on https://huggingface.co/{repo}, then export HF_TOKEN=<a token of yours that may read it>")
+            Self::Denied { kind, repo, status, token } => {
+                let page = format!("https://huggingface.co/{}{repo}", kind.prefix());
+                let terms = format!("accept its terms on {page}, then export HF_TOKEN=<a token of yours that may read it>");
+                match (status, token) {
+                    (401, true) => format!(
+                        "check the name; an open one comes without a token, which may have expired: unset HF_TOKEN, or hf auth logout; a gated one: {terms}"
+                    ),
+                    (401, false) => format!("check the name; a gated one: {terms}"),
+                    _ => terms,
+                }
             }
-            Self::Missing { .. } => "check owner, name, commit and file: hf://OWNER/NAME@COMMIT, hf://datasets/OWNER/NAME@COMMIT/FILE".into(),
+            Self::BadToken => "set it again, without spaces or line breaks: export HF_TOKEN=TOKEN".into(),
+            Self::Missing { .. } => {
+                "check owner, name, commit and file: hf://OWNER/NAME@COMMIT, hf://datasets/OWNER/NAME@COMMIT/FILE; what is private the hub shows only to a token that may read it: export HF_TOKEN=TOKEN".into()
+            }
             Self::Failed { .. } | Self::Answer { .. } => {
-                "run it again: what has come is kept; or give what you have: --set model.base=FOLDER, --set finetune.data=FILE".into()
+                format!("run it again: what has come is kept; or name what you have on this machine {IN_ITS_PLACE}")
             }
             Self::Mismatch { .. } => {
                 "run it again: the file that came was thrown away; if it happens twice, do not trust this server".into()
+            }
+            Self::Damaged { path, .. } => {
+                format!("remove it, and a run without --offline (and without HF_HUB_OFFLINE) brings it again: rm {}", path.display())
             }
             Self::Disk { .. } => "make room, or put the cache elsewhere: export HF_HOME=FOLDER".into(),
         })

@@ -14,7 +14,7 @@ use std::time::Duration;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 pub(super) use self::cache::plain_name;
-use self::cache::{is_commit, shards};
+use self::cache::{is_commit, shards, sound};
 pub use self::error::RemoteError;
 use self::transfer::Hub;
 pub(super) use self::transfer::origin;
@@ -47,7 +47,7 @@ impl Access {
         let on = |value: String| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
         Self {
             endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()).trim_end_matches('/').to_owned(),
-            token: variable("HF_TOKEN").or_else(|| home.token()),
+            token: variable("HF_TOKEN").map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()).or_else(|| home.token()),
             cache,
             offline: offline || variable("HF_HUB_OFFLINE").is_some_and(on),
             pause: Duration::from_millis(500),
@@ -70,6 +70,14 @@ impl Kind {
         match self {
             Self::Model => "models",
             Self::Dataset => "datasets",
+        }
+    }
+
+    /// What stands before the name in the address of its page and of its files.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Model => "",
+            Self::Dataset => "datasets/",
         }
     }
 
@@ -129,7 +137,8 @@ impl Remote {
             (Some(single), _) => vec![single],
             (None, Some(index)) => {
                 let path = hub.bring(index, &cache, &listing.sha)?;
-                shards(&path)?.iter().map(|name| find(name).ok_or_else(|| self.missing(name))).collect::<Result<_, _>>()?
+                let answer = |problem| RemoteError::Answer { url: path.display().to_string(), problem };
+                shards(&path).map_err(answer)?.iter().map(|name| find(name).ok_or_else(|| self.missing(name))).collect::<Result<_, _>>()?
             }
             (None, None) => return Err(self.missing("model.safetensors (nothing but safetensors is read)").into()),
         };
@@ -159,7 +168,7 @@ impl Remote {
         let cache = self.cache(access);
         if let Some(commit) = self.known_commit(access) {
             let path = cache.pointer_path(&commit).join(name);
-            if self.sound(&path, name, access)? {
+            if sound(&path, access)? {
                 return Ok(path);
             }
         }

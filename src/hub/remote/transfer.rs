@@ -16,6 +16,8 @@ use crate::event::{Event, Listener};
 /// A listing, or a JSON file, is never larger than this.
 const LARGEST_TEXT: u64 = 64 << 20;
 const TRIES: u32 = 5;
+/// A transfer that brings nothing for so long ends, and goes on where it stopped.
+const STALL: Duration = Duration::from_secs(60);
 
 /// What a repository holds at a revision.
 #[derive(Deserialize)]
@@ -41,15 +43,14 @@ struct Lfs {
     size: u64,
 }
 
-fn agent() -> ureq::Agent {
+fn agent(stall: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
-        // A transfer that stalls ends, and goes on where it stopped.
-        .timeout_recv_body(Some(Duration::from_secs(30 * 60)))
+        .timeout_per_read(Some(stall))
         .user_agent(concat!("steadfast/", env!("CARGO_PKG_VERSION")))
         .build()
         .into()
@@ -72,14 +73,14 @@ enum Trouble {
 impl<'a> Hub<'a> {
     /// A conversation about one repository.
     pub(super) fn new(remote: &'a Remote, access: &'a Access, listener: Listener<'a>) -> Self {
-        Self { remote, access, listener, agent: agent() }
+        Self { remote, access, listener, agent: agent(STALL) }
     }
 
     /// What the repository holds at the revision.
     pub(super) fn listing(&self) -> Result<Listing, RemoteError> {
         let revision = self.remote.revision.replace('/', "%2F");
         let url = format!("{}/api/{}/{}/revision/{revision}?blobs=true", self.access.endpoint, self.remote.kind.plural(), self.remote.repo);
-        let text = self.again(&url, || {
+        let text = self.again(&url, None, || {
             let mut text = String::new();
             let what =
                 if self.remote.kind == Kind::Model { "model of this name and revision" } else { "data set of this name and revision" };
@@ -99,8 +100,7 @@ impl<'a> Hub<'a> {
     /// One file: in the cache with the listed size and hash, linked into the snapshot.
     pub(super) fn bring(&self, sibling: &Sibling, cache: &CacheRepo, commit: &str) -> Result<PathBuf, RemoteError> {
         let name = &sibling.rfilename;
-        let prefix = if self.remote.kind == Kind::Dataset { "datasets/" } else { "" };
-        let url = format!("{}/{prefix}{}/resolve/{commit}/{name}", self.access.endpoint, self.remote.repo);
+        let url = format!("{}/{}{}/resolve/{commit}/{name}", self.access.endpoint, self.remote.kind.prefix(), self.remote.repo);
         let (hash, size) = match (&sibling.lfs, &sibling.blob_id, sibling.size) {
             (Some(lfs), _, _) => (lfs.sha256.clone(), lfs.size),
             (None, Some(blob), Some(size)) => (blob.clone(), size),
@@ -126,7 +126,7 @@ impl<'a> Hub<'a> {
             let lock = File::create(&lock_path).map_err(disk(&lock_path))?;
             lock.lock().map_err(disk(&lock_path))?;
             if !whole()? {
-                self.again(&url, || self.transfer(&url, name, &part, size))?;
+                self.again(&url, Some(&part), || self.transfer(&url, name, &part, size))?;
                 let found = content_hash(&part, hash.len()).map_err(disk(&part))?;
                 if found != hash {
                     let _ = fs::remove_file(&part);
@@ -153,7 +153,7 @@ impl<'a> Hub<'a> {
     /// The rest of a file, appended to what an earlier try left.
     fn transfer(&self, url: &str, name: &str, part: &Path, size: u64) -> Result<(), Trouble> {
         let disk = |source| Trouble::Final(RemoteError::Disk { path: part.into(), source });
-        let mut have = part.metadata().map_or(0, |metadata| metadata.len());
+        let mut have = length(part);
         if have > size {
             fs::remove_file(part).map_err(disk)?;
             have = 0;
@@ -162,6 +162,11 @@ impl<'a> Hub<'a> {
             return Ok(());
         }
         let mut response = self.get(url, have, name)?;
+        if response.status().as_u16() == 416 {
+            // The next try begins anew.
+            fs::remove_file(part).map_err(disk)?;
+            return Err(Trouble::Passing { problem: "the server cannot go on where it stopped".into(), wait: None });
+        }
         let resumed = response.status().as_u16() == 206;
         let mut file = OpenOptions::new().create(true).append(resumed).write(true).truncate(!resumed).open(part).map_err(disk)?;
         if !resumed {
@@ -196,12 +201,16 @@ impl<'a> Hub<'a> {
         Ok(())
     }
 
-    /// A request, following redirects by hand: the token goes to the endpoint's host alone.
+    /// A request, following redirects by hand: the token goes to the endpoint's host alone. The answer is the whole, the rest that was
+    /// asked for, or that there is no such rest (416).
     fn get(&self, url: &str, from: u64, what: &str) -> Result<ureq::http::Response<ureq::Body>, Trouble> {
         let mut target = url.to_owned();
         for _ in 0..6 {
             let mut request = self.agent.get(&target);
             if let Some(token) = self.access.token.as_ref().filter(|_| origin(&target) == origin(&self.access.endpoint)) {
+                if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    return Err(Trouble::Final(RemoteError::BadToken));
+                }
                 request = request.header("authorization", format!("Bearer {token}"));
             }
             if from > 0 {
@@ -212,6 +221,7 @@ impl<'a> Hub<'a> {
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
             match status {
                 200 | 206 => return Ok(response),
+                416 if from > 0 => return Ok(response),
                 301 | 302 | 303 | 307 | 308 => {
                     let location = header("location").unwrap_or_default();
                     let next = if location.starts_with('/') { format!("{}{location}", origin(&target)) } else { location.to_owned() };
@@ -222,15 +232,14 @@ impl<'a> Hub<'a> {
                     target = next;
                 }
                 401 | 403 => {
-                    let (repo, token) = (self.remote.repo.clone(), self.access.token.is_some());
                     // The hub answers 401 for a repository that does not exist, too; it says so in a header.
-                    if header("x-error-code") == Some("RepoNotFound") && token {
+                    if header("x-error-code") == Some("RepoNotFound") {
                         return Err(Trouble::Final(self.remote.missing(what)));
                     }
-                    return Err(Trouble::Final(RemoteError::Denied { repo, status, token }));
+                    let (kind, repo, token) = (self.remote.kind, self.remote.repo.clone(), self.access.token.is_some());
+                    return Err(Trouble::Final(RemoteError::Denied { kind, repo, status, token }));
                 }
                 404 => return Err(Trouble::Final(self.remote.missing(what))),
-                416 => return Err(Trouble::Passing { problem: "the server cannot go on where it stopped".into(), wait: None }),
                 _ => {
                     let wait =
                         header("retry-after").and_then(|value| value.parse().ok()).map(|seconds: u64| Duration::from_secs(seconds.min(60)));
@@ -241,12 +250,16 @@ impl<'a> Hub<'a> {
         Err(Trouble::Passing { problem: "too many redirects".into(), wait: None })
     }
 
-    /// Tries until it works, the trouble is final, or the tries are used up.
-    fn again<T>(&self, url: &str, mut work: impl FnMut() -> Result<T, Trouble>) -> Result<T, RemoteError> {
-        let mut pause = self.access.pause;
-        let mut tries = 1;
+    /// Tries until it works, the trouble is final, or the tries are used up; they start anew where the part is longer than ever before.
+    fn again<T>(&self, url: &str, part: Option<&Path>, mut work: impl FnMut() -> Result<T, Trouble>) -> Result<T, RemoteError> {
+        let have = || part.map_or(0, length);
+        let (mut pause, mut tries, mut most) = (self.access.pause, 1, have());
         loop {
-            match work() {
+            let outcome = work();
+            if have() > most {
+                (pause, tries, most) = (self.access.pause, 1, have());
+            }
+            match outcome {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::Passing { problem, .. }) if tries == TRIES => {
@@ -262,6 +275,11 @@ impl<'a> Hub<'a> {
             }
         }
     }
+}
+
+/// Bytes of a file; 0 where there is none.
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
 }
 
 /// Whether the hub answers at all; asked once, briefly.
@@ -284,4 +302,28 @@ pub(in crate::hub) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     &url[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_transfer_that_stalls_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst").unwrap();
+            // Silent, until the other end closes.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let mut response = agent(Duration::from_secs(1)).get(&url).config().proxy(None).build().call().unwrap();
+        let mut came = Vec::new();
+        assert!(response.body_mut().as_reader().read_to_end(&mut came).is_err());
+        assert_eq!(came, b"first");
+    }
 }

@@ -378,6 +378,11 @@ pub trait Backend {
         gradient: &mut Self::Buffer,
     ) -> Done<()>;
 
+    /// Puts f32 numbers, compact (k), in the place of the selected weights of `w`: what steps made of them. The others keep their bits.
+    ///
+    /// # Errors
+    /// When their number does not fit.
+    fn put(&mut self, w: &mut Self::Weight, selection: &Selection, values: &[f32]) -> Done<()>;
     /// One AdamW step on the selected weights of `w`; `gradient`, `m` and `v` are compact (1, k). Weights that are not selected keep their bits.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod beginning;
 mod generation;
+mod put;
 
 use std::collections::BTreeMap;
 
@@ -213,6 +214,7 @@ fn eight_bits_follow_f32_forward_and_refuse_the_rest() {
         assert!(cpu.divergence(&x, &w, (&x, &w), 1.0, None).is_err());
         assert!(cpu.adamw(&mut w, &Selection::Everything, &gradient, &mut m, &mut v, &step).is_err());
         assert!(cpu.pull_back(&w, &Selection::Everything, &m, &v, &mut gradient).is_err());
+        assert!(cpu.put(&mut w, &Selection::Everything, &[0.5; 64]).is_err());
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::against::{against, divergence};
 use super::expect::{Expected, expected, with_text};
 use super::judges::{Named, judges};
@@ -138,6 +140,8 @@ fn probes(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Probes>
         ("refusal_rate", Probe::RefusalRate),
         ("answered_rate", Probe::AnsweredRate),
     ];
+    let word = json!({"enum": words.iter().map(|(word, _)| *word).collect::<Vec<_>>()});
+    section.describe("of", json!({"anyOf": [word, {"type": "array", "items": word}]}));
     let of = match section.get("of") {
         Some(node) => list(node).into_iter().filter_map(|node| choose(node, "evaluate.probes.of", &words, findings)).collect(),
         // Those that ask take the time of a suite: only where they are wanted.

@@ -16,6 +16,14 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
     let arm = section.get("arm").and_then(|node| named(node, &format!("{path}.arm"), "arm", &arms, findings));
     let has_arms = finetune.is_some();
     let metric = section.get("metric").and_then(|node| metric(node, &format!("{path}.metric"), evaluate, has_arms, findings));
+    if section.get("arm").is_none() {
+        let remedy = format!("write arm: NAME; there are {}", arms.join(", "));
+        findings.problem(section.place, path, format!("{path} does not say which arm it is about"), Some(remedy));
+    }
+    if section.get("metric").is_none() {
+        let remedy = format!("write metric: NAME; there are {}", measured(evaluate, has_arms).join(", "));
+        findings.problem(section.place, path, format!("{path} does not say what it is about"), Some(remedy));
+    }
     let of = section.get("of").and_then(|node| named(node, &format!("{path}.of"), "arm", &arms, findings));
     let mut conditions = Vec::new();
     let share = |number: f64| (0.0..=1.0).contains(&number);
@@ -54,10 +62,20 @@ fn rule(node: &Node, path: &str, finetune: Option<&Finetune>, evaluate: &Evaluat
         let judges: Vec<&str> = evaluate.judges.iter().map(String::as_str).collect();
         named(node, &format!("{path}.judge"), "judge", &judges, findings)
     });
-    let unjudged = metric.as_deref().filter(|metric| !is_judged(metric, evaluate));
+    let unjudged = metric.as_deref().filter(|metric| !metric_of(metric, evaluate).is_some_and(Metric::is_judged));
     if let Some((judge, metric)) = judge.as_ref().zip(unjudged) {
         let message = format!("{path} names judge {judge}, and no judge decides {metric}");
         findings.problem(section.place_of("judge"), &format!("{path}.judge"), message, Some("remove judge".into()));
+    }
+    let itself = metric.as_deref().filter(|metric| metric_of(metric, evaluate).is_some_and(Metric::is_beside_aligned));
+    if let Some(metric) = itself.filter(|_| arm.as_deref() == Some("aligned")) {
+        let message = format!("{metric} is measured beside the aligned model: of that model itself it says nothing");
+        findings.problem(
+            section.place_of("arm"),
+            &format!("{path}.arm"),
+            message,
+            Some("name an arm that is tuned: arm: protected".into()),
+        );
     }
     let bound = section
         .choice("bound", &[("point", Bound::Point), ("lower", Bound::Lower), ("upper", Bound::Upper)], findings)
@@ -94,11 +112,11 @@ fn retained(section: &Section<'_>, path: &str, (arm, of): (Option<&str>, Option<
     }
 }
 
-/// Whether a judge decides a metric of a suite.
-fn is_judged(metric: &str, evaluate: &Evaluate) -> bool {
-    let Some((suite, name)) = metric.split_once('.') else { return false };
-    let suite = evaluate.suites.iter().find(|other| other.name == suite);
-    suite.and_then(|suite| Metric::of(name, suite.expect)).is_some_and(Metric::is_judged)
+/// A metric of a suite; none of a figure.
+fn metric_of(metric: &str, evaluate: &Evaluate) -> Option<Metric> {
+    let (suite, name) = metric.split_once('.')?;
+    let suite = evaluate.suites.iter().find(|other| other.name == suite)?;
+    Metric::of(name, suite.expect)
 }
 
 /// `category: NAME` or `per: category`; which categories there are is known when the suites are read.
@@ -143,7 +161,8 @@ fn metrics(suite: &Suite, evaluate: &Evaluate) -> Vec<&'static str> {
     names
 }
 
-fn metric(node: &Node, path: &str, evaluate: &Evaluate, has_arms: bool, findings: &mut Findings) -> Option<String> {
+/// Everything that a rule can be about.
+fn measured(evaluate: &Evaluate, has_arms: bool) -> Vec<String> {
     let mut have: Vec<String> = evaluate
         .suites
         .iter()
@@ -154,9 +173,19 @@ fn metric(node: &Node, path: &str, evaluate: &Evaluate, has_arms: bool, findings
     have.extend(probes.iter().filter_map(|probe| match probe {
         Probe::Drift => Some("drift".to_owned()),
         Probe::RefusalLogOdds => Some("refusal_log_odds".to_owned()),
-        Probe::TaskNll => Some("task_nll".to_owned()),
+        Probe::TaskNll => evaluate.has_task_rows().then(|| "task_nll".to_owned()),
         Probe::RefusalRate | Probe::AnsweredRate => None,
     }));
+    have
+}
+
+fn metric(node: &Node, path: &str, evaluate: &Evaluate, has_arms: bool, findings: &mut Findings) -> Option<String> {
+    if has_arms && evaluate.probes.is_some() && !evaluate.has_task_rows() && text(node).as_deref() == Some("task_nll") {
+        let message = "task_nll has no rows: the probes name none, and no suite expects exact_match or rouge";
+        findings.problem(node.place, path, message, Some("write evaluate: {probes: {task: ROWS}}, rows that no arm learns".into()));
+        return None;
+    }
+    let have = measured(evaluate, has_arms);
     let have: Vec<&str> = have.iter().map(String::as_str).collect();
     named(node, path, "metric", &have, findings)
 }

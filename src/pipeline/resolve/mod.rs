@@ -32,8 +32,8 @@ use super::reader::{ELSEWHERE, Findings, Section, list, show, text};
 use super::settings::{ComputeDtype, Dtype, Model, Pipeline};
 use crate::data::template::DATE;
 
-/// Reads a whole pipeline.
-pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Pipeline> {
+/// Reads a whole pipeline; `other` is the model that is asked its suites, where that is not its own.
+pub fn pipeline(root: &Node, folder: &Path, other: Option<&str>, findings: &mut Findings) -> Option<Pipeline> {
     let mut top = Section::new(root, "", findings);
     for (key, instead) in ELSEWHERE {
         if let Some(node) = top.get(key) {
@@ -54,8 +54,17 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
     }
     if let Some(node) = top.get("tickets") {
         for (name, place, node) in Section::named(node, "tickets", findings).entries() {
-            folder_name(name, *place, &format!("tickets.{name}"), findings);
-            let read = ticket(node, name, &format!("tickets.{name}"), folder, &tickets, findings);
+            let path = format!("tickets.{name}");
+            folder_name(name, *place, &path, findings);
+            let taken = match *name {
+                "random" => Some("arms write ticket: random for one that is drawn"),
+                "ticket" if tickets.iter().any(|ticket| ticket.name == "ticket") => Some("the pipeline's own, under ticket:, is called so"),
+                _ => None,
+            };
+            if let Some(why) = taken {
+                findings.problem(*place, &path, format!("a ticket cannot be named {name:?}: {why}"), Some("choose another name".into()));
+            }
+            let read = ticket(node, name, &path, folder, &tickets, findings);
             tickets.extend(read);
         }
     }
@@ -79,7 +88,7 @@ pub fn pipeline(root: &Node, folder: &Path, findings: &mut Findings) -> Option<P
         );
     }
     let pipeline = Pipeline { name, seeds, model: model?, pretrain, align, tickets, finetune, evaluate, gate };
-    super::check::check(&pipeline, place, findings);
+    super::check::check(&pipeline, other, place, findings);
     Some(pipeline)
 }
 

@@ -13,6 +13,21 @@ use crate::pipeline::settings::{Calibration, Minus, Scope, Score, Structure, Tic
 /// Share of the weights that are taken away, where nothing is said.
 const MINUS: f64 = 0.1;
 
+/// What may be said of a ticket, beside its twin.
+const KEYS: [&str; 11] = [
+    "score",
+    "data",
+    "density",
+    "scope",
+    "structure",
+    "minus",
+    "over",
+    "max_length",
+    "calibration_steps",
+    "calibration_learning_rate",
+    "file",
+];
+
 /// Reads one ticket; `earlier` are those above it, of which it may be the twin.
 pub(super) fn ticket(node: &Node, name: &str, path: &str, folder: &Path, earlier: &[Ticket], findings: &mut Findings) -> Option<Ticket> {
     let mut section = Section::new(node, path, findings);
@@ -37,13 +52,12 @@ pub(super) fn ticket(node: &Node, name: &str, path: &str, folder: &Path, earlier
     let file = section.text("file", findings).map(|file| {
         existing(&mut section, "file", &folder.join(file), "extract one: steadfast ticket extract PIPELINE --out FILE", findings)
     });
-    let places =
-        ["score", "density", "scope", "structure", "minus", "over", "max_length", "file"].map(|key| (key, given(&mut section, key)));
+    let places: Vec<(&str, Place)> = KEYS.into_iter().filter_map(|key| Some((key, given(&mut section, key)?))).collect();
     let place = section.place;
     section.finish(findings);
     let twin_of = twin.map(|twin| twin.name.clone());
     let ticket = Ticket { name: name.into(), score, data, density, scope, structure, minus, over, twin_of, max_length, calibration, file };
-    let at = |key: &str| places.iter().find(|(known, _)| *known == key).and_then(|(_, place)| *place).unwrap_or(place);
+    let at = |key: &str| places.iter().find(|(known, _)| *known == key).map_or(place, |(_, place)| *place);
     if ticket.score.needs_data() && ticket.data.is_none() && ticket.file.is_none() {
         let message = format!("{path}: a {} score needs data", score.name());
         findings.problem(place, path, message, Some("write data: builtin:refusals".into()));
@@ -51,6 +65,7 @@ pub(super) fn ticket(node: &Node, name: &str, path: &str, folder: &Path, earlier
     if let Some(original) = twin {
         differs(&ticket, original, path, &at, findings);
     }
+    unused(&ticket, path, &places, findings);
     pieces(&ticket, path, &at, findings);
     check_over(&ticket, path, at("over"), findings);
     Some(ticket)
@@ -147,6 +162,24 @@ fn minus(node: &Node, path: &str, folder: &Path, findings: &mut Findings) -> Opt
         findings.problem(place, path, format!("{path} has no data"), Some("write minus: {data: builtin:helpful, density: 0.1}".into()));
     }
     Some(Minus { data: data?, density })
+}
+
+/// Keys at which such a ticket would not look: its file holds all of it, or its score needs neither data nor training.
+fn unused(ticket: &Ticket, path: &str, given: &[(&str, Place)], findings: &mut Findings) {
+    let score = ticket.score.name();
+    for (key, place) in given {
+        let (why, or) = match *key {
+            // What these say of a file is told below.
+            "file" | "minus" | "over" => continue,
+            _ if ticket.file.is_some() => ("a ticket from a file is as it was extracted".to_owned(), "file"),
+            "calibration_steps" | "calibration_learning_rate" if ticket.score != Score::Calibrate => {
+                (format!("a {score} score trains nothing"), "write score: calibrate")
+            }
+            "data" | "max_length" if !ticket.score.needs_data() => (format!("a {score} score is taken on no data"), "write score: snip"),
+            _ => continue,
+        };
+        findings.problem(*place, &format!("{path}.{key}"), format!("{path} has {key}, and {why}"), Some(format!("remove {key}, or {or}")));
+    }
 }
 
 /// Scope, structure and minus must leave something that can be taken.

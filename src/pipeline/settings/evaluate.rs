@@ -51,6 +51,14 @@ pub struct Evaluate {
     pub divergence: Option<Divergence>,
 }
 
+impl Evaluate {
+    /// Whether there may be rows of the task for the probes: their own, or those of a task suite, where these have replies.
+    pub fn has_task_rows(&self) -> bool {
+        let is_task = |suite: &Suite| matches!(suite.expect, Expect::ExactMatch | Expect::Rouge);
+        self.probes.as_ref().is_some_and(|probes| probes.task.is_some() || self.suites.iter().any(is_task))
+    }
+}
+
 /// KL(aligned ‖ arm) along the aligned model's own replies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Divergence {

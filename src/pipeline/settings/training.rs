@@ -71,12 +71,12 @@ pub struct Architecture {
     pub max_position_embeddings: usize,
 }
 
-/// A short dense training that shows which weights matter, and is then taken back.
+/// A short dense training, without weight decay, that shows which weights matter, and is then taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Calibration {
     /// Optimizer steps: several, since one adaptive step moves every weight alike.
     pub steps: u64,
-    /// Learning rate, constant.
+    /// Peak learning rate: without warm-up, on the schedule of the training that it is for; constant where it is a ticket's score.
     pub learning_rate: f64,
 }
 

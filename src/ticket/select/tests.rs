@@ -69,9 +69,18 @@ fn the_share_of_ties_is_told() {
     let share = |density| top(&made, Budget::of(density), None).unwrap().tied;
     assert_eq!((share(0.2), share(0.6), share(0.8), share(1.0)), (0.0, 1.0 / 3.0, 0.5, 0.0));
     assert_eq!(top(&one(&[]), Budget::of(0.5), None).unwrap().tied, 0.0);
-    // Over all scopes: two rows end at 1, one at 2.
-    let rows = [matrix("t", 2, &[3.0, 1.0, 2.0, 5.0, 1.0, 4.0])];
-    assert_eq!(top(&rows, scoped(1.0, Scope::Row), None).unwrap().tied, 1.0 / 6.0);
+    // Two rows end at 1, and were never compared; in the last row two weights were.
+    let rows = |last: f32| [matrix("t", 2, &[3.0, 1.0, 2.0, 5.0, 1.0, last])];
+    let of_rows = |last: f32, density: f64| top(&rows(last), scoped(density, Scope::Row), None).unwrap().tied;
+    assert_eq!((of_rows(4.0, 1.0), of_rows(1.0, 1.0), of_rows(1.0, 0.5)), (0.0, 1.0 / 6.0, 0.0));
+}
+
+#[test]
+fn a_low_threshold_of_one_scope_hides_no_ties_of_another() {
+    let all = [matrix("a", 4, &[4.0, 3.0, 2.0, 1.0]), matrix("b", 20, &[5.0; 400])];
+    assert_eq!(top(&all, scoped(0.5, Scope::Tensor), None).unwrap().tied, 199.0 / 202.0);
+    // Compared with each other, all 202 are of the second.
+    assert_eq!(top(&all, Budget::of(0.5), None).unwrap().tied, 201.0 / 202.0);
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn faults_that_stay_are_clear_errors() {
     };
     for (status, headers, expected) in [
         ("401 Unauthorized", "", &["endpoint-key", "401", "although a key was sent", "export JUDGE_KEY="][..]),
+        ("402 Payment Required", "", &["endpoint-key", "402", "pay for what is asked", "export JUDGE_KEY="]),
         ("404 Not Found", "", &["not-at-endpoint", "404", "judge-1", "endpoint.url"]),
         ("400 Bad Request", "", &["endpoint-failed", "none of 8", "HTTP 400"]),
         ("500 Internal Server Error", "Retry-After: 0\r\n", &["endpoint-failed", "HTTP 500", "after 5 tries", "run it again"]),

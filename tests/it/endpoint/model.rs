@@ -110,7 +110,7 @@ fn replies_that_never_came_are_told_from_empty_ones() {
     // One of eight failed; the empty one is the model's own.
     assert_eq!(run(&[&floor[..], &["--set", "evaluate.errors_at_most=0.125"]].concat()).1, 1);
     let (text, code) = run(&[&floor[..], &["--set", "evaluate.errors_at_most=0.1"]].concat());
-    assert!(code == 2 && text.contains("failed at 1 of 8 completions"), "{text}");
+    assert!(code == 2 && text.contains("failed at 1 of 8 completions") && text.contains("\nreport: runs/far/"), "{text}");
 }
 
 #[test]

@@ -371,6 +371,10 @@ impl Backend for Cpu {
         pull::back(w, selection, stiffness, rest, gradient)
     }
 
+    fn put(&mut self, w: &mut Parameter, selection: &Selection, values: &[f32]) -> Done<()> {
+        w.put(selection, values)
+    }
+
     fn adamw(
         &mut self,
         w: &mut Parameter,

@@ -5,7 +5,7 @@ use super::bf16::{self, Bf16, Left, Right};
 use super::matmul::{self, View};
 use super::memory::Numbers;
 use super::q8_0::{self, Q8_0, Rows};
-use super::{Matrix, elementwise, simd, skinny, wrong};
+use super::{Matrix, elementwise, expect, simd, skinny, wrong};
 use crate::model::backend::{BackendError, Done, Selection};
 
 /// What the factors of products are rounded to; sums are f32 always.
@@ -85,6 +85,20 @@ impl Parameter {
         }
     }
 
+    /// Puts numbers, compact, in the place of the selected ones.
+    pub fn put(&mut self, selection: &Selection, values: &[f32]) -> Done<()> {
+        let (rows, columns) = self.shape();
+        expect("numbers of a weight", (1, values.len()), (1, selection.count(rows * columns)))?;
+        match (self, selection) {
+            (_, Selection::Nothing) => {}
+            (Self::Q8_0(_), _) => return Err(frozen()),
+            (Self::Bf16(weight), _) => weight.put(selection, values),
+            (Self::F32(matrix), Selection::Everything) => matrix.data.copy_from_slice(values),
+            (Self::F32(matrix), Selection::Subset(mask)) => mask.positions().zip(values).for_each(|(at, &value)| matrix.data[at] = value),
+        }
+        Ok(())
+    }
+
     /// The numbers of a norm or a bias.
     pub fn vector(&self) -> Done<&Matrix> {
         match self {
@@ -153,7 +167,8 @@ impl Forward<'_> {
         }
     }
 
-    /// The same by the kernels for many rows, however few there are: what a row becomes does not depend on how many there are.
+    /// The same by the kernels for many rows, however few there are. What a row becomes does not depend on how many there are, but in f32
+    /// for a row alone: gemm takes that for a vector, which it multiplies by another kernel.
     pub fn wide_product(&self, y: &mut [f32], x: &mut Input<'_>, add: bool) {
         match self {
             Self::F32(w) => {

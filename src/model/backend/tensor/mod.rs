@@ -338,6 +338,18 @@ impl Backend for Candle {
         Ok(())
     }
 
+    fn put(&mut self, w: &mut Tensor, selection: &Selection, values: &[f32]) -> Done<()> {
+        if *selection == Selection::Nothing {
+            return Ok(());
+        }
+        let (shape, values) = (w.dims2()?, Tensor::from_slice(values, values.len(), &self.device)?);
+        *w = match self.positions(selection)? {
+            None => values.reshape(shape)?,
+            Some(positions) => w.flatten_all()?.scatter(&positions, &values, 0)?.reshape(shape)?,
+        };
+        Ok(())
+    }
+
     fn adamw(
         &mut self,
         w: &mut Tensor,

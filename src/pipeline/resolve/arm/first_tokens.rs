@@ -13,7 +13,8 @@ const LARGEST_BETA: f64 = 100.0;
 pub(super) fn first_tokens(node: &Node, path: &str, inherited: Option<&FirstTokens>, findings: &mut Findings) -> FirstTokens {
     let mut found = inherited.cloned().unwrap_or_default();
     let mut section = Section::new(node, path, findings);
-    section.describe("betas", json!({"type": "array", "items": {"type": "number", "minimum": 0, "maximum": LARGEST_BETA}, "minItems": 1}));
+    let beta = json!({"type": "number", "minimum": 0, "maximum": LARGEST_BETA});
+    section.describe("betas", json!({"anyOf": [beta, {"type": "array", "items": beta, "minItems": 1}]}));
     let fits = |beta: &f64| (0.0..=LARGEST_BETA).contains(beta);
     if let Some(node) = section.get("betas") {
         let betas: Option<Vec<f64>> = list(node).into_iter().map(|item| text(item)?.parse().ok().filter(fits)).collect();

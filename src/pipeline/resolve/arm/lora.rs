@@ -28,7 +28,8 @@ pub(super) fn lora(node: Option<&Node>, path: &str, inherited: Option<&Lora>, fi
         found.rank = rank as usize;
     }
     found.alpha = section.number("alpha", "a number above 0", |alpha| alpha > 0.0, findings).unwrap_or(found.alpha);
-    section.describe("targets", json!({"type": "array", "items": {"enum": KINDS}, "minItems": 1}));
+    let kind = json!({"enum": KINDS});
+    section.describe("targets", json!({"anyOf": [kind, {"type": "array", "items": kind, "minItems": 1}]}));
     if let Some(node) = section.get("targets") {
         found.targets = targets(node, &format!("{path}.targets"), findings);
     }

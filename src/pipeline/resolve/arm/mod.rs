@@ -16,6 +16,8 @@ mod ticket;
 
 use std::path::Path;
 
+use serde_json::json;
+
 pub(super) use self::combine::room_outside;
 
 use self::anchor::anchor;
@@ -30,7 +32,7 @@ use self::project::project;
 use self::protect::protect;
 use self::replay::replay;
 use self::room::check_room;
-use self::ticket::{drawn, ticket};
+use self::ticket::{MOST_DRAWS, drawn, ticket};
 use super::sweep::grid;
 use super::training::{calibration, training};
 use crate::data::spec::DataSpec;
@@ -109,7 +111,10 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
             Some("write protect: auto here too, or name another arm".into()),
         );
     }
-    let draws = section.get("draws").map(|node| (node.place, section.whole("draws", 1, findings).unwrap_or(1)));
+    let at = section.get("draws").map(|node| node.place);
+    let draws = section.whole("draws", 1, findings).unwrap_or(1);
+    section.describe("draws", json!({"type": "integer", "minimum": 1, "maximum": MOST_DRAWS}));
+    let draws = at.map(|at| (at, draws));
     let (chosen, race) = (is_auto(&mut section), section.get("auto"));
     if chosen && !is_edited {
         let race = auto(&section, race, &arm, around, findings);

@@ -5,7 +5,7 @@ use crate::pipeline::reader::{Findings, text};
 use crate::pipeline::settings::{Arm, ArmTicket, Ticket};
 
 /// More random tickets than anybody needs.
-const MOST_DRAWS: u64 = 100;
+pub(super) const MOST_DRAWS: u64 = 100;
 
 /// One of the pipeline's tickets by its name, or `random`.
 pub(super) fn ticket(node: &Node, path: &str, tickets: &[Ticket], findings: &mut Findings) -> Option<ArmTicket> {

@@ -127,6 +127,27 @@ impl Bf16 {
         self.round_masters();
     }
 
+    /// Puts numbers, compact, in the place of the selected ones. The f32 numbers that are kept are those that a step keeps.
+    pub fn put(&mut self, selection: &Selection, values: &[f32]) {
+        self.keep_masters(selection);
+        match (selection, &mut self.masters) {
+            (Selection::Nothing, _) | (_, Masters::None) => return,
+            (Selection::Subset(mask), Masters::All(masters)) => mask.positions().zip(values).for_each(|(at, &value)| masters[at] = value),
+            // The compact orders are the same.
+            (_, Masters::All(masters) | Masters::Some(_, masters)) => masters.copy_from_slice(values),
+        }
+        self.round_masters();
+    }
+
+    /// How many f32 numbers are kept.
+    #[cfg(test)]
+    pub fn masters(&self) -> usize {
+        match &self.masters {
+            Masters::None => 0,
+            Masters::All(masters) | Masters::Some(_, masters) => masters.len(),
+        }
+    }
+
     /// Adds stiffness · (w − rest) of the selected numbers to `gradient`; all but the weight are compact. Where f32 numbers are not kept yet,
     /// those in bfloat16 are exact.
     pub fn pull_back(&self, selection: &Selection, stiffness: &[f32], rest: &[f32], gradient: &mut [f32]) {
