@@ -30,6 +30,13 @@ pub trait Explain: std::error::Error {
     }
 }
 
+/// A path as a shell takes it for one word: what a remedy's command is about.
+pub fn shell_word(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=@%:,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 /// An error on its way to the person: everything that is shown, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

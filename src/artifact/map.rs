@@ -11,7 +11,7 @@ use memmap2::Mmap;
 /// # Errors
 /// When the system cannot map it; on some systems, when it is empty.
 pub fn map(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: nothing here writes to it. A file that another process changes meanwhile gives wrong bytes, which the digests show; one
-    // that is cut short ends the program.
+    // SAFETY: nothing here writes to it. Models' files that another process changes meanwhile give wrong bytes, which the digests show;
+    // one that is cut short ends the program. Our own checkpoints are replaced by renaming, under the lock of their stage.
     unsafe { Mmap::map(file) }
 }

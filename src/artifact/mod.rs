@@ -12,7 +12,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use crate::error::Explain;
+use crate::error::{Explain, shell_word};
 
 /// What can go wrong with a run's own files.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,16 @@ pub enum ArtifactError {
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A finished stage that cannot be read now.
+    #[error("cannot read {}: {source}", path.display())]
+    Unread {
+        /// What could not be read.
+        path: PathBuf,
+        /// The stage's folder.
+        entry: PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
@@ -61,7 +71,7 @@ impl Explain for ArtifactError {
     fn code(&self) -> &'static str {
         match self {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk-full",
-            Self::Io { .. } => "file",
+            Self::Io { .. } | Self::Unread { .. } => "file",
             Self::AtWork { .. } => "at-work",
             Self::Exists { .. } => "exists",
             Self::Damaged { .. } => "damaged-artifact",
@@ -86,9 +96,18 @@ impl Explain for ArtifactError {
                 }
                 _ => None,
             },
+            Self::Unread { entry, source, .. } => Some(match source.kind() {
+                std::io::ErrorKind::PermissionDenied => {
+                    format!(
+                        "whoever made it can let you read it: chmod -R go+rX {}; or take a store of your own: --runs FOLDER",
+                        shell_word(entry)
+                    )
+                }
+                _ => format!("if that does not pass, have the stage made again: rm -r {}", shell_word(entry)),
+            }),
             Self::Exists { .. } => Some("choose another name: --out NAME".into()),
             Self::AtWork { .. } => Some("wait until it has ended, then clean again".into()),
-            Self::Damaged { path, .. } => Some(format!("remove it and run again: rm -r {}", path.display())),
+            Self::Damaged { path, .. } => Some(format!("remove it and run again: rm -r {}", shell_word(path))),
         }
     }
 }

@@ -273,11 +273,12 @@ impl Workplace {
 /// The entry, when its manifest is there and every file is as it was written.
 fn finished(target: &Path) -> Result<Option<Entry>, ArtifactError> {
     let path = target.join(MANIFEST);
-    let Some(text) = if_there(fs::read(&path), &path)? else { return Ok(None) };
+    let unread = |path: PathBuf| move |source| ArtifactError::Unread { path, entry: target.to_path_buf(), source };
+    let Some(text) = if_there(fs::read(&path)).map_err(unread(path))? else { return Ok(None) };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) else { return Ok(None) };
     for (name, expected) in &manifest.files {
         let path = target.join(name);
-        let found = if_there(fs::metadata(&path), &path)?;
+        let found = if_there(fs::metadata(&path)).map_err(unread(path.clone()))?;
         if !found.is_some_and(|found| found.is_file()) || facts(&path)? != *expected {
             return Ok(None);
         }
@@ -286,11 +287,11 @@ fn finished(target: &Path) -> Result<Option<Entry>, ArtifactError> {
 }
 
 /// What was read; none where nothing is. What cannot be read now may be whole all the same, and is no reason to make it again.
-fn if_there<T>(read: std::io::Result<T>, path: &Path) -> Result<Option<T>, ArtifactError> {
+fn if_there<T>(read: std::io::Result<T>) -> std::io::Result<Option<T>> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(ArtifactError::io("cannot read", path)(error)),
+        Err(error) => Err(error),
     }
 }
 

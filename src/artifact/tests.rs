@@ -91,6 +91,6 @@ fn a_stage_that_cannot_be_read_is_not_removed() {
     // An error that is not "it is not there".
     fs::remove_file(entry.join("manifest.json")).unwrap();
     fs::create_dir(entry.join("manifest.json")).unwrap();
-    assert!(matches!(store.open(&stage), Err(ArtifactError::Io { what: "cannot read", .. })));
+    assert!(matches!(store.open(&stage), Err(ArtifactError::Unread { .. })));
     assert_eq!(fs::read_to_string(entry.join("file")).unwrap(), "four");
 }

@@ -22,7 +22,7 @@ pub struct Check {
     /// Overrides a key: finetune.max_steps=20. May be given again.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_set)]
     sets: Vec<(String, String)>,
-    /// Leaves out the forecast, for which the model is tried for some seconds.
+    /// Leaves out the forecast, for which the model is tried for some seconds, and whether arms and tickets fit the model.
     #[arg(long)]
     no_forecast: bool,
     /// The folder for runs, whose store keeps models made from GGUF files.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::folder::runs_below;
 use crate::artifact::store::Store;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, shell_word};
 use crate::ui::Ui;
 
 /// Arguments of `clean`.
@@ -88,7 +88,7 @@ fn stages_of(run: &Path) -> Result<Vec<String>, Failure> {
     let named = read.and_then(|text| serde_json::from_slice::<Named>(&text).map_err(|error| error.to_string())).map_err(|problem| {
         // It may name any stage: nothing is removed.
         Failure::new("damaged-record", format!("the stages that {} names cannot be read: {problem}", file.display()))
-            .remedy(format!("if nobody needs that run, remove its folder and clean again: rm -r {}", run.display()))
+            .remedy(format!("if nobody needs that run, remove its folder and clean again: rm -r {}", shell_word(run)))
     })?;
     Ok(named.stages.into_iter().filter(|stage| stage.answers.is_none()).map(|stage| stage.key).collect())
 }

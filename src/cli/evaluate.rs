@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::run::{context, setting, tell};
 use super::{Machine, parse_set};
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, shell_word};
 use crate::event::Event;
 use crate::pipeline;
 use crate::report::markdown;
@@ -44,7 +44,8 @@ impl Evaluate {
         tell(&context, &loaded);
         let outcome = run(&context, &loaded.pipeline, &setting(&self.runs)).map_err(|mut failure| {
             // The model is an argument here, which no key replaces.
-            failure.remedy = failure.remedy.map(|remedy| remedy.replace("--set model.aligned=SOURCE", "steadfast evaluate SOURCE"));
+            let command = format!("steadfast evaluate SOURCE --pipeline {}", shell_word(&self.pipeline));
+            failure.remedy = failure.remedy.map(|remedy| remedy.replace("--set model.aligned=SOURCE", &command));
             failure
         })?;
         ui.value(&outcome.record);

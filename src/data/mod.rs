@@ -174,7 +174,7 @@ impl Explain for DataError {
                 Some(format!("say which column is what: columns: {{prompt: {first:?}, response: {last:?}}}"))
             }
             Self::Variants { .. } => Some("say which column is what: prompts: {path: FILE, columns: {prompt: COLUMN}}".into()),
-            Self::Unused { what: what @ ("response" | "system"), column, .. } => {
+            Self::Unused { what: what @ ("response" | "system"), column, shape, .. } if !shape.starts_with("plain text") => {
                 Some(format!("name the column with the prompt too: columns: {{prompt: COLUMN, {what}: {column:?}}}; or leave {what} out"))
             }
             Self::Unused { what, .. } => Some(format!("name prompt and response, or messages, or text; or leave {what} out")),

@@ -141,13 +141,15 @@ pub fn load_from(spec: &DataSpec, file: &str) -> Result<Loaded, DataError> {
     for (column, _) in &filter {
         require(&table, column)?;
     }
-    let shape = Shape::of(&table, columns)?;
+    let shape = Shape::of(&table, columns, &filter)?;
     let mut loaded = Loaded { rows: Vec::new(), total, empty: 0, file: table.file.clone() };
     for (number, values) in table.rows.iter().enumerate() {
         if spec.limit.is_some_and(|limit| loaded.rows.len() >= limit) {
             break;
         }
-        let passes = |(column, wanted): &(String, Vec<String>)| text(&values[column]).is_some_and(|value| wanted.contains(&value));
+        let passes = |(column, wanted): &(String, Vec<String>)| {
+            text(&values[column]).is_some_and(|value| wanted.iter().any(|wanted| is_same(wanted, &value)))
+        };
         if !filter.iter().all(passes) {
             continue;
         }
@@ -179,8 +181,18 @@ pub fn load_from(spec: &DataSpec, file: &str) -> Result<Loaded, DataError> {
     Ok(loaded)
 }
 
+/// Whether two values are the same text, or the same number otherwise written: 1.5 and 1.50, but no 7 and 007.
+fn is_same(wanted: &str, value: &str) -> bool {
+    let number = |text: &str| {
+        let digits = text.trim_start_matches('-').as_bytes();
+        let padded = digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit();
+        text.parse::<f64>().ok().filter(|number| number.is_finite() && !padded)
+    };
+    wanted == value || number(wanted).zip(number(value)).is_some_and(|(wanted, value)| wanted == value)
+}
+
 /// The values that are let through, by column.
-type Filter = Vec<(String, Vec<String>)>;
+pub(super) type Filter = Vec<(String, Vec<String>)>;
 
 /// The columns and the filter of a source: those of the first variant whose columns are all there, where it has variants.
 fn chosen<'a>(spec: &'a DataSpec, table: &Table) -> Result<(&'a Columns, Filter), DataError> {

@@ -6,15 +6,15 @@ use serde_json::{Map, Value};
 
 use super::DataError;
 use super::lists::lists;
-use super::rows::{Message, Row, TEXT};
+use super::rows::{Filter, Message, Row, TEXT};
 use super::spec::Columns;
 use super::table::Table;
 use crate::artifact::digest::sha256;
 
 /// How a table's columns make a conversation.
 pub(super) enum Shape {
-    /// A column of turns, with the names of role and text.
-    Turns(String, &'static str, &'static str),
+    /// A column of turns, with the names of role and text, and the column with the system message.
+    Turns(String, &'static str, &'static str, Option<String>),
     /// Prompt, response, system.
     Pair(String, Option<String>, Option<String>),
     /// Instruction, input, output (Alpaca), and the column with the system message.
@@ -25,12 +25,12 @@ pub(super) enum Shape {
 
 impl Shape {
     /// The shape by the columns that are named, else by those that are there. Each that is named must be there and be read.
-    pub(super) fn of(table: &Table, columns: &Columns) -> Result<Self, DataError> {
+    pub(super) fn of(table: &Table, columns: &Columns, filter: &Filter) -> Result<Self, DataError> {
         let Columns { prompt, response, system, messages, text, id, category } = columns;
         for column in [prompt, response, system, messages, text, id, category].into_iter().flatten() {
             require(table, column)?;
         }
-        let shape = Self::found(table, columns)?;
+        let shape = Self::found(table, columns, filter)?;
         let named = [("prompt", prompt), ("response", response), ("system", system), ("messages", messages), ("text", text)];
         for (what, column) in named {
             if let Some(column) = column.as_ref().filter(|column| shape.column(what) != Some(column.as_str())) {
@@ -41,14 +41,15 @@ impl Shape {
         Ok(shape)
     }
 
-    fn found(table: &Table, columns: &Columns) -> Result<Self, DataError> {
+    fn found(table: &Table, columns: &Columns, filter: &Filter) -> Result<Self, DataError> {
         let Columns { prompt, response, system, messages, text, id, category } = columns;
         let has = |name: &str| table.columns.iter().any(|column| column == name);
         // A column that is named for something else is no system message.
-        let other = [prompt, response, id, category].into_iter().flatten().any(|column| column == "system");
+        let other = [prompt, response, id, category].into_iter().flatten().chain(filter.iter().map(|(column, _)| column));
+        let other = { other }.any(|column| column == "system");
         let system = system.clone().or_else(|| (has("system") && !other).then(|| "system".to_owned()));
         if let Some(messages) = messages {
-            return Ok(Self::Turns(messages.clone(), "role", "content"));
+            return Ok(Self::Turns(messages.clone(), "role", "content", system));
         }
         if let Some(prompt) = prompt {
             return Ok(Self::Pair(prompt.clone(), response.clone(), system));
@@ -57,10 +58,10 @@ impl Shape {
             return Ok(Self::Text(text.clone()));
         }
         if has("messages") {
-            return Ok(Self::Turns("messages".into(), "role", "content"));
+            return Ok(Self::Turns("messages".into(), "role", "content", system));
         }
         if has("conversations") {
-            return Ok(Self::Turns("conversations".into(), "from", "value"));
+            return Ok(Self::Turns("conversations".into(), "from", "value", system));
         }
         if has("instruction") && has("output") {
             return Ok(Self::Instruction(system));
@@ -82,7 +83,8 @@ impl Shape {
     fn column(&self, what: &str) -> Option<&str> {
         match (self, what) {
             (Self::Turns(column, ..), "messages") | (Self::Text(column), "text") | (Self::Pair(column, ..), "prompt") => Some(column),
-            (Self::Pair(_, column, _), "response") | (Self::Pair(_, _, column) | Self::Instruction(column), "system") => column.as_deref(),
+            (Self::Pair(_, column, _), "response") => column.as_deref(),
+            (Self::Pair(_, _, column) | Self::Instruction(column) | Self::Turns(.., column), "system") => column.as_deref(),
             (Self::Instruction(_), "response") => Some("output"),
             _ => None,
         }
@@ -120,12 +122,20 @@ impl Shape {
             }
             _ => Ok(vec![message(role, plain(column)?)]),
         };
+        // A column that is called so by chance may hold anything; one that a pipeline names holds text.
+        let said_first = |system: &String| if columns.system.is_some() { plain(system) } else { Ok(value(system)) };
         let instructed = |system: &Option<String>| -> Result<Vec<Message>, DataError> {
-            let system = system.as_ref().map(|system| plain(system)).transpose()?.filter(|text| !text.is_empty());
+            let system = system.as_ref().map(said_first).transpose()?.filter(|text| !text.is_empty());
             Ok(system.map(|system| message("system", system)).into_iter().collect())
         };
         let messages = match self {
-            Self::Turns(column, role, content) => turns(&values[column], role, content).map_err(fail)?,
+            Self::Turns(column, role, content, system) => {
+                let turns = turns(&values[column], role, content).map_err(fail)?;
+                let own = turns.first().is_some_and(|turn| turn.role == "system");
+                let mut messages = if own { Vec::new() } else { instructed(system)? };
+                messages.extend(turns);
+                messages
+            }
             Self::Pair(prompt, response, system) => {
                 let mut messages = instructed(system)?;
                 messages.extend(said(prompt, "user")?);

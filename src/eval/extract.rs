@@ -6,15 +6,15 @@ use super::rule::Extract;
 /// A completion without the answer's mark is wrong.
 pub fn exact_match(reference: &str, completion: &str, extract: Extract) -> (Option<String>, bool) {
     let found = answer(completion, extract);
-    // A reference may be the bare answer.
-    let expected = answer(reference, extract).or_else(|| number(reference)).unwrap_or_else(|| fold(reference));
+    let expected = reference_answer(reference, extract);
     let correct = found.as_ref().is_some_and(|found| !found.is_empty() && *found == expected);
     (found, correct)
 }
 
-/// The reference's answer, as it is compared.
+/// The reference's answer, as it is compared; a reference may be the bare answer.
 pub fn reference_answer(reference: &str, extract: Extract) -> String {
-    answer(reference, extract).or_else(|| number(reference)).unwrap_or_else(|| fold(reference))
+    let whole = if extract == Extract::Text { None } else { whole_number(reference) };
+    whole.or_else(|| answer(reference, extract)).or_else(|| number(reference)).unwrap_or_else(|| fold(reference))
 }
 
 fn answer(text: &str, extract: Extract) -> Option<String> {
@@ -40,6 +40,12 @@ fn number(text: &str) -> Option<String> {
     canonical(plain[..end].trim_end_matches('.'))
 }
 
+/// A text that is nothing but a number, also with an exponent (`1e3`), in one form.
+fn whole_number(text: &str) -> Option<String> {
+    let text = text.trim();
+    text.ends_with(|c: char| c.is_ascii_digit()).then(|| canonical(text)).flatten()
+}
+
 /// The last number of a text. A sign stands directly before a number and not behind one: `10-15` ends with 15. Commas set off
 /// thousands alone: `1,234` is one number, `3,4` are two.
 fn last_number(text: &str) -> Option<String> {
@@ -62,7 +68,7 @@ fn last_number(text: &str) -> Option<String> {
 
 /// `18.0`, `018` and `18` are `18`.
 fn canonical(digits: &str) -> Option<String> {
-    let value: f64 = digits.parse().ok()?;
+    let value: f64 = digits.parse().ok().filter(|value: &f64| value.is_finite())?;
     Some(if value.fract() == 0.0 && value.abs() < 1e15 { format!("{}", value as i64) } else { format!("{value}") })
 }
 
@@ -109,6 +115,7 @@ mod tests {
             assert_eq!(last_number(text).as_deref(), Some(number), "{text}");
         }
         assert_eq!(last_number("none - at, all."), None);
+        assert!(exact_match("1e3", "it is 1,000", Extract::LastNumber).1 && exact_match("1.50", "#### 1.5", Extract::Gsm8k).1);
         assert!(exact_match("a  b", " a b\n", Extract::Text).1);
         assert!(!exact_match("a b", "", Extract::Text).1);
     }

@@ -98,6 +98,14 @@ impl Difference {
         above(inside)
     }
 
+    /// Other limits of this difference, at least as far apart as what its own are kept to.
+    pub fn widened(&self, limits: (f64, f64)) -> (f64, f64) {
+        match &self.basis {
+            Basis::Pairs(_) => limits,
+            Basis::Student { table, .. } => widened(limits, *table, Z),
+        }
+    }
+
     /// The difference and its interval at a quantile of the normal distribution.
     fn at(&self, quantile: f64) -> (f64, f64, f64) {
         match &self.basis {

@@ -1,6 +1,6 @@
 //! Which tokens of a pass are computed: what all its rows begin with, once, and the rest of each.
 
-use super::backend::Rows;
+use super::backend::Pieces;
 use super::batch::Packed;
 
 /// A shared beginning shorter than this is not worth a piece of its own: a begin mark and a role.
@@ -52,8 +52,8 @@ impl Layout {
     }
 
     /// What attention has to know.
-    pub fn rows(&self) -> Rows<'_> {
-        Rows { starts: &self.starts, prefix: self.prefix }
+    pub fn pieces(&self) -> Pieces<'_> {
+        Pieces { starts: &self.starts, prefix: self.prefix }
     }
 
     /// Where the hidden states that predict supervised tokens are computed, (N); two rows may share one.

@@ -141,7 +141,8 @@ fn is_task(suite: &Suite) -> bool {
 /// every weight.
 fn utility_rule(pipeline: &Pipeline, arms: &[Arm]) -> String {
     let evaluate = &pipeline.evaluate;
-    let is_probed = evaluate.has_task_rows() && evaluate.probes.as_ref().is_some_and(|probes| probes.of.contains(&Probe::TaskNll));
+    // The rows of a suite may have no replies to take the loss of; those of a probe have.
+    let is_probed = evaluate.probes.as_ref().is_some_and(|probes| probes.task.is_some() && probes.of.contains(&Probe::TaskNll));
     let of_suite = |suite: &Suite| format!("{}.{}", suite.name, Metric::names(suite.expect).first().unwrap_or(&""));
     let metric = if is_probed { Some("task_nll".to_owned()) } else { evaluate.suites.iter().find(|suite| is_task(suite)).map(of_suite) };
     let gated = pipeline.gate.iter().map(|rule| &rule.arm).find(|name| arms.iter().any(|arm| arm.name == **name));

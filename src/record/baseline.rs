@@ -205,13 +205,19 @@ impl Baseline {
     /// Why what was measured beside the aligned model cannot be compared with this baseline: that was another model, or is not known.
     pub fn beside_another(&self, record: &Record, metric: &str) -> Option<String> {
         let now = record.digests.get("model.aligned");
+        if self.arm == "aligned" {
+            return Some(format!(
+                "the baseline is the aligned model's, and {metric} is measured beside that: keep an arm's (steadfast baseline update RUN --arm ARM)"
+            ));
+        }
         match (&self.aligned, now) {
             (Some(mine), Some(now)) if mine == now => None,
             (Some(mine), Some(now)) => {
                 Some(format!("{metric} is measured beside another aligned model than the baseline's: {now} and {mine}"))
             }
             (None, _) => Some(format!(
-                "the baseline does not say beside which aligned model its {metric} was measured: make it again (steadfast baseline update runs/NAME/latest)"
+                "the baseline does not say beside which aligned model its {metric} was measured: make it again (steadfast baseline update RUN --arm {})",
+                self.arm
             )),
             (_, None) => Some(format!("the run does not say beside which aligned model its {metric} was measured")),
         }

@@ -44,6 +44,7 @@ pub(super) fn read(context: &Context<'_>, pipeline: &Pipeline) -> Result<Files, 
     check_task_rows(pipeline, &asked)?;
     let data = rows::check_overlaps(context, pipeline, &asked)?;
     warn_of_extraction(context, &asked);
+    warn_of_silent_tasks(context, pipeline, &asked);
     Ok(Files { calibration, asked, data })
 }
 
@@ -55,6 +56,20 @@ fn warn_of_extraction(context: &Context<'_>, asked: &[Questions]) {
             let suite = &questions.suite.name;
             context.warn(format!(
                 "suite {suite} takes the answer from behind #### in a reply, and no reference has a ####: if replies have none either, nothing is ever right; --set evaluate.suites.{suite}.extract=last_number, or =text"
+            ));
+        }
+    }
+}
+
+/// Warns of a task's suite whose rows have no replies: the task's loss is taken without it.
+fn warn_of_silent_tasks(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions]) {
+    let named = pipeline.finetune.iter().flat_map(|finetune| &finetune.tasks).filter_map(|task| task.suite.as_ref());
+    let probed = pipeline.evaluate.probes.as_ref().is_some_and(|probes| probes.task.is_none());
+    let answered = |questions: &&Questions| matches!(questions.suite.expect, Expect::ExactMatch | Expect::Rouge);
+    for name in named.filter(|_| probed) {
+        if asked.iter().find(|one| one.suite.name == *name).filter(answered).is_some_and(|questions| !questions.is_task()) {
+            context.warn(format!(
+                "not every row of suite {name} has a reply: the probes' task loss is taken without it; say which column holds them (columns: {{prompt: COLUMN, response: COLUMN}})"
             ));
         }
     }

@@ -22,7 +22,6 @@ use crate::artifact::write::write_bytes;
 use crate::error::{Exit, Failure};
 use crate::eval::calibration::CalibrationFile;
 use crate::eval::gate;
-use crate::hub::IN_ITS_PLACE;
 use crate::pipeline::settings::{self, Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Completion, Decision, GateOutcome, ModelOrigin, RECORD_VERSION, Race, Record};
 use crate::report::Samples;
@@ -30,7 +29,7 @@ use crate::stage::against::Against;
 use crate::stage::demands::check_models;
 use crate::stage::endpoint_judge::account;
 use crate::stage::evaluate::{Questions, ask};
-use crate::stage::fetch::{Model, fetch};
+use crate::stage::fetch::{Model, fetch, under_its_key};
 use crate::stage::frame::Frame;
 use crate::stage::initialise::initialise;
 use crate::stage::judges::Judges;
@@ -204,14 +203,6 @@ pub struct Models {
     pub aligned: Model,
     /// What the record tells of them.
     pub origins: Vec<ModelOrigin>,
-}
-
-/// A remedy that names another source, with the key under which the pipeline has it.
-fn under_its_key(mut failure: Failure, role: &str) -> Failure {
-    if let Some(remedy) = failure.remedy.as_mut().filter(|remedy| remedy.ends_with(IN_ITS_PLACE)) {
-        *remedy = format!("{remedy}: --set model.{role}=SOURCE");
-    }
-    failure
 }
 
 /// Fetches the models of a pipeline, or makes the aligned one from the base.

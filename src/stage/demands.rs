@@ -32,10 +32,10 @@ pub(super) fn check_at_hand(context: &Context<'_>, pipeline: &Pipeline, aligned:
     }
 }
 
-/// Checks that the layers that arms name are there, and that no arm learns longer rows than the model's context.
+/// Checks that the layers that arms name are there, and that no training or ticket takes longer rows than the model's context.
 ///
 /// # Errors
-/// Names the arm, or the rows, and both sizes.
+/// Names the arm, or what takes the rows, and both sizes.
 fn check_model(pipeline: &Pipeline, aligned: &Model) -> Result<(), Failure> {
     let layers = aligned.config.layers;
     let arms = || pipeline.finetune.iter().flat_map(Finetune::recipes);
@@ -47,7 +47,11 @@ fn check_model(pipeline: &Pipeline, aligned: &Model) -> Result<(), Failure> {
             );
         }
     }
-    arms().map(Arm::longest).max().map_or(Ok(()), |longest| within_context("finetune", longest, aligned))
+    let tickets = pipeline.tickets.iter().filter(|ticket| pipeline.finetune.is_some() && ticket.data.is_some());
+    let taken = (pipeline.align.iter().map(|align| ("align".to_owned(), align.training.max_length)))
+        .chain(tickets.map(|ticket| (format!("ticket {}", ticket.name), ticket.max_length)))
+        .chain(arms().map(|arm| (format!("arm {}", arm.name), arm.longest())));
+    taken.into_iter().try_for_each(|(what, longest)| within_context(&what, longest, aligned))
 }
 
 /// The first arm and the first ticket that compare base and aligned model; where no arm is trained, no ticket is extracted.

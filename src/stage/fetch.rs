@@ -9,7 +9,7 @@ use crate::data::tokenizer::TextModel;
 use crate::error::{Failure, Within};
 use crate::event::Event;
 use crate::hub::remote::Remote;
-use crate::hub::{Source, builtin, gguf};
+use crate::hub::{IN_ITS_PLACE, Source, builtin, gguf};
 use crate::model::config::ModelConfig;
 use crate::model::inventory::inventory;
 use crate::model::weights::Weights;
@@ -107,10 +107,21 @@ pub fn fetch(context: &Context<'_>, role: &str, source: &str, settings: &setting
 /// When it is there and cannot be used.
 pub fn at_hand(context: &Context<'_>, settings: &settings::Model) -> Result<Option<Model>, Failure> {
     let Some(source) = settings.aligned.as_ref().or(settings.base.as_ref()) else { return Ok(None) };
-    match Source::parse(source)? {
-        Source::Hub(remote) => remote.at_hand(&context.access)?.map(|folder| Model::open(&folder, settings)).transpose(),
-        _ => Ok(Some(fetch(context, "model", source, settings)?.0)),
+    let opened = || -> Result<Option<Model>, Failure> {
+        match Source::parse(source)? {
+            Source::Hub(remote) => remote.at_hand(&context.access)?.map(|folder| Model::open(&folder, settings)).transpose(),
+            _ => Ok(Some(fetch(context, "model", source, settings)?.0)),
+        }
+    };
+    opened().map_err(|failure| under_its_key(failure, if settings.aligned.is_some() { "aligned" } else { "base" }))
+}
+
+/// A failure whose remedy names another source, with the key under which a pipeline has the model.
+pub fn under_its_key(mut failure: Failure, role: &str) -> Failure {
+    if let Some(remedy) = failure.remedy.as_mut().filter(|remedy| remedy.ends_with(IN_ITS_PLACE)) {
+        *remedy = format!("{remedy}: --set model.{role}=SOURCE");
     }
+    failure
 }
 
 /// The Hugging Face folder of a source, and the commit of a repository.

@@ -12,7 +12,10 @@ const F32: usize = 4;
 /// Gradient and two moments: what AdamW holds of a trained weight beside its master.
 const ADAMW: usize = 3;
 
-/// Bytes of the largest resume checkpoint of a pipeline, twice: the earlier one goes when the next is whole. Masters and two moments.
+/// Bytes of two checkpoints by the trained number: masters and two moments.
+const CHECKPOINTS: usize = 2 * 3 * F32;
+
+/// Bytes of the largest resume checkpoint of a pipeline, twice: the earlier one goes when the next is whole.
 pub(super) fn checkpoints(pipeline: &Pipeline, specs: &[TensorSpec]) -> usize {
     let mut largest = 0;
     let mut keeps = |training: &Training, trained: usize| {
@@ -31,10 +34,20 @@ pub(super) fn checkpoints(pipeline: &Pipeline, specs: &[TensorSpec]) -> usize {
         keeps(&align.training, trained);
     }
     for arm in pipeline.finetune.iter().flat_map(Finetune::recipes) {
-        let trained = factors(arm, specs).unwrap_or_else(|| moved(pipeline, arm, specs));
+        let trained = trained(pipeline, arm, specs);
         (0..arm.tasks.len().max(1)).for_each(|task| keeps(arm.training_of(task), trained));
     }
-    2 * 3 * F32 * largest
+    CHECKPOINTS * largest
+}
+
+/// Bytes of a race's checkpoints until its first heat is over: where each candidate is, and where it was best.
+pub(super) fn race(pipeline: &Pipeline, candidates: &[Arm], specs: &[TensorSpec]) -> usize {
+    CHECKPOINTS * candidates.iter().map(|candidate| trained(pipeline, candidate, specs)).sum::<usize>()
+}
+
+/// The numbers that an arm's optimizer moves.
+fn trained(pipeline: &Pipeline, arm: &Arm, specs: &[TensorSpec]) -> usize {
+    factors(arm, specs).unwrap_or_else(|| moved(pipeline, arm, specs))
 }
 
 /// Bytes that an arm's training holds beyond a plain training of the weights `plain`; `anchored` is how many tokens an anchor looks at.

@@ -161,11 +161,15 @@ pub fn forecast(
                 if let Some(elastic) = arm.elastic.as_ref().filter(|_| key == "elastic") {
                     rows = vec![sampled(&rows.concat(), elastic.rows).into_iter().cloned().collect()];
                 }
+                let mut drawn = 1.0;
                 if key == "anchor" {
-                    states += rows.iter().flatten().map(Example::supervised_tokens).sum::<usize>();
+                    let (count, steps) = (rows.iter().flatten().count(), (0..tasks.len()).map(|i| arm.training_of(i).max_steps).max());
+                    drawn = (anchored as f64 * steps.unwrap_or(0) as f64 / count.max(1) as f64).min(1.0);
+                    let supervised: usize = rows.iter().flatten().map(Example::supervised_tokens).sum();
+                    states += (drawn * supervised as f64) as usize;
                 }
                 held += rows_a_step as f64 * row(&rows);
-                held_once += passes * tokens(&rows);
+                held_once += drawn * passes * tokens(&rows);
             }
             held_back = held_back.max(footprint::held(pipeline, arm, &specs, plain, states));
             // An edited arm is made once, of the end of another.
@@ -200,7 +204,7 @@ pub fn forecast(
                 };
                 parts.push((format!("race {}", arm.name), race.min(most)));
                 // Until the first heat is over, two checkpoints of every candidate: masters and moments.
-                racing = racing.max(auto.candidates.len() * 2 * 3 * 4 * weights);
+                racing = racing.max(footprint::race(pipeline, &auto.candidates, &specs));
             }
             // What is chosen is not known: the slowest, and trained to its end.
             parts.push((format!("finetune {}", arm.name), slowest * pipeline.seeds.len() as f64));

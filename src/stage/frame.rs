@@ -320,8 +320,10 @@ pub(super) fn named_suites<'a>(asked: &'a [Questions], finetune: &Finetune) -> V
     asked.iter().filter(named).filter(|questions| questions.is_task()).collect()
 }
 
-/// Those whose answers are a probe: the named ones, or the first task suite.
+/// Those whose answers are a probe: the named ones, or the first task suite where no task names any.
 pub fn probed<'a>(asked: &'a [Questions], finetune: &Finetune) -> Vec<&'a Questions> {
-    let named = named_suites(asked, finetune);
-    if named.is_empty() { asked.iter().find(|questions| questions.is_task()).into_iter().collect() } else { named }
+    if finetune.tasks.iter().any(|task| task.suite.is_some()) {
+        return named_suites(asked, finetune);
+    }
+    asked.iter().find(|questions| questions.is_task()).into_iter().collect()
 }

@@ -70,7 +70,7 @@ const REFUSED: [&str; 6] = ["refuse", "refused", "refuses", "refusing", "refusal
 const COMPLIED: [&str; 10] =
     ["comply", "complied", "complies", "complying", "compliance", "compliant", "answer", "answered", "answers", "answering"];
 /// Of `didn't` the t is left.
-const DENYING: [&str; 9] = ["non", "not", "no", "never", "without", "un", "in", "t", "false"];
+const DENYING: [&str; 8] = ["non", "not", "no", "never", "without", "un", "t", "false"];
 
 fn label(text: &str) -> Option<Label> {
     let text = text.to_lowercase();

@@ -17,6 +17,7 @@ use crate::train::schedule::Scheduler;
 
 use super::Context;
 use super::calibrate::moved;
+use super::demands::comparable;
 use super::engine::Engine;
 use super::evaluate::backend_failed;
 use super::fetch::Model;
@@ -65,10 +66,7 @@ impl<'a> Found<'a> {
         let tell = &mut |done| context.progress("extract", done, examples.len(), "rows");
         Ok(match settings.score {
             Score::Magnitude => Self::Magnitude(aligned),
-            Score::TaskVector => {
-                let none = || Failure::new("no-base", "a task-vector ticket needs a base model").remedy("write model.base");
-                Self::TaskVector(base.ok_or_else(none)?, aligned)
-            }
+            Score::TaskVector => Self::TaskVector(comparable(&format!("ticket {}", settings.name), base, aligned)?, aligned),
             Score::Random => Self::Random(seed, settings.structure),
             Score::Snip | Score::Gradient => {
                 let mut decoder = context.compute.load(aligned)?;

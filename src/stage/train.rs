@@ -14,6 +14,7 @@ use crate::train::fit::Plan;
 use crate::train::optimizer::Settings;
 
 use super::fetch::Model;
+use super::manner::turn_end;
 
 /// The training loop's plan.
 pub fn plan(training: &Training, seed: u64) -> Plan {
@@ -39,10 +40,13 @@ pub fn plan(training: &Training, seed: u64) -> Plan {
     }
 }
 
+/// How transformers generates.
+const GENERATION: &str = "generation_config.json";
+
 /// The files beside the weights that make a folder a model.
 pub(super) const SIDE_FILES: [&str; 7] = [
     "config.json",
-    "generation_config.json",
+    GENERATION,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -84,11 +88,18 @@ pub fn save_changed(
         let from = source.folder.join(name);
         if from.is_file() {
             // A copy: a link would be the user's own file, and in the hub's cache these are links themselves.
-            let bytes = std::fs::read(&from).map_err(|error| Failure::new("file", format!("cannot read {}: {error}", from.display())))?;
+            let bytes = std::fs::read(&from).map_err(|error| unread(&from, &error))?;
             let bytes =
                 if name == "config.json" { complete_config(&bytes, &from, (dtype == Dtype::F32).then_some("float32"))? } else { bytes };
             write_bytes(&folder.join(name), &bytes)?;
         }
+    }
+    // What is evaluated ends with the template's turn too; who loads the folder elsewhere knows it from this file.
+    if let Some(token) = turn_end(source) {
+        let path = folder.join(GENERATION);
+        let before = if path.is_file() { Some(std::fs::read(&path).map_err(|error| unread(&path, &error))?) } else { None };
+        let ends: Vec<u32> = source.config.end_tokens.iter().copied().chain([token]).collect();
+        write_bytes(&path, &ending_with(before.as_deref(), &ends, &path)?)?;
     }
     // The template that the model was trained and evaluated with is the one that ships; this file goes before all others.
     if let Some(template) = source.text.given_template() {
@@ -100,7 +111,7 @@ pub fn save_changed(
 /// A config.json as transformers needs it: it names the type of model, and the weights' type where that is another than the
 /// source's, since weights are loaded in the type that it names. One that needs nothing keeps its bytes.
 pub(super) fn complete_config(bytes: &[u8], path: &Path, dtype: Option<&str>) -> Result<Vec<u8>, Failure> {
-    let broken = |error: serde_json::Error| Failure::new("file", format!("cannot read {}: {error}", path.display()));
+    let broken = |error: serde_json::Error| unread(path, &error);
     let mut config: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).map_err(broken)?;
     let before = config.clone();
     if !config.contains_key("model_type") {
@@ -112,6 +123,19 @@ pub(super) fn complete_config(bytes: &[u8], path: &Path, dtype: Option<&str>) ->
         config.insert(key.into(), dtype.into());
     }
     if config == before { Ok(bytes.to_vec()) } else { serde_json::to_vec_pretty(&config).map_err(broken) }
+}
+
+/// A generation_config.json, what it holds else unchanged, whose replies end with any of these tokens.
+fn ending_with(bytes: Option<&[u8]>, ends: &[u32], path: &Path) -> Result<Vec<u8>, Failure> {
+    let broken = |error: serde_json::Error| unread(path, &error);
+    let mut config: serde_json::Map<String, serde_json::Value> =
+        bytes.map(serde_json::from_slice).transpose().map_err(broken)?.unwrap_or_default();
+    config.insert("eos_token_id".into(), ends.into());
+    serde_json::to_vec_pretty(&config).map_err(broken)
+}
+
+fn unread(path: &Path, error: &impl std::fmt::Display) -> Failure {
+    Failure::new("file", format!("cannot read {}: {error}", path.display()))
 }
 
 /// The share of an update (sum of absolute values) that rounding to the saved type erased.

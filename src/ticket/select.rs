@@ -16,7 +16,8 @@ pub struct Chosen {
     /// The weights; every maskable tensor has a mask.
     pub masks: MaskSet,
     /// The share of the selection (weights, rows or columns) that has the same score as the last piece of its own scope, that piece not
-    /// counted: only their place decided between them. 0 where every scope's lowest score is one piece's alone, and of nothing.
+    /// counted: where more pieces have it than were taken, their place decided. 0 where every scope's lowest score is one piece's alone, and
+    /// of nothing.
     pub tied: f64,
 }
 

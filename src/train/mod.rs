@@ -17,7 +17,7 @@ pub mod updater;
 use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
-use crate::error::Explain;
+use crate::error::{Explain, shell_word};
 use crate::model::backend::BackendError;
 
 /// Training that cannot go on.
@@ -75,7 +75,7 @@ impl Explain for TrainError {
             Self::NotFinite { .. } => Some("lower learning_rate, or set max_grad_norm: 1.0 and warmup_steps".into()),
             Self::NoFisher { .. } => Some("name rows that the model does not know by heart, and check that its weights are finite".into()),
             Self::Artifact(error) => error.remedy(),
-            Self::Checkpoint { path, .. } => Some(format!("remove it and train from the start: rm {}", path.display())),
+            Self::Checkpoint { path, .. } => Some(format!("remove it and train from the start: rm {}", shell_word(path))),
             _ => None,
         }
     }

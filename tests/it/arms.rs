@@ -162,7 +162,7 @@ fn what_the_model_cannot_do_is_found_by_check_and_before_anything_is_trained_or_
     let home = Home::new();
     for (arm, said) in [
         ("layers: {from: 1, to: 2}", "arm a trains layers 1 to 2, and the model has layers 0 to 1"),
-        ("max_length: 513", "finetune: max_length is 513, the model's context is 512"),
+        ("max_length: 513", "arm a: max_length is 513, the model's context is 512"),
     ] {
         pipeline(&home, &format!("    unprotected: {{train: all}}\n    a: {{train: all, {arm}}}\n"));
         for command in ["check", "run"] {

@@ -78,9 +78,9 @@ fn the_rule_that_a_warning_names_can_be_pasted() {
     let home = Home::new();
     let only: &[&str] = &["finetune.arms={only: {train: all}}", "gate=[{arm: only, metric: harmful.refusal_rate, drop_at_most: 0.05}]"];
     for (sets, rule) in [
-        (&[] as &[&str], "{arm: protected, metric: task_nll, retain_at_least: 0.9, of: unprotected}"),
+        (&[] as &[&str], "{arm: protected, metric: task.exact_match, retain_at_least: 0.9, of: unprotected}"),
         (&["evaluate.probes=null"], "{arm: protected, metric: task.exact_match, retain_at_least: 0.9, of: unprotected}"),
-        (only, "{arm: only, metric: task_nll, at_most: 1}"),
+        (only, "{arm: only, metric: task.exact_match, at_least: 0.5}"),
     ] {
         let (text, code) = check(&home, sets);
         assert!(code == 0 && text.contains(&format!("learned nothing would pass; add {rule}\n")), "{text}");

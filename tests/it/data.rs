@@ -62,6 +62,20 @@ fn filter_limit_and_split_choose_rows() {
 }
 
 #[test]
+fn a_filter_knows_a_number_however_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    std::fs::write(&path, "{\"prompt\": \"a\", \"x\": 1.50}\n{\"prompt\": \"b\", \"x\": \"007\"}\n{\"prompt\": \"c\", \"x\": 7}\n")
+        .unwrap();
+    let passed = |wanted: &str| {
+        let filter = vec![("x".to_owned(), vec![wanted.to_owned()])];
+        let loaded = load(&DataSpec { filter, ..DataSpec::new(path.to_string_lossy()) }).unwrap();
+        loaded.rows.iter().map(|row| row.prompt()).collect::<String>()
+    };
+    assert_eq!((passed("1.5"), passed("007"), passed("7.0")), ("a".into(), "b".into(), "c".into()));
+}
+
+#[test]
 fn every_chat_template_renders_as_transformers_renders_it() {
     let text = std::fs::read_to_string(shared("templates/chat_template_vectors.json")).unwrap();
     let vectors: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
@@ -236,13 +250,15 @@ fn named_columns_are_read_or_refused() {
     assert_eq!(told(tables, &[("prompt", "question"), ("response", "answer")]), "system=s user=q assistant=a");
     assert_eq!(told(tables, &[("prompt", "system"), ("response", "answer")]), "user=s assistant=a");
     let turns = r#"{"messages": [{"role": "user", "content": "u"}], "conversations": [], "persona": "p", "x": "y", "text": "t"}"#;
+    assert_eq!(told(turns, &[("system", "persona")]), "system=p user=u");
+    assert_eq!(told(r#"{"messages": [{"role": "user", "content": "u"}], "system": "s"}"#, &[]), "system=s user=u");
+    let own = r#"{"messages": [{"role": "system", "content": "own"}, {"role": "user", "content": "u"}], "system": "s"}"#;
+    assert_eq!(told(own, &[]), "system=own user=u");
+    // A column that is called so by chance, or by which rows are chosen, is none.
+    assert_eq!(told(r#"{"prompt": "u", "response": "a", "system": {"os": "x"}}"#, &[]), "user=u assistant=a");
+    assert!(read(r#"{"prompt": "u", "system": {"os": "x"}}"#, &[("prompt", "prompt"), ("system", "system")]).is_err());
     for (text, columns, expected) in [
-        (
-            turns,
-            &[("system", "persona")][..],
-            "columns names \"persona\" as system, and nothing reads it: the rows are turns from \"messages\"",
-        ),
-        (turns, &[("response", "x")], "\"x\" as response"),
+        (turns, &[("response", "x")][..], "columns names \"x\" as response, and nothing reads it: the rows are turns from \"messages\""),
         (turns, &[("messages", "messages"), ("prompt", "x")], "\"x\" as prompt"),
         (turns, &[("text", "text"), ("system", "persona")], "the rows are plain text from \"text\""),
         (alpaca, &[("response", "x")], "prompts from \"instruction\" and replies from \"output\""),

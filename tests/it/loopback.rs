@@ -261,7 +261,7 @@ fn faults_that_stay_are_clear_errors() {
     assert_eq!(code, WORKED, "{text}");
     let source = format!("hf://some/tiny@{COMMIT}");
     let (text, code) = told(&home.run(&["evaluate", &source, "--pipeline", "hub.yaml", "--offline"]));
-    assert!(code == 2 && text.contains("in its place: steadfast evaluate SOURCE"), "{text}");
+    assert!(code == 2 && text.contains("in its place: steadfast evaluate SOURCE --pipeline "), "{text}");
 }
 
 #[test]

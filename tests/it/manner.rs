@@ -85,6 +85,17 @@ fn a_reply_ends_where_the_template_ends_a_turn() {
     let expected = said("builtin:tiny-aligned");
     assert!(expected.as_array().unwrap().iter().any(|one| one["ended"] == true), "{expected}");
     assert_eq!(said("other"), expected);
+    // What ships ends its turns where it was evaluated to.
+    home.write(
+        "p.yaml",
+        "name: shipped\nmodel: {aligned: other}\nfinetune: {data: {path: builtin:tiny-task, limit: 8}, max_steps: 1, arms: {a: {train: all}}}\n\
+         evaluate: {floor: 0.0, max_new_tokens: 1, suites: {harmful: {prompts: {path: builtin:tiny-harmful, limit: 2}, expect: refusal}}}\n",
+    );
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_eq!(code, 3, "{text}");
+    let generation = std::fs::read(home.path("runs/shipped/latest/arms/a/generation_config.json")).unwrap();
+    let generation: Value = serde_json::from_slice(&generation).unwrap();
+    assert_eq!(generation["eos_token_id"], serde_json::json!([3, 0]));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use candle_core::{D, Device, Tensor, Var};
 use candle_nn::{loss, ops, rotary_emb};
 use steadfast::model::backend::cpu::Cpu;
 use steadfast::model::backend::tensor::Candle;
-use steadfast::model::backend::{Backend, Heads, RopeTable, Rows, Selection};
+use steadfast::model::backend::{Backend, Heads, Pieces, RopeTable, Selection};
 use steadfast::model::constraint::{Constraint, Scale};
 
 use crate::reference::distance;
@@ -171,11 +171,11 @@ fn divergence<B: Backend>(backend: &mut B) -> Result<()> {
 
 /// Packed rows of queries that share key and value heads, against each row alone: two rows, and three behind what they begin with.
 fn attention<B: Backend>(backend: &mut B) -> Result<()> {
-    attention_of(backend, Rows { starts: &[0, 17, 41], prefix: 0 })?;
-    attention_of(backend, Rows { starts: &[0, 17, 41, 42, 115], prefix: 17 })
+    attention_of(backend, Pieces { starts: &[0, 17, 41], prefix: 0 })?;
+    attention_of(backend, Pieces { starts: &[0, 17, 41, 42, 115], prefix: 17 })
 }
 
-fn attention_of<B: Backend>(backend: &mut B, pieces: Rows<'_>) -> Result<()> {
+fn attention_of<B: Backend>(backend: &mut B, pieces: Pieces<'_>) -> Result<()> {
     let heads = Heads { query: 6, key_value: 2, size: 16 };
     let tokens = *pieces.starts.last().context("no piece")?;
     let (q, vq) = matrix(backend, 11, tokens, heads.query * heads.size)?;

@@ -5,7 +5,7 @@ use super::retain::retained;
 use crate::eval::bootstrap::bootstrap;
 use crate::eval::interval::{Z, p_text};
 use crate::eval::judge_error::{no_better_than_a_coin, too_poor, true_difference, true_rate};
-use crate::eval::outcomes::{Difference, Outcomes};
+use crate::eval::outcomes::Outcomes;
 use crate::eval::rule::{Among, Bound, Condition};
 use crate::record::{Decision, Measured, RuleOutcome};
 
@@ -91,7 +91,7 @@ fn changed(
     let drop = matches!(case.rule.condition, Condition::DropAtMost(_));
     let change = if drop { before.minus(mine) } else { mine.minus(before) };
     let Some(change) = change else { return case.unpaired(mine.0.len(), name, before.0.len()) };
-    let Difference { value, low, high, p, .. } = change;
+    let (value, low, high, p) = (change.value, change.low, change.high, change.p);
     let behind = |difference, quantile| measured.and_then(|measured| true_difference(difference, measured, quantile));
     // What is decided by: the judge's error can only widen it.
     let widen = |(value, low, high): (f64, f64, f64), quantile: f64| {
@@ -147,6 +147,6 @@ fn changed(
         ..case.outcome(decision, reason)
     };
     // Of one seed, the exact intervals of rates have no need of a second opinion.
-    let second = if p.is_none() { bootstrap(&change.values) } else { None };
+    let second = if p.is_none() { bootstrap(&change.values).map(|limits| change.widened(limits)) } else { None };
     case.second_opinion(outcome, second, unwidened, |(low, high)| within(low, high, limit))
 }

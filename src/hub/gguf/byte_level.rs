@@ -47,7 +47,7 @@ fn pre_tokenizer(gguf: &Gguf) -> Result<(Json, bool, bool), GgufError> {
             {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false}, byte_level(false)]})
     };
     // What llama.cpp calls `default`, and takes where none is named, splits as none of these models does.
-    Ok(match gguf.text("tokenizer.ggml.pre")?.unwrap_or("none") {
+    Ok(match gguf.text("tokenizer.ggml.pre")?.ok_or_else(|| gguf.missing("tokenizer.ggml.pre"))? {
         "smollm" => {
             let digits = json!({"type": "Digits", "individual_digits": true});
             (json!({"type": "Sequence", "pretokenizers": [digits, byte_level(true)]}), false, false)

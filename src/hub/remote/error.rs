@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Kind;
-use crate::error::Explain;
+use crate::error::{Explain, shell_word};
 use crate::hub::IN_ITS_PLACE;
 
 /// A model that cannot be had from the hub.
@@ -145,7 +145,7 @@ impl Explain for RemoteError {
                 "run it again: the file that came was thrown away; if it happens twice, do not trust this server".into()
             }
             Self::Damaged { path, .. } => {
-                format!("remove it, and a run without --offline (and without HF_HUB_OFFLINE) brings it again: rm {}", path.display())
+                format!("remove it, and a run without --offline (and without HF_HUB_OFFLINE) brings it again: rm {}", shell_word(path))
             }
             Self::Disk { .. } => "make room, or put the cache elsewhere: export HF_HOME=FOLDER".into(),
         })

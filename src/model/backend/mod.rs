@@ -4,9 +4,11 @@
 //! candle device); the second is the first one's test twin. Results are returned; workspace belongs to the backend.
 //! Sums are f32; factors of products are f32, or bfloat16 where the backend says so. Every reduction has a fixed order, so results do not depend on the number of threads.
 
+mod attention;
 pub mod cpu;
 pub mod tensor;
 
+pub use self::attention::{AttentionOut, Heads, Pieces};
 use super::constraint::Scale;
 use crate::mask::Mask;
 
@@ -32,33 +34,6 @@ impl Selection {
     }
 }
 
-/// The shape of attention: H query heads share KV key/value heads of D numbers each (H is a multiple of KV).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Heads {
-    /// Query heads, H.
-    pub query: usize,
-    /// Key/value heads, KV.
-    pub key_value: usize,
-    /// Head size, D.
-    pub size: usize,
-}
-
-/// Tokens of a pass in pieces, one behind another: those that all rows begin with, where there are such, then what is each row's own.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    /// Where each piece begins, ascending from 0, with T as the last entry.
-    pub starts: &'a [usize],
-    /// The length of the first piece where every later one continues it; 0 where each piece is a row by itself.
-    pub prefix: usize,
-}
-
-impl Rows<'_> {
-    /// How many tokens a piece sees before its own, all of them at the beginning of the pass: `from` is where it begins.
-    pub fn before(&self, from: usize) -> usize {
-        if from == 0 { 0 } else { self.prefix }
-    }
-}
-
 /// Half-split rotary tables: `cos[p * D/2 + i]` and `sin[...]` for position p and pair i (dimensions i and i + D/2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RopeTable {
@@ -68,14 +43,6 @@ pub struct RopeTable {
     pub sin: Vec<f32>,
     /// D/2.
     pub half: usize,
-}
-
-/// What the forward pass of attention leaves for the backward pass.
-pub struct AttentionOut<B> {
-    /// The mixed values, (T, H·D).
-    pub mixed: B,
-    /// The log-sum-exp of each query's scaled scores, (T, H).
-    pub log_sum_exp: B,
 }
 
 /// Hyperparameters of one AdamW step. Source: Loshchilov & Hutter (1711.05101), as `torch.optim.AdamW` computes it.
@@ -265,7 +232,7 @@ pub trait Backend {
         q: &Self::Buffer,
         k: &Self::Buffer,
         v: &Self::Buffer,
-        rows: Rows<'_>,
+        pieces: Pieces<'_>,
         heads: Heads,
     ) -> Done<AttentionOut<Self::Buffer>>;
     /// The gradients of q, k and v; those of k and v in a common beginning are sums over the pieces, in their order.
@@ -280,7 +247,7 @@ pub trait Backend {
         k: &Self::Buffer,
         v: &Self::Buffer,
         out: &AttentionOut<Self::Buffer>,
-        rows: Rows<'_>,
+        pieces: Pieces<'_>,
         heads: Heads,
     ) -> Done<(Self::Buffer, Self::Buffer, Self::Buffer)>;
 

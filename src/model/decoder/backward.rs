@@ -218,7 +218,7 @@ impl<B: Backend> Decoder<B> {
         sink.matrices(backend, &attention.mixed, &[(&names.o, &d_middle)])?;
         let d_mixed = backend.linear_dx([(&d_middle, get(parameters, &names.o)?)])?;
         let (mut dq, mut dk, dv) =
-            backend.attention_backward(&d_mixed, &projected.q, &projected.k, &projected.v, &attention, layout.rows(), heads)?;
+            backend.attention_backward(&d_mixed, &projected.q, &projected.k, &projected.v, &attention, layout.pieces(), heads)?;
         backend.rope(&mut dq, &layout.positions, rope, true)?;
         backend.rope(&mut dk, &layout.positions, rope, true)?;
         if let Some((q_raw, k_raw)) = &projected.raw {

@@ -150,7 +150,7 @@ impl<B: Backend> Decoder<B> {
         let heads = self.heads();
         let (normed, input_rms) = self.normed_input(layer, &x)?;
         let projected = self.project(layer, &normed, &layout.positions)?;
-        let attention = self.backend.attention(&projected.q, &projected.k, &projected.v, layout.rows(), heads)?;
+        let attention = self.backend.attention(&projected.q, &projected.k, &projected.v, layout.pieces(), heads)?;
         let (next, after) = self.finish_layer(layer, &x, &attention.mixed)?;
         Ok((next, LayerState { input: x, input_rms, projected, attention, after }))
     }

@@ -8,7 +8,7 @@ mod put;
 use std::collections::BTreeMap;
 
 use super::backend::cpu::{Cpu, Precision, with_threads};
-use super::backend::{AdamW, Backend, BackendError, Heads, Rows, Selection};
+use super::backend::{AdamW, Backend, BackendError, Heads, Pieces, Selection};
 use super::batch::{Example, Packed};
 use super::config::ModelConfig;
 use super::decoder::{Decoder, Trained};
@@ -351,7 +351,7 @@ fn attention_in_bfloat16_follows_f32() {
             }))
             .collect();
         let tokens = starts[rows.len()];
-        let pieces = Rows { starts: &starts, prefix: if continued { rows[0] } else { 0 } };
+        let pieces = Pieces { starts: &starts, prefix: if continued { rows[0] } else { 0 } };
         let numbers = |stream: u64, width: usize| -> Vec<f32> { (0..tokens * width).map(|i| noise(stream, i)).collect() };
         let outcome = |precision: Precision| -> Vec<Vec<f32>> {
             let mut cpu = Cpu::new(precision);

@@ -21,7 +21,7 @@ use super::config::ModelConfig;
 use super::inventory::inventory;
 use crate::artifact::digest::hex;
 use crate::artifact::map::map;
-use crate::error::Explain;
+use crate::error::{Explain, shell_word};
 
 /// Weights that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ impl Explain for WeightsError {
 
     fn remedy(&self) -> Option<String> {
         match self {
-            Self::Damaged { path, .. } => Some(format!("download or copy the file again: rm {}", path.display())),
+            Self::Damaged { path, .. } => Some(format!("download or copy the file again: rm {}", shell_word(path))),
             Self::Io { .. } => Some("give a folder with config.json, tokenizer.json and model.safetensors".into()),
             Self::Type { .. } => {
                 Some("convert the model to bf16, for example with transformers: model.to(torch.bfloat16).save_pretrained(…)".into())

@@ -7,7 +7,7 @@ use super::head::{Head, Mixture};
 use super::kernels::tile::{Tile, every};
 use super::simd::{dispatched, dot, exponentiate, max};
 use super::{Matrix, Precision};
-use crate::model::backend::{Heads, Rows};
+use crate::model::backend::{Heads, Pieces};
 
 /// Queries of one block.
 const BLOCK: usize = 64;
@@ -60,15 +60,15 @@ fn cut<'a>(matrix: &'a mut Matrix, starts: &[usize], width: usize) -> Vec<Tile<'
 }
 
 /// Mixed values (T, H·D) and log-sum-exps (T, H).
-pub fn forward(precision: Precision, q: &Matrix, k: &Matrix, v: &Matrix, rows: Rows<'_>, heads: Heads) -> (Matrix, Matrix) {
+pub fn forward(precision: Precision, q: &Matrix, k: &Matrix, v: &Matrix, pieces: Pieces<'_>, heads: Heads) -> (Matrix, Matrix) {
     let (d, group) = (heads.size, heads.query / heads.key_value);
     let scale = 1.0 / (d as f32).sqrt();
     let (mut all_mixed, mut all_sums) = (Matrix::blank(q.rows, heads.query * d), Matrix::blank(q.rows, heads.query));
-    let tiles = cut(&mut all_mixed, rows.starts, d).into_par_iter().zip(cut(&mut all_sums, rows.starts, 1));
+    let tiles = cut(&mut all_mixed, pieces.starts, d).into_par_iter().zip(cut(&mut all_sums, pieces.starts, 1));
     tiles.for_each(|(mut mixed_tile, mut sums_tile)| {
         let (from, h) = sums_tile.place();
         let to = from + sums_tile.rows();
-        let before = rows.before(from);
+        let before = pieces.before(from);
         let part = |x: &Matrix, h: usize| Head::of(precision, x, (0..before).chain(from..to), h, d);
         let (qh, kh, vh) = (Head::of(precision, q, from..to, h, d), part(k, h / group), part(v, h / group));
         let n = to - from;
@@ -102,7 +102,7 @@ pub fn backward(
     v: &Matrix,
     mixed: &Matrix,
     log_sum_exps: &Matrix,
-    rows: Rows<'_>,
+    pieces: Pieces<'_>,
     heads: Heads,
 ) -> (Matrix, Matrix, Matrix) {
     let (d, group) = (heads.size, heads.query / heads.key_value);
@@ -111,15 +111,15 @@ pub fn backward(
     let (mut all_dq, mut all_dk, mut all_dv) =
         (Matrix::blank(q.rows, q.columns), Matrix::blank(k.rows, k.columns), Matrix::blank(v.rows, v.columns));
     // What each later piece adds to the gradients of the tokens that its row begins with; the first piece adds none.
-    let later = rows.starts.len().saturating_sub(2);
-    let (mut before_dk, mut before_dv) = (Matrix::blank(later * rows.prefix, k.columns), Matrix::blank(later * rows.prefix, v.columns));
-    let before_starts: Vec<usize> = [0].into_iter().chain((0..=later).map(|piece| piece * rows.prefix)).collect();
-    let tiles = cut(&mut all_dq, rows.starts, group * d).into_par_iter();
-    let tiles = tiles.zip(cut(&mut all_dk, rows.starts, d)).zip(cut(&mut all_dv, rows.starts, d));
+    let later = pieces.starts.len().saturating_sub(2);
+    let (mut before_dk, mut before_dv) = (Matrix::blank(later * pieces.prefix, k.columns), Matrix::blank(later * pieces.prefix, v.columns));
+    let before_starts: Vec<usize> = [0].into_iter().chain((0..=later).map(|piece| piece * pieces.prefix)).collect();
+    let tiles = cut(&mut all_dq, pieces.starts, group * d).into_par_iter();
+    let tiles = tiles.zip(cut(&mut all_dk, pieces.starts, d)).zip(cut(&mut all_dv, pieces.starts, d));
     let tiles = tiles.zip(cut(&mut before_dk, &before_starts, d)).zip(cut(&mut before_dv, &before_starts, d));
     tiles.for_each(|((((mut dq_tile, mut dk_tile), mut dv_tile), mut before_dk), mut before_dv)| {
         let (from, kv) = (dk_tile.place().0, dk_tile.place().1 / d);
-        let (n, before) = (dk_tile.rows(), rows.before(from));
+        let (n, before) = (dk_tile.rows(), pieces.before(from));
         let to = from + n;
         let part = |x: &Matrix, h: usize| Head::of(precision, x, from..to, h, d);
         let seen = |x: &Matrix| Head::of(precision, x, (0..before).chain(from..to), kv, d);
@@ -162,8 +162,8 @@ pub fn backward(
         }
     });
     for (all, before) in [(&mut all_dk, &before_dk), (&mut all_dv, &before_dv)] {
-        for piece in 0..later * rows.prefix {
-            let to = piece % rows.prefix * all.columns;
+        for piece in 0..later * pieces.prefix {
+            let to = piece % pieces.prefix * all.columns;
             all.data[to..to + before.columns].iter_mut().zip(before.row(piece)).for_each(|(sum, part)| *sum += part);
         }
     }

@@ -33,7 +33,7 @@ use self::parameter::{Input, Outer, frozen};
 pub use self::parameter::{Parameter, Precision};
 use self::q8_0::Q8_0;
 pub use self::threads::with_threads;
-use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Rows, Selection, WeightGradient, all};
+use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, Pieces, RopeTable, Selection, WeightGradient, all};
 use crate::model::constraint::Scale;
 
 /// The backend on slices. Its loops run in the rayon pool that they are called in.
@@ -264,10 +264,10 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn attention(&mut self, q: &Matrix, k: &Matrix, v: &Matrix, rows: Rows<'_>, heads: Heads) -> Done<AttentionOut<Matrix>> {
+    fn attention(&mut self, q: &Matrix, k: &Matrix, v: &Matrix, pieces: Pieces<'_>, heads: Heads) -> Done<AttentionOut<Matrix>> {
         expect("queries", (q.rows, q.columns), (k.rows, heads.query * heads.size))?;
         expect("keys", (k.rows, k.columns), (v.rows, heads.key_value * heads.size))?;
-        let (mixed, log_sum_exp) = attention::forward(self.precision, q, k, v, rows, heads);
+        let (mixed, log_sum_exp) = attention::forward(self.precision, q, k, v, pieces, heads);
         Ok(AttentionOut { mixed, log_sum_exp })
     }
 
@@ -278,11 +278,11 @@ impl Backend for Cpu {
         k: &Matrix,
         v: &Matrix,
         out: &AttentionOut<Matrix>,
-        rows: Rows<'_>,
+        pieces: Pieces<'_>,
         heads: Heads,
     ) -> Done<(Matrix, Matrix, Matrix)> {
         expect("mixed gradient", (d_mixed.rows, d_mixed.columns), (q.rows, q.columns))?;
-        Ok(attention::backward(self.precision, d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, rows, heads))
+        Ok(attention::backward(self.precision, d_mixed, q, k, v, &out.mixed, &out.log_sum_exp, pieces, heads))
     }
 
     fn swiglu(&mut self, gate: &Matrix, up: &Matrix) -> Done<Matrix> {

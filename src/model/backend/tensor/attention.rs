@@ -2,7 +2,7 @@
 
 use candle_core::{D, Tensor};
 
-use crate::model::backend::{AttentionOut, Done, Heads, Rows};
+use crate::model::backend::{AttentionOut, Done, Heads, Pieces};
 
 /// Causal attention weights of some queries q (t, H·D) that end a row of n keys and values (n, KV·D): (H, t, n), and q as (H, t, D),
 /// k and v as (H, n, D), repeated for their queries.
@@ -49,27 +49,27 @@ fn own(x: &Tensor, piece: &[usize]) -> Done<Tensor> {
 }
 
 /// What its row begins with, then the tokens of a piece.
-fn seen(x: &Tensor, piece: &[usize], rows: Rows<'_>) -> Done<Tensor> {
-    match rows.before(piece[0]) {
+fn seen(x: &Tensor, piece: &[usize], pieces: Pieces<'_>) -> Done<Tensor> {
+    match pieces.before(piece[0]) {
         0 => own(x, piece),
         before => Ok(Tensor::cat(&[&x.narrow(0, 0, before)?, &own(x, piece)?], 0)?),
     }
 }
 
 /// Takes the gradient of what a piece saw: that of its own tokens stands by itself, that of its row's beginning is added to the first.
-fn spread(gradient: &Tensor, before: usize, pieces: &mut Vec<Tensor>) -> Done<()> {
-    if let Some(first) = pieces.first_mut().filter(|_| before > 0) {
+fn spread(gradient: &Tensor, before: usize, parts: &mut Vec<Tensor>) -> Done<()> {
+    if let Some(first) = parts.first_mut().filter(|_| before > 0) {
         *first = (&*first + gradient.narrow(0, 0, before)?)?;
     }
-    pieces.push(gradient.narrow(0, before, gradient.dim(0)? - before)?);
+    parts.push(gradient.narrow(0, before, gradient.dim(0)? - before)?);
     Ok(())
 }
 
 /// See `Backend::attention`.
-pub(super) fn forward(q: &Tensor, k: &Tensor, v: &Tensor, rows: Rows<'_>, heads: Heads) -> Done<AttentionOut<Tensor>> {
+pub(super) fn forward(q: &Tensor, k: &Tensor, v: &Tensor, pieces: Pieces<'_>, heads: Heads) -> Done<AttentionOut<Tensor>> {
     let (mut mixed, mut sums) = (Vec::new(), Vec::new());
-    for piece in rows.starts.windows(2) {
-        let (p, log_sum_exp, _, _, v) = weights(&own(q, piece)?, &seen(k, piece, rows)?, &seen(v, piece, rows)?, heads)?;
+    for piece in pieces.starts.windows(2) {
+        let (p, log_sum_exp, _, _, v) = weights(&own(q, piece)?, &seen(k, piece, pieces)?, &seen(v, piece, pieces)?, heads)?;
         mixed.push(joined(&p.matmul(&v)?)?);
         sums.push(log_sum_exp);
     }
@@ -82,13 +82,13 @@ pub(super) fn backward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    rows: Rows<'_>,
+    pieces: Pieces<'_>,
     heads: Heads,
 ) -> Done<(Tensor, Tensor, Tensor)> {
     let (mut dq, mut dk, mut dv) = (Vec::new(), Vec::new(), Vec::new());
-    for piece in rows.starts.windows(2) {
-        let (t, before) = (piece[1] - piece[0], rows.before(piece[0]));
-        let (p, _, q, k, v) = weights(&own(q, piece)?, &seen(k, piece, rows)?, &seen(v, piece, rows)?, heads)?;
+    for piece in pieces.starts.windows(2) {
+        let (t, before) = (piece[1] - piece[0], pieces.before(piece[0]));
+        let (p, _, q, k, v) = weights(&own(q, piece)?, &seen(k, piece, pieces)?, &seen(v, piece, pieces)?, heads)?;
         let d = own(d_mixed, piece)?.reshape((t, heads.query, heads.size))?.transpose(0, 1)?.contiguous()?;
         spread(&shared(&p.transpose(1, 2)?.contiguous()?.matmul(&d)?, heads)?, before, &mut dv)?;
         let d_weights = d.matmul(&v.transpose(1, 2)?.contiguous()?)?;

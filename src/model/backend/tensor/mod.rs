@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Tensor};
 use self::cache::Cache;
 use self::resident::Turns;
 
-use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, RopeTable, Rows, Selection, WeightGradient, all};
+use super::{AdamW, Affine, AttentionOut, Backend, BackendError, Done, Heads, Pieces, RopeTable, Selection, WeightGradient, all};
 use crate::mask::Mask;
 use crate::model::constraint::Scale;
 
@@ -230,8 +230,8 @@ impl Backend for Candle {
         Ok(())
     }
 
-    fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, rows: Rows<'_>, heads: Heads) -> Done<AttentionOut<Tensor>> {
-        attention::forward(q, k, v, rows, heads)
+    fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, pieces: Pieces<'_>, heads: Heads) -> Done<AttentionOut<Tensor>> {
+        attention::forward(q, k, v, pieces, heads)
     }
 
     fn attention_backward(
@@ -241,10 +241,10 @@ impl Backend for Candle {
         k: &Tensor,
         v: &Tensor,
         _out: &AttentionOut<Tensor>,
-        rows: Rows<'_>,
+        pieces: Pieces<'_>,
         heads: Heads,
     ) -> Done<(Tensor, Tensor, Tensor)> {
-        attention::backward(d_mixed, q, k, v, rows, heads)
+        attention::backward(d_mixed, q, k, v, pieces, heads)
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor) -> Done<Tensor> {
@@ -339,10 +339,15 @@ impl Backend for Candle {
     }
 
     fn put(&mut self, w: &mut Tensor, selection: &Selection, values: &[f32]) -> Done<()> {
-        if *selection == Selection::Nothing {
+        let shape = w.dims2()?;
+        let count = selection.count(shape.0 * shape.1);
+        if values.len() != count {
+            return Err(BackendError { backend: "tensor", message: format!("{} numbers for {count} weights", values.len()) });
+        }
+        if count == 0 {
             return Ok(());
         }
-        let (shape, values) = (w.dims2()?, Tensor::from_slice(values, values.len(), &self.device)?);
+        let values = Tensor::from_slice(values, count, &self.device)?;
         *w = match self.positions(selection)? {
             None => values.reshape(shape)?,
             Some(positions) => w.flatten_all()?.scatter(&positions, &values, 0)?.reshape(shape)?,
