@@ -8,8 +8,8 @@ use super::Context;
 use super::fetch::{Model, at_hand};
 use super::rows::within_context;
 
-/// Checks what [`check_model`] does, and that the base is a model of the aligned one's shape where the two are compared weight by weight.
-/// The base may stand for an aligned model that is yet to be made of it.
+/// Checks that the layers that arms name are there, that no training or ticket takes longer rows than the model's context, and that the
+/// base is a model of the aligned one's shape where the two are compared weight by weight. The base may stand for an aligned model that is yet to be made of it.
 ///
 /// # Errors
 /// Names the arm, or the tensor, and both sizes.
