@@ -160,7 +160,7 @@ impl Init {
         format!(
             "# Fine-tune an aligned model on your rows in six ways, and see which of them keep its refusals.
 #
-#   steadfast check {out}    # every key with its default
+#   steadfast check {out}    # how it is understood, and how long it takes
 #   steadfast run {out}
 name: {name}
 

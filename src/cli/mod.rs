@@ -66,7 +66,7 @@ struct Machine {
 enum Command {
     /// Carries out a pipeline, from the model to the verdict.
     Run(run::Run),
-    /// Checks a pipeline and prints it with every default.
+    /// Checks a pipeline, and prints it as it was understood with a forecast.
     Check(check::Check),
     /// Extracts, shows and compares tickets.
     #[command(subcommand)]

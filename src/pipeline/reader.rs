@@ -71,7 +71,7 @@ pub(super) const ALIASES: [(&str, &str); 10] = [
 /// Keys of inner sections that people write at the top, and where they belong.
 pub(super) const ELSEWHERE: [(&str, &str); 2] = [
     ("sweep", "write finetune: {sweep: {learning_rate: [1e-4, 3e-4]}}"),
-    ("protect", "write finetune: {arms: {protected: {protect: replay}}}"),
+    ("protect", "write finetune: {arms: {protected: {train: all, protect: replay}}}"),
 ];
 
 /// No count of rows, steps or tokens is larger: a guard against numbers that would exhaust memory.
