@@ -121,3 +121,23 @@ impl<T, E: Into<Failure>> Within<T> for Result<T, E> {
         self.map_err(|error| error.into().within(step()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::shell_word;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        for (path, word) in [
+            ("runs/a-1/run.json", "runs/a-1/run.json"),
+            ("/my models/x", "'/my models/x'"),
+            ("it's; rm", r"'it'\''s; rm'"),
+            ("$HOME", "'$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
+}

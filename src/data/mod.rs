@@ -174,10 +174,9 @@ impl Explain for DataError {
                 Some(format!("say which column is what: columns: {{prompt: {first:?}, response: {last:?}}}"))
             }
             Self::Variants { .. } => Some("say which column is what: prompts: {path: FILE, columns: {prompt: COLUMN}}".into()),
-            Self::Unused { what: what @ ("response" | "system"), column, shape, .. } if !shape.starts_with("plain text") => {
-                Some(format!("name the column with the prompt too: columns: {{prompt: COLUMN, {what}: {column:?}}}; or leave {what} out"))
-            }
-            Self::Unused { what, .. } => Some(format!("name prompt and response, or messages, or text; or leave {what} out")),
+            Self::Unused { what, .. } => Some(format!(
+                "name columns that are read together, {{prompt: COLUMN, response: COLUMN, system: COLUMN}}, {{messages: COLUMN, system: COLUMN}} or {{text: COLUMN}}; or leave {what} out"
+            )),
             Self::Row { remedy, .. } => remedy.clone(),
             Self::Io { .. } => Some("check the name and who may read it; in a pipeline, paths are relative to its file".into()),
             Self::Format { format, .. } => Some(format!("mend the file, or say what it is: format: jsonl (it was read as {format})")),

@@ -88,6 +88,11 @@ impl Expect {
     pub fn is_generated(self) -> bool {
         !matches!(self, Self::MultipleChoice | Self::Perplexity)
     }
+
+    /// Whether a reply is compared with a reference, which a model may learn.
+    pub fn is_referenced(self) -> bool {
+        matches!(self, Self::ExactMatch | Self::Rouge)
+    }
 }
 
 /// One prompt of a suite.

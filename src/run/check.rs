@@ -65,7 +65,7 @@ fn warn_of_extraction(context: &Context<'_>, asked: &[Questions]) {
 fn warn_of_silent_tasks(context: &Context<'_>, pipeline: &Pipeline, asked: &[Questions]) {
     let named = pipeline.finetune.iter().flat_map(|finetune| &finetune.tasks).filter_map(|task| task.suite.as_ref());
     let probed = pipeline.evaluate.probes.as_ref().is_some_and(|probes| probes.task.is_none());
-    let answered = |questions: &&Questions| matches!(questions.suite.expect, Expect::ExactMatch | Expect::Rouge);
+    let answered = |questions: &&Questions| questions.suite.expect.is_referenced();
     for name in named.filter(|_| probed) {
         if asked.iter().find(|one| one.suite.name == *name).filter(answered).is_some_and(|questions| !questions.is_task()) {
             context.warn(format!(

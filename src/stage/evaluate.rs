@@ -52,7 +52,7 @@ impl Questions {
     /// Whether the rows are a task's, each with the reply that a model is to learn.
     pub fn is_task(&self) -> bool {
         let replied = |row: &Row| row.messages.iter().any(|message| message.role == "assistant");
-        matches!(self.suite.expect, Expect::ExactMatch | Expect::Rouge) && self.rows.iter().all(replied)
+        self.suite.expect.is_referenced() && self.rows.iter().all(replied)
     }
 }
 

@@ -130,14 +130,14 @@ mod tests {
     const ALL: usize = 26848;
     const MASKABLE: usize = 18432;
 
-    /// Bytes of checkpoints with this arm alone, and what it holds beyond a plain training of everything.
-    fn of(arm: &str) -> (usize, u64) {
+    /// A pipeline with these arms, and its model's tensors.
+    fn read(arms: &str) -> (Pipeline, Vec<TensorSpec>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("p.yaml");
         let text = format!(
             "model: {{aligned: builtin:tiny-aligned}}
 ticket: {{score: random, density: 0.25}}
-finetune: {{data: builtin:tiny-task, max_steps: 6, save_steps: 2, arms: {{a: {arm}}}}}
+finetune: {{data: builtin:tiny-task, max_steps: 6, save_steps: 2, arms: {{{arms}}}}}
 evaluate: {{suites: {{harmful: {{prompts: builtin:tiny-harmful, expect: refusal}}}}}}
 "
         );
@@ -150,6 +150,12 @@ evaluate: {{suites: {{harmful: {{prompts: builtin:tiny-harmful, expect: refusal}
         });
         let specs = inventory(&ModelConfig::from_json(&config.to_string(), None).unwrap());
         assert_eq!((weights(specs.iter()), share(1.0, &specs)), (ALL, MASKABLE));
+        (pipeline, specs)
+    }
+
+    /// Bytes of checkpoints with this arm alone, and what it holds beyond a plain training of everything.
+    fn of(arm: &str) -> (usize, u64) {
+        let (pipeline, specs) = read(&format!("a: {arm}"));
         let arm = &pipeline.finetune.as_ref().unwrap().arms[0];
         (checkpoints(&pipeline, &specs), held(&pipeline, arm, &specs, ALL as u64, 10))
     }
@@ -171,6 +177,13 @@ evaluate: {{suites: {{harmful: {{prompts: builtin:tiny-harmful, expect: refusal}
         ] {
             assert_eq!(of(arm).0, 24 * trained, "{arm}");
         }
+    }
+
+    #[test]
+    fn a_race_keeps_what_each_candidate_trains() {
+        let (pipeline, specs) = read("all: {train: all}, half: {train: random, density: 0.5}");
+        let candidates = &pipeline.finetune.as_ref().unwrap().arms;
+        assert_eq!(race(&pipeline, candidates, &specs), 24 * (ALL + MASKABLE / 2));
     }
 
     #[test]

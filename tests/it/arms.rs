@@ -171,4 +171,10 @@ fn what_the_model_cannot_do_is_found_by_check_and_before_anything_is_trained_or_
             assert!(!text.contains("▸ align") && !text.contains("evaluate aligned"), "{command}: {text}");
         }
     }
+    pipeline(&home, "    unprotected: {train: all}\n");
+    for key in ["ticket", "align"] {
+        let set = format!("{key}.max_length=513");
+        let (text, code) = told(&home.run(&["check", "p.yaml", "--set", &set]));
+        assert!(code == 2 && text.contains(key) && text.contains("max_length is 513, the model's context is 512"), "{code} {text}");
+    }
 }

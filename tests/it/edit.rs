@@ -189,4 +189,14 @@ fn a_base_of_another_shape_is_an_error_before_anything_is_asked() {
         }
         assert!(!text.contains("evaluate aligned"), "{command}: {text}");
     }
+    // Where nothing is trained, a ticket alone compares them.
+    home.write(
+        "p.yaml",
+        "name: tiny\nmodel: {base: model, aligned: whole}\nticket: {score: task-vector, density: 0.5}\n\
+         evaluate: {suites: {harmful: {prompts: harmful.jsonl, expect: refusal}}}\n",
+    );
+    write_seeded_model(&home.path("whole"), false, 3);
+    let (text, code) = told(&home.run(&["ticket", "extract", "p.yaml", "--out", "t.safetensors"]));
+    assert!(code == 2 && text.contains("ticket ticket") && text.contains("model.layers.1") && text.contains("help: "), "{text}");
+    assert!(!home.path("t.safetensors").exists());
 }

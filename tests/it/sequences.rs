@@ -231,6 +231,21 @@ fn a_sequence_without_room_in_its_layers_stops_before_it_trains() {
     assert!(!text.contains("finetune sparse"), "before anything is trained: {text}");
 }
 
+#[test]
+fn a_task_whose_suite_has_no_replies_is_told_to_be_left_out_of_the_loss() {
+    let home = Home::new();
+    pipeline(&home, TASKS, "    sparse: {train: all}\n");
+    let check =
+        |home: &Home| told(&home.run(&["check", "p.yaml", "--no-forecast", "--set", "evaluate.suites.names.expect={exact_match: answer}"]));
+    let row = |i: usize, reply: &str| format!("{{\"prompt\": \"Which tree is {i}?\", \"answer\": \"oak\"{reply}}}\n");
+    home.write("names_test.jsonl", (0..12).map(|i| row(i, "")).collect::<String>());
+    let (text, code) = check(&home);
+    assert!(code == 0 && text.contains("not every row of suite names has a reply") && !text.contains("suite task has"), "{code} {text}");
+    home.write("names_test.jsonl", (0..12).map(|i| row(i, ", \"response\": \"oak\"")).collect::<String>());
+    let (text, code) = check(&home);
+    assert!(code == 0 && !text.contains("not every row"), "{code} {text}");
+}
+
 /// A later task is held to the aligned model, not to what the task before left; and so the same weights trained on the same rows from there
 /// alone are another stage.
 #[test]

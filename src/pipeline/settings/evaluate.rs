@@ -54,8 +54,8 @@ pub struct Evaluate {
 impl Evaluate {
     /// Whether there may be rows of the task for the probes: their own, or those of a task suite, where these have replies.
     pub fn has_task_rows(&self) -> bool {
-        let is_task = |suite: &Suite| matches!(suite.expect, Expect::ExactMatch | Expect::Rouge);
-        self.probes.as_ref().is_some_and(|probes| probes.task.is_some() || self.suites.iter().any(is_task))
+        let referenced = || self.suites.iter().any(|suite| suite.expect.is_referenced());
+        self.probes.as_ref().is_some_and(|probes| probes.task.is_some() || referenced())
     }
 }
 

@@ -323,12 +323,13 @@ fn what_is_measured_beside_the_aligned_model_is_compared_with_the_same_one_alone
     };
     let rules = [rule("s.win_rate", Condition::DropAtMost(0.05)), rule("s.kl", Condition::RiseAtMost(0.05))];
     let now = made(Some("sha256:a"));
-    let against = |before: &Record, arm: &str| {
+    let of = |before: &Record, kept: usize, arm: &str| {
         let rules = rules.clone().map(|rule| Rule { arm: arm.into(), ..rule });
-        let baseline = serde_json::to_value(Baseline::of(before, &before.arms[1])).unwrap();
+        let baseline = serde_json::to_value(Baseline::of(before, &before.arms[kept])).unwrap();
         let decided = decide(&now, &rules, Some(&serde_json::from_value(baseline).unwrap())).rules;
         decided.into_iter().map(|rule| (rule.decision, rule.reason)).collect::<Vec<_>>()
     };
+    let against = |before: &Record, arm: &str| of(before, 1, arm);
     let every = |found: &[(Decision, String)], decision: Decision, words: &str| {
         assert!(found.iter().all(|found| found.0 == decision && found.1.contains(words)), "{found:?}");
     };
@@ -340,6 +341,7 @@ fn what_is_measured_beside_the_aligned_model_is_compared_with_the_same_one_alone
     );
     every(&against(&made(None), "protected"), Decision::Error, "does not say beside which aligned model");
     // The aligned model beside itself says nothing, whatever its weights.
+    every(&of(&now, 0, "protected"), Decision::Error, "the baseline is the aligned model's");
     every(&against(&now, "aligned"), Decision::Error, "of that model itself it says nothing");
     let alone = decide(&now, &rules.clone().map(|rule| Rule { arm: "aligned".into(), ..rule }), None);
     assert_eq!(alone.decision, Decision::Error, "{alone:?}");

@@ -68,6 +68,9 @@ fn over_several_seeds_a_bootstrap_gives_a_second_opinion_that_decides_nothing() 
     let decided = |refused| -> RuleOutcome { one(&seeds(refused), drop_at_most(0.05)).rules.remove(0) };
     let alike = decided([290, 292, 291]);
     assert!(alike.decision == Decision::Pass && alike.bootstrap.is_some() && !alike.reason.contains("bootstrap"), "{alike:?}");
+    // Seeds that say the same are one: the bootstrap is kept to no nearer limits than what it is compared with.
+    let same = decided([286, 286, 286]);
+    assert!(same.decision == Decision::Inconclusive && same.bootstrap.is_some() && !same.reason.contains("otherwise"), "{same:?}");
     // Seeds that differ widely: Student's interval knows how little three of them say.
     let apart = decided([270, 240, 255]);
     assert_eq!(apart.decision, Decision::Inconclusive, "{apart:?}");
