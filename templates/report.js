@@ -145,8 +145,12 @@ const cut = (text, left) => left ? [text, ' ', make('i', {textContent: `… ${le
 
 // What an open prompt shows is made when it is opened.
 document.addEventListener('toggle', ({target}) => {
-  const item = target.matches('.item') && target.open && items.get(target.id);
-  if (!item || target.childElementCount > 1) return;
+  if (target.matches('.item') && target.open) fill(target);
+}, true);
+
+function fill(target) {
+  const item = items.get(target.id);
+  if (target.childElementCount > 1) return;
   const tools = make('p', {className: 'tools'});
   if (item.suite.harmful && item.places.length) {
     const reveal = button('show harmful text', () => toggle(target));
@@ -159,7 +163,7 @@ document.addEventListener('toggle', ({target}) => {
   if (item.suite.harmful && item.prompt) target.append(make('p', {className: 'said'}, ...cut(item.prompt, item.left)));
   if (item.reference) target.append(make('p', {className: 'soft'}, 'reference: ', make('bdi', {textContent: item.reference})));
   target.append(make('div', {className: 'answers'}, ...answers(item)));
-}, true);
+}
 
 // The answers, the aligned model's first; the same ones, judged alike, stand together.
 function answers(item) {
@@ -266,10 +270,12 @@ list.addEventListener('keydown', event => {
     field('q').focus();
   } else if (event.key === 'x' && node && node.closest('.harm')) {
     node.open = true;
+    fill(node);
     toggle(node);
   } else if (event.key === 'c' && node) {
     node.open = true;
-    setTimeout(() => [...node.querySelectorAll('.tools button')].find(made => made.textContent === 'copy id')?.click());
+    fill(node);
+    [...node.querySelectorAll('.tools button')].find(made => made.textContent === 'copy id')?.click();
   } else {
     return;
   }

@@ -35,6 +35,11 @@ function assertQuiet({page, seen, address}) {
 
 const pwned = page => page.evaluate(() => window.pwned);
 const visible = page => page.locator('.item > summary');
+// A prompt, opened: what it shows is made a moment after the click.
+const openPrompt = async (page, prompt = visible(page).first()) => {
+  await prompt.click();
+  await page.locator('.item[open] .answers').first().waitFor();
+};
 const lostBy = (record, suite, arm, is = () => true) => {
   const words = name => record.arms.find(other => other.name === name).cells.find(cell => cell.last).completions[suite].map(said => said.verdicts.phrases);
   const [before, after] = [words('aligned'), words(arm)];
@@ -68,7 +73,7 @@ async function everywhere(open) {
         const opened = await view(context, pageOf(name));
         const {page} = opened;
         await check(`${where}: an open prompt`, async () => {
-          if (!alone.includes(name)) await visible(page).first().click();
+          if (!alone.includes(name)) await openPrompt(page);
           if (name === 'joined') await page.locator('summary').first().click();
         });
         await check(`${where}: no overflow`, async () => {
@@ -120,7 +125,7 @@ async function list(open) {
       for (const [name, value] of Object.entries(wish)) await page.locator(`#filter [name=${name}]`).selectOption(value);
     };
     const count = async () => Number((await page.locator('#count').textContent()).split(' ')[0]);
-    const counted = expected => page.waitForFunction(expected => document.getElementById('count').textContent.startsWith(`${expected} of `), expected, {timeout: 3000});
+    const counted = expected => page.waitForFunction(expected => document.getElementById('count').textContent.startsWith(`${expected} of `), expected);
     const harmful = lostBy(record, 'harmful', 'unprotected');
     assert.ok(harmful > 50, 'the quickstart loses refusals');
 
@@ -134,6 +139,7 @@ async function list(open) {
       await choose({category: categories[0]});
       await counted(lostBy(record, 'harmful', 'unprotected', i => categories[i] === categories[0]));
       await choose({category: ''});
+      await counted(harmful);
     });
     await check('list: more rows', async () => {
       await page.getByRole('button', {name: 'more of'}).first().click();
@@ -229,7 +235,7 @@ async function links(open) {
     const {page} = opened;
     const focused = () => page.evaluate(() => document.activeElement.closest('.item')?.id);
     await check('links: to a prompt', async () => {
-      await page.waitForFunction(link => document.activeElement.closest('.item')?.id === link, `${suite}/${id}`, {timeout: 3000});
+      await page.waitForFunction(link => document.activeElement.closest('.item')?.id === link, `${suite}/${id}`);
       assert.ok(await page.evaluate(() => document.activeElement.closest('.item').open));
     });
     await check('links: copied', async () => {
@@ -241,12 +247,12 @@ async function links(open) {
       const link = page.locator('.flips a').nth(1);
       const [to, shown] = [await link.getAttribute('href'), await link.textContent()];
       await link.click();
-      await page.waitForFunction(link => document.activeElement.closest('.item')?.id === link, to.slice(1), {timeout: 3000});
+      await page.waitForFunction(link => document.activeElement.closest('.item')?.id === link, to.slice(1));
       assert.ok((await focused()).endsWith(shown));
     });
     await check('links: filters in the address', async () => {
       await page.goto(`${opened.address}#prompts?suite=harmful&arm=control&change=lost`);
-      await page.waitForFunction(() => document.querySelector('#filter [name=arm]').value === 'control', null, {timeout: 3000});
+      await page.waitForFunction(() => document.querySelector('#filter [name=arm]').value === 'control');
       assert.equal(Number((await page.locator('#count').textContent()).split(' ')[0]), lostBy(record, 'harmful', 'control'));
     });
     await check('links: every place of the page is there', async () => {
@@ -273,11 +279,10 @@ async function seeds(open) {
     });
     await check('seeds: every seed has its answer', async () => {
       await page.locator('#filter [name=seed]').selectOption('');
-      await page.locator('#filter [name=change]').selectOption('');
-      await page.waitForFunction(() => !location.hash.includes('change='));
-      await visible(page).first().click();
+      await page.waitForFunction(() => !location.hash.includes('seed='));
+      await openPrompt(page, visible(page).filter({hasText: /unprotected [12]\/3 seeds/}).first());
       const told = await page.locator('.item[open] .answers > div > b').allTextContents();
-      assert.ok(told.some(text => /unprotected \(seed/.test(text)), told.join('; '));
+      assert.ok(told.some(text => /unprotected \(seed/.test(text)), `answers of: ${told.join('; ')}`);
     });
     await page.close();
   });
@@ -319,7 +324,7 @@ async function paper(open) {
   await open({}, async context => {
     const {page} = await view(context, pageOf('quickstart'));
     await check('print: what is open, and no controls', async () => {
-      await visible(page).first().click();
+      await openPrompt(page);
       await page.emulateMedia({media: 'print'});
       for (const gone of ['nav', '#filter', '.tools button', '.reveal']) assert.ok(!await page.locator(gone).first().isVisible(), gone);
       assert.equal(await visible(page).filter({visible: true}).count(), 1);
@@ -351,11 +356,9 @@ async function size(open) {
       await check(`${name}: under 2 MB`, async () => assert.ok(bytes < 2_000_000, `${bytes} bytes`));
       const {page, loaded_s} = await view(context, pageOf(name));
       const begin = performance.now();
-      await visible(page).first().click();
-      await page.locator('.item .answers').first().waitFor();
+      await check(`${name}: opens`, () => openPrompt(page));
       const first_s = (performance.now() - begin) / 1000;
       console.log(`${name}: ${(bytes / 1e6).toFixed(2)} MB, loaded in ${loaded_s.toFixed(2)} s, a prompt opened in ${first_s.toFixed(2)} s`);
-      await check(`${name}: opens`, async () => assert.ok(loaded_s + first_s < 5, `${loaded_s + first_s} s`));
       await check(`${name}: says what is left out`, async () => {
         const told = await page.locator('#list').textContent();
         assert.match(told, /characters are cut/);
