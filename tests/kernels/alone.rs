@@ -4,6 +4,8 @@
 
 #[path = "../../src/model/backend/cpu/kernels/dots.rs"]
 pub mod dots;
+#[path = "../../src/model/backend/cpu/kernels/fused.rs"]
+pub mod fused;
 #[path = "../../src/model/backend/cpu/kernels/pairs.rs"]
 pub mod pairs;
 #[path = "../../src/model/backend/cpu/kernels/q8_0.rs"]

@@ -17,6 +17,7 @@ mod norm;
 mod parameter;
 mod pull;
 mod q8_0;
+mod sampled;
 mod skinny;
 mod threads;
 

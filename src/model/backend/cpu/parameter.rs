@@ -1,10 +1,10 @@
 //! Parameters, and the three products that each takes part in.
 
-use super::bf16::sampled::{self, Columns};
 use super::bf16::{self, Bf16, Left, Right};
 use super::matmul::{self, View};
 use super::memory::Numbers;
 use super::q8_0::{self, Q8_0, Rows};
+use super::sampled::{self, Columns};
 use super::{Matrix, elementwise, expect, simd, skinny, wrong};
 use crate::model::backend::{BackendError, Done, Selection};
 
@@ -28,15 +28,12 @@ impl Precision {
     pub fn numerics(self) -> String {
         let level = simd::level();
         match self {
-            // With AVX-512 they always were.
-            Self::F32 if skinny::available() && !simd::has_avx512() => {
-                format!("cpu {level} f32, few rows by dots, sums {}", matmul::order())
-            }
+            Self::F32 if skinny::available() => format!("cpu {level} f32, few rows and gradients by dots, sums {}", matmul::order()),
             Self::F32 => format!("cpu {level} f32, sums {}", matmul::order()),
             Self::Bf16 if bf16::available() => {
                 format!("cpu {level} bf16 by avx512bf16 in one sum, few gradients by dots, sums {}", matmul::order())
             }
-            Self::Bf16 => format!("cpu {level} bf16 in plain loops and one sum, few gradients by dots, sums {}", matmul::order()),
+            Self::Bf16 => format!("cpu {level} bf16 in plain loops as avx512bf16, few gradients by dots, sums {}", matmul::order()),
         }
     }
 }
@@ -217,9 +214,9 @@ impl<'a> Outer<'a> {
             Selection::Nothing => {}
             // The compact order of a whole tensor is row-major.
             Selection::Everything => self.product(precision, gradient, dy, true),
-            Selection::Subset(mask) if precision == Precision::Bf16 && mask.count() as f64 <= sampled::MOST * mask.len() as f64 => {
-                let x = self.turned.get_or_insert_with(|| Columns::of(self.x, self.columns));
-                sampled::add(gradient, &Columns::of(dy.0, dy.1), x, mask);
+            Selection::Subset(mask) if sampled::pays(precision, mask) => {
+                let x = self.turned.get_or_insert_with(|| Columns::of(precision, self.x, self.columns));
+                sampled::add(gradient, &Columns::of(precision, dy.0, dy.1), x, mask);
             }
             Selection::Subset(mask) => {
                 let mut dense = Numbers::blank(dy.1 * self.columns);

@@ -4,7 +4,6 @@
 //! its pairs, in their order, in the lanes of its own register: no number of rows, of threads, or of neighbours changes its bits.
 
 mod pack;
-pub mod sampled;
 mod weight;
 
 use std::ops::Range;
@@ -13,12 +12,11 @@ use rayon::prelude::*;
 
 pub use self::pack::{Left, Right};
 pub use self::weight::Bf16;
-use super::kernels::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, step};
+use super::kernels::fused::{self, DEPTH, Wide};
+use super::kernels::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, step, wide_step};
 pub use super::kernels::pairs::{available, round, widen};
 use super::kernels::tile::{Tile, every};
 
-/// Pairs that are summed in registers before the sums go to memory.
-const DEPTH: usize = 384;
 /// How far ahead of its use the right factor is fetched from the second cache, in numbers.
 const NEAR: usize = 8 * COLUMNS;
 /// The same from memory.
@@ -38,17 +36,24 @@ pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
     let tiles = Tile::cut(c, columns, &every(TILE_ROWS, rows), &every(wide * COLUMNS, columns));
     tiles.into_par_iter().for_each(|mut c| {
         let (first_row, first_column) = c.place();
-        let steps = c.rows().div_ceil(ROWS);
+        let (steps, panels) = (c.rows().div_ceil(ROWS), c.columns().div_ceil(COLUMNS));
+        let (fused, mut wide) = (fused::preferred(), Wide::new());
         for from in (0..a.pairs).step_by(DEPTH) {
             let depth = DEPTH.min(a.pairs - from);
-            for column in (0..c.columns()).step_by(COLUMNS) {
+            for i in 0..steps * panels {
+                // What is widened of the left factor meets all panels before it is dropped; else a panel meets all rows.
+                let (row, column) = if fused { (i / panels * ROWS, i % panels * COLUMNS) } else { (i % steps * ROWS, i / steps * COLUMNS) };
                 let panel = (first_column + column) / COLUMNS;
                 let right = &b.panels[(panel * b.pairs + from) * COLUMNS..][..depth * COLUMNS];
-                for row in (0..c.rows()).step_by(ROWS) {
-                    let place = place(&c, row, column);
-                    let ahead = ahead(right.len(), row / ROWS, steps);
-                    let (left, strides) = a.step(first_row + row, place.height, from, depth);
-                    step(&mut c, place, left, strides, right, add || from > 0, ahead);
+                let place = place(&c, row, column);
+                let (left, strides) = a.step(first_row + row, place.height, from, depth);
+                if fused && place.height == ROWS {
+                    if column == 0 {
+                        wide.fill(left, strides, depth);
+                    }
+                    wide_step(&mut c, place, &wide, right, add || from > 0, Ahead { distance: NEAR, step: COLUMNS });
+                } else {
+                    step(&mut c, place, left, strides, right, add || from > 0, ahead(right.len(), row / ROWS, steps));
                 }
             }
         }

@@ -90,37 +90,6 @@ fn a_row_has_the_same_bits_alone_in_company_and_on_any_threads() {
     }
 }
 
-/// Gradients of few weights: sums of rounded factors, for odd numbers of tokens, ragged columns, and all shares.
-#[test]
-fn sampled_gradients_are_the_sums_of_rounded_factors() {
-    use super::sampled::{Columns, add};
-    for (t, o, i, share) in [(1, 1, 1, 1), (2, 3, 5, 1), (31, 17, 20, 2), (64, 48, 33, 5), (129, 300, 47, 7), (1000, 40, 700, 11)] {
-        let (dy, x) = (numbers(t * o, 11), numbers(t * i, 12));
-        let mask = Mask::from_fn(o * i, |at| at % share == 0);
-        let outcome = |threads: usize| {
-            with_threads(threads, || {
-                let mut gradient = vec![0.5; mask.count()];
-                add(&mut gradient, &Columns::of(&dy, o), &Columns::of(&x, i), &mask);
-                gradient
-            })
-            .unwrap()
-        };
-        let gradient = outcome(1);
-        assert!(gradient == outcome(2) && gradient == outcome(4), "{t}×{o}×{i} on other threads");
-        for (&found, at) in gradient.iter().zip(mask.positions()) {
-            let terms = || (0..t).map(|t| nearest(dy[t * o + at / i]) * nearest(x[t * i + at % i]));
-            let (exact, size): (f64, f64) = (0.5 + terms().sum::<f64>(), 0.5 + terms().map(f64::abs).sum::<f64>());
-            assert!((f64::from(found) - exact).abs() <= 2e-6 * size, "{t}×{o}×{i} at {at}: {found} for {exact}");
-        }
-        // A weight's gradient does not depend on which others have one.
-        let few = Mask::from_fn(o * i, |at| at % (3 * share) == 0);
-        let mut fewer = vec![0.5; few.count()];
-        add(&mut fewer, &Columns::of(&dy, o), &Columns::of(&x, i), &few);
-        let among: Vec<f32> = mask.positions().zip(&gradient).filter(|(at, _)| few.contains(*at)).map(|(_, &found)| found).collect();
-        assert_eq!(fewer, among, "{t}×{o}×{i} of fewer");
-    }
-}
-
 #[test]
 fn a_weight_gives_its_numbers_back_and_trains_like_f32() {
     let (rows, columns) = (50, 33);

@@ -8,6 +8,7 @@
 pub mod allocator;
 pub mod dense;
 pub mod dots;
+pub mod fused;
 pub mod pairs;
 pub mod q8_0;
 pub mod simd;

@@ -1,5 +1,6 @@
 //! The inner loop of products with bfloat16 factors: a few rows times one panel of columns.
 
+use super::fused::{self, DEPTH, Wide};
 use super::tile::Tile;
 
 /// Two bfloat16 numbers, the even one in the low half.
@@ -35,6 +36,19 @@ pub fn available() -> bool {
     {
         false
     }
+}
+
+/// A sum and the two products of two pairs, as the processor's instruction adds them.
+#[inline(always)]
+pub fn add_products(sum: f32, left: Pair, right: Pair) -> f32 {
+    let odd = flushed(widen(left >> 16)).mul_add(flushed(widen(right >> 16)), flushed(sum));
+    flushed(flushed(widen(left & 0xffff)).mul_add(flushed(widen(right & 0xffff)), flushed(odd)))
+}
+
+/// Zero, with its sign, for a number below the normal ones.
+#[inline(always)]
+fn flushed(x: f32) -> f32 {
+    if x.is_subnormal() { 0.0f32.copysign(x) } else { x }
 }
 
 /// How far apart rows and pairs of the left factor are.
@@ -80,6 +94,14 @@ pub fn step(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides
     assert!((1..=ROWS).contains(&height), "{height} rows of a step");
     let last = || (height - 1).checked_mul(strides.row)?.checked_add((pairs - 1).checked_mul(strides.pair)?);
     assert!(pairs > 0 && last().is_some_and(|last| last < left.len()), "rows of a step");
+    if height == ROWS && fused::preferred() {
+        let mut wide = Wide::new();
+        for (part, right) in right.chunks(DEPTH * COLUMNS).enumerate() {
+            wide.fill(&left[part * DEPTH * strides.pair..], strides, right.len() / COLUMNS);
+            wide_step(c, place, &wide, right, add || part > 0, ahead);
+        }
+        return;
+    }
     #[cfg(target_arch = "x86_64")]
     if available() {
         let (stride, c) = (c.stride(), c.part(place.row, place.column, height, width));
@@ -102,7 +124,35 @@ pub fn step(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides
     plain(c, place, left, strides, right, add);
 }
 
-/// The same in plain Rust; sums in the same order, rounded after each product instead of each pair.
+/// The same, with the same bits, of [`ROWS`] rows that were widened.
+///
+/// # Panics
+/// When the place is not inside the tile or has another height, or the factors have not the same pairs.
+pub fn wide_step(c: &mut Tile<'_, f32>, place: Place, left: &Wide, right: &[Pair], add: bool, ahead: Ahead) {
+    let Place { row, column, height, width } = place;
+    assert!(height == ROWS && width <= COLUMNS, "{height} rows of {width} columns");
+    let mut sums = [[0.0f32; COLUMNS]; ROWS];
+    if add {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            copy(&mut sums[..width], &c.row(row + i)[column..column + width]);
+        }
+    }
+    left.add_to(&mut sums, right, ahead);
+    for (i, sums) in sums.iter().enumerate() {
+        copy(&mut c.row(row + i)[column..column + width], &sums[..width]);
+    }
+}
+
+/// Copies numbers; mostly a whole panel's.
+#[inline(always)]
+fn copy(to: &mut [f32], from: &[f32]) {
+    match (to.first_chunk_mut::<COLUMNS>(), from.first_chunk::<COLUMNS>()) {
+        (Some(to), Some(from)) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// The same in plain Rust, with the same bits: the odd product of a pair first, each sum rounded and, if it is below the normal numbers, zero.
 pub fn plain(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides, right: &[Pair], add: bool) {
     let Place { row, column, height, width } = place;
     for i in 0..height {
@@ -113,9 +163,8 @@ pub fn plain(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Stride
         }
         for (p, right) in right.chunks_exact(COLUMNS).enumerate() {
             let pair = left[i * strides.row + p * strides.pair];
-            let (even, odd) = (widen(pair & 0xffff), widen(pair >> 16));
             for (sum, &right) in sums.iter_mut().zip(right) {
-                *sum = odd.mul_add(widen(right >> 16), even.mul_add(widen(right & 0xffff), *sum));
+                *sum = add_products(*sum, pair, right);
             }
         }
         c.copy_from_slice(&sums[..width]);

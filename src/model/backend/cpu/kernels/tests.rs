@@ -1,7 +1,8 @@
 //! Each kernel beside its twin in plain Rust, in shapes so small that an interpreter runs them too (`.ci/kernels`).
 
-use super::dots::{dots, plain as plain_dots};
-use super::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, Strides, plain, round, step, widen};
+use super::dots::{dots, dots_f32, plain as plain_dots, plain_f32};
+use super::fused::{DEPTH, Wide};
+use super::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, Strides, plain, round, step, wide_step, widen};
 use super::q8_0;
 use super::simd::{LANES, dispatched, dot, exp, exponentiate, fetch, level, max};
 use super::skinny;
@@ -67,9 +68,53 @@ fn tiles_outside_of_a_matrix_are_refused() {
     assert!(refused(|data| _ = Tile::whole(data, 4, 5, 5).part(3, 2, 1, 4)), "a part past the last column");
 }
 
-/// The kernel and its twin differ in the rounding of a pair's two products alone.
+/// Of very different sizes: their products and sums reach below the smallest normal number.
+fn small_numbers(count: usize, seed: u32) -> Vec<f32> {
+    numbers(count, seed).iter().zip(numbers(count, seed + 1)).map(|(x, size)| widen(round(x * (40.0 * size - 60.0).exp2()))).collect()
+}
+
+/// Whatever instructions multiply, and however small the numbers are.
 #[test]
-fn a_step_is_its_plain_twin() {
+fn a_step_has_the_bits_of_its_plain_twin() {
+    let rows_of = |height: usize, pairs: usize, interleaved: bool| {
+        if interleaved { Strides { row: 1, pair: height } } else { Strides { row: pairs, pair: 1 } }
+    };
+    for (height, width, pairs) in [(ROWS, COLUMNS, 1), (ROWS, 31, 50), (ROWS, COLUMNS, 500), (3, 20, 50)] {
+        for (add, interleaved, make) in [
+            (true, true, numbers as fn(usize, u32) -> _),
+            (false, false, numbers),
+            (true, false, small_numbers),
+            (false, true, small_numbers),
+        ] {
+            let pairs = if cfg!(miri) { pairs.min(50) } else { pairs };
+            let (left, right) = (paired(&make(2 * height * pairs, 7)), paired(&make(2 * pairs * COLUMNS, 8)));
+            let strides = rows_of(height, pairs, interleaved);
+            let begin = small_numbers(height * COLUMNS, 9);
+            let (mut found, mut twin) = (begin.clone(), begin.clone());
+            let place = Place { row: 0, column: 0, height, width };
+            let ahead = Ahead { distance: 8 * COLUMNS, step: COLUMNS };
+            step(&mut Tile::whole(&mut found, height, COLUMNS, COLUMNS), place, &left, strides, &right, add, ahead);
+            plain(&mut Tile::whole(&mut twin, height, COLUMNS, COLUMNS), place, &left, strides, &right, add);
+            let same = |other: &[f32]| other.iter().zip(&twin).all(|(other, twin)| other.to_bits() == twin.to_bits());
+            let shape = format!("{height}×{width}×{pairs}, interleaved {interleaved}, added {add}");
+            assert!(same(&found), "{shape}");
+            assert!(
+                twin.iter().any(|twin| *twin != 0.0) && !twin.iter().any(|twin| twin.is_subnormal() && !begin.contains(twin)),
+                "{shape}"
+            );
+            // On processors that prefer their own instruction too, where they have registers for it.
+            if height == ROWS && pairs <= DEPTH {
+                let (mut wide, mut found) = (Wide::new(), begin.clone());
+                wide.fill(&left, strides, pairs);
+                wide_step(&mut Tile::whole(&mut found, height, COLUMNS, COLUMNS), place, &wide, &right, add, ahead);
+                assert!(same(&found), "{shape}, widened");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_is_the_sum_of_its_products() {
     for (height, width, pairs) in [(1, 1, 1), (ROWS, COLUMNS, 7), (5, 17, 20), (7, 33, 24), (2, 16, 3), (3, 40, 4), (4, 32, 5), (6, 47, 6)]
     {
         for add in [false, true] {
@@ -102,13 +147,34 @@ fn a_step_is_its_plain_twin() {
 }
 
 #[test]
-fn dots_are_their_plain_twin() {
-    for pairs in [LANES, 3 * LANES, 8 * LANES] {
-        let columns: Vec<Vec<Pair>> = (0..4).map(|i| paired(&numbers(2 * pairs, 20 + i))).collect();
+fn dots_have_the_bits_of_their_plain_twin() {
+    for (pairs, make) in [(LANES, numbers as fn(usize, u32) -> Vec<f32>), (3 * LANES, small_numbers), (8 * LANES, numbers)] {
+        let columns: Vec<Vec<Pair>> = (0..4).map(|i| paired(&make(2 * pairs, 20 + i))).collect();
         let others: [&[Pair]; 3] = [&columns[1], &columns[2], &columns[3]];
-        for (found, twin) in dots(&columns[0], others).into_iter().zip(plain_dots(&columns[0], others)) {
-            assert!((found - twin).abs() < 1e-5 * (pairs as f32).sqrt(), "{pairs} pairs: {found} {twin}");
-        }
+        let bits = |sums: [f32; 3]| sums.map(f32::to_bits);
+        assert_eq!(bits(dots(&columns[0], others)), bits(plain_dots(&columns[0], others)), "{pairs} pairs");
+        let exact: f64 = columns[0]
+            .iter()
+            .zip(others[0])
+            .map(|(&a, &b)| {
+                f64::from(widen(a & 0xffff)) * f64::from(widen(b & 0xffff)) + f64::from(widen(a >> 16)) * f64::from(widen(b >> 16))
+            })
+            .sum();
+        assert!((f64::from(dots(&columns[0], others)[0]) - exact).abs() < 1e-5 * (pairs as f64).sqrt());
+    }
+}
+
+#[test]
+fn dots_in_f32_have_the_bits_of_their_plain_twin() {
+    for length in [LANES, 3 * LANES, 8 * LANES] {
+        let columns: Vec<Vec<f32>> = (0..9).map(|i| numbers(length, 30 + i)).collect();
+        let others: [&[f32]; 8] = std::array::from_fn(|i| columns[i + 1].as_slice());
+        let bits = |sums: [f32; 8]| sums.map(f32::to_bits);
+        let found = bits(dots_f32(&columns[0], others));
+        assert_eq!(found, bits(plain_f32(&columns[0], others)), "{length} numbers");
+        assert_eq!(dots_f32(&columns[0], [others[7]])[0].to_bits(), found[7], "{length} numbers, alone");
+        let exact: f64 = columns[0].iter().zip(others[0]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+        assert!((f64::from(f32::from_bits(found[0])) - exact).abs() < 1e-5 * (length as f64).sqrt());
     }
 }
 
