@@ -65,6 +65,7 @@ if wanted real; then
     say 'ours bf16, real rows, density 0.1' "$engine" "${real[@]}" --dtype bf16 --density 0.1
     say 'ours bf16, real rows, all weights' "$engine" "${real[@]}" --dtype bf16
     say 'torch bf16 autocast, real rows' peer kept stock "${real[@]}" --dtype bf16
+    say 'torch f32, AVX-512, real rows' peer kept intel "${real[@]}" --dtype f32
   done
 fi
 if wanted avx2; then

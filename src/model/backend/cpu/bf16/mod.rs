@@ -28,6 +28,11 @@ const TILE_PANELS: usize = 4;
 
 /// c = a · b, or c += a · b; `c` (M, N) is row-major.
 pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
+    product_by(fused::preferred(), c, a, b, add);
+}
+
+/// By fused multiplications, or by the processor's own products of pairs.
+fn product_by(fused: bool, c: &mut [f32], a: &Left, b: &Right, add: bool) {
     let (rows, columns) = (a.rows, b.columns);
     assert_eq!(a.pairs, b.pairs, "pairs of a product");
     assert_eq!(c.len(), rows * columns, "the output of a product");
@@ -35,28 +40,8 @@ pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
     let wide = if rows <= TILE_ROWS / 2 { 1 } else { TILE_PANELS };
     let tiles = Tile::cut(c, columns, &every(TILE_ROWS, rows), &every(wide * COLUMNS, columns));
     tiles.into_par_iter().for_each(|mut c| {
-        let (first_row, first_column) = c.place();
-        let (steps, panels) = (c.rows().div_ceil(ROWS), c.columns().div_ceil(COLUMNS));
-        let (fused, mut wide) = (fused::preferred(), Wide::new());
-        for from in (0..a.pairs).step_by(DEPTH) {
-            let depth = DEPTH.min(a.pairs - from);
-            for i in 0..steps * panels {
-                // What is widened of the left factor meets all panels before it is dropped; else a panel meets all rows.
-                let (row, column) = if fused { (i / panels * ROWS, i % panels * COLUMNS) } else { (i % steps * ROWS, i / steps * COLUMNS) };
-                let panel = (first_column + column) / COLUMNS;
-                let right = &b.panels[(panel * b.pairs + from) * COLUMNS..][..depth * COLUMNS];
-                let place = place(&c, row, column);
-                let (left, strides) = a.step(first_row + row, place.height, from, depth);
-                if fused && place.height == ROWS {
-                    if column == 0 {
-                        wide.fill(left, strides, depth);
-                    }
-                    wide_step(&mut c, place, &wide, right, add || from > 0, Ahead { distance: NEAR, step: COLUMNS });
-                } else {
-                    step(&mut c, place, left, strides, right, add || from > 0, ahead(right.len(), row / ROWS, steps));
-                }
-            }
-        }
+        let (row, column) = c.place();
+        part(fused, &mut c, (a, row), (b, column / COLUMNS), 0..a.pairs, add);
     });
 }
 
@@ -64,13 +49,36 @@ pub fn product(c: &mut [f32], a: &Left, b: &Right, add: bool) {
 /// `stride` numbers apart. The first row is a multiple of [`ROWS`] where a's rows are interleaved, and its pairs begin with the first.
 pub fn block(c: &mut [f32], stride: usize, (a, rows): (&Left, Range<usize>), b: &Right, pairs: Range<usize>, columns: usize, add: bool) {
     assert!(rows.end <= a.rows && columns <= b.columns && pairs.len() <= a.pairs, "a product's part");
-    let mut c = Tile::whole(c, rows.len(), columns, stride);
-    for column in (0..columns).step_by(COLUMNS) {
-        let right = &b.panels[(column / COLUMNS * b.pairs + pairs.start) * COLUMNS..][..pairs.len() * COLUMNS];
-        for row in (0..rows.len()).step_by(ROWS) {
-            let place = place(&c, row, column);
-            let (left, strides) = a.step(rows.start + row, place.height, 0, pairs.len());
-            step(&mut c, place, left, strides, right, add, Ahead { distance: NEAR, step: COLUMNS });
+    part(fused::preferred(), &mut Tile::whole(c, rows.len(), columns, stride), (a, rows.start), (b, 0), pairs, add);
+}
+
+/// A tile of a product: of rows of `a` from one on, and panels of `b` from one on. The pairs are b's; a's begin with its first.
+fn part(
+    fused: bool,
+    c: &mut Tile<'_, f32>,
+    (a, first_row): (&Left, usize),
+    (b, first_panel): (&Right, usize),
+    pairs: Range<usize>,
+    add: bool,
+) {
+    let (steps, panels) = (c.rows().div_ceil(ROWS), c.columns().div_ceil(COLUMNS));
+    let mut wide = Wide::default();
+    for from in (0..pairs.len()).step_by(DEPTH) {
+        let (depth, add) = (DEPTH.min(pairs.len() - from), add || from > 0);
+        for i in 0..steps * panels {
+            // What is widened of the left factor meets all panels before it is dropped; otherwise a panel meets all rows.
+            let (step_at, panel) = if fused { (i / panels, i % panels) } else { (i % steps, i / steps) };
+            let right = &b.panels[((first_panel + panel) * b.pairs + pairs.start + from) * COLUMNS..][..depth * COLUMNS];
+            let place = place(c, step_at * ROWS, panel * COLUMNS);
+            let (left, strides) = a.step(first_row + place.row, place.height, from, depth);
+            if fused && place.height == ROWS {
+                if panel == 0 {
+                    wide.fill(left, strides, depth);
+                }
+                wide_step(c, place, &wide, right, add, Ahead { distance: NEAR, step: COLUMNS });
+            } else {
+                step(c, place, left, strides, right, add, ahead(right.len(), step_at, steps));
+            }
         }
     }
 }

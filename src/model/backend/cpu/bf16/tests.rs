@@ -69,6 +69,25 @@ fn products_are_the_sums_of_rounded_factors() {
     }
 }
 
+/// Whichever this processor prefers.
+#[test]
+fn fused_multiplications_have_the_bits_of_products_of_pairs() {
+    for (m, n, k) in SHAPES {
+        let (x, weight) = (numbers(m * k, 5), Bf16::new(&numbers(n * k, 6), n, k));
+        let turned: Vec<f32> = (0..m * k).map(|i| x[(i % m) * k + i / m]).collect();
+        for left in [Left::of(&x, k), Left::transposed(&turned, m)] {
+            for add in [false, true] {
+                let [fused, pairs] = [true, false].map(|fused| {
+                    let mut c = numbers(m * n, 7);
+                    product_by(fused, &mut c, &left, weight.factor(), add);
+                    c
+                });
+                assert_eq!(fused, pairs, "{m}×{n}×{k}, added {add}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_row_has_the_same_bits_alone_in_company_and_on_any_threads() {
     let (m, n, k) = (150, 200, 900);

@@ -126,6 +126,7 @@ unsafe fn in_registers_f32<const N: usize>(one: &[f32], columns: [&[f32]; N]) ->
 /// # Safety
 /// The processor has the features; every column is as long as `one`, a multiple of [`LANES`].
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // fixed loops over registers
 #[target_feature(enable = "avx2,fma")]
 unsafe fn in_halves_f32<const N: usize>(one: &[f32], columns: [&[f32]; N]) -> [f32; N] {
     use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps};

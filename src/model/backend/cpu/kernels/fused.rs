@@ -41,12 +41,14 @@ pub struct Wide {
     interleaved: bool,
 }
 
-impl Wide {
+impl Default for Wide {
     /// Of no pairs.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { numbers: [const { MaybeUninit::uninit() }; 2 * HALF], pairs: 0, interleaved: false }
     }
+}
 
+impl Wide {
     /// The first pairs of [`ROWS`] rows.
     ///
     /// # Panics
@@ -198,9 +200,9 @@ unsafe fn add_in_registers<const ROW: usize, const PAIR: usize>(
             store!(8), store!(9), store!(10), store!(11), store!(12), store!(13), store!(14), store!(15),
             store!(16), store!(17), store!(18), store!(19), store!(20), store!(21), store!(22), store!(23),
             "ldmxcsr dword ptr [r8]",
-            o0 = const 4 * HALF + 0 * ROW, o1 = const 4 * HALF + 1 * ROW, o2 = const 4 * HALF + 2 * ROW, o3 = const 4 * HALF + 3 * ROW,
+            o0 = const 4 * HALF, o1 = const 4 * HALF + ROW, o2 = const 4 * HALF + 2 * ROW, o3 = const 4 * HALF + 3 * ROW,
             o4 = const 4 * HALF + 4 * ROW, o5 = const 4 * HALF + 5 * ROW, o6 = const 4 * HALF + 6 * ROW, o7 = const 4 * HALF + 7 * ROW,
-            e0 = const 0 * ROW, e1 = const 1 * ROW, e2 = const 2 * ROW, e3 = const 3 * ROW,
+            e0 = const 0, e1 = const ROW, e2 = const 2 * ROW, e3 = const 3 * ROW,
             e4 = const 4 * ROW, e5 = const 5 * ROW, e6 = const 6 * ROW, e7 = const 7 * ROW,
             pair = const PAIR,
             panel = const 4 * COLUMNS,

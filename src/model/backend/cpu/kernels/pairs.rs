@@ -1,6 +1,6 @@
 //! The inner loop of products with bfloat16 factors: a few rows times one panel of columns.
 
-use super::fused::{self, DEPTH, Wide};
+use super::fused::Wide;
 use super::tile::Tile;
 
 /// Two bfloat16 numbers, the even one in the low half.
@@ -94,14 +94,6 @@ pub fn step(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides
     assert!((1..=ROWS).contains(&height), "{height} rows of a step");
     let last = || (height - 1).checked_mul(strides.row)?.checked_add((pairs - 1).checked_mul(strides.pair)?);
     assert!(pairs > 0 && last().is_some_and(|last| last < left.len()), "rows of a step");
-    if height == ROWS && fused::preferred() {
-        let mut wide = Wide::new();
-        for (part, right) in right.chunks(DEPTH * COLUMNS).enumerate() {
-            wide.fill(&left[part * DEPTH * strides.pair..], strides, right.len() / COLUMNS);
-            wide_step(c, place, &wide, right, add || part > 0, ahead);
-        }
-        return;
-    }
     #[cfg(target_arch = "x86_64")]
     if available() {
         let (stride, c) = (c.stride(), c.part(place.row, place.column, height, width));

@@ -104,7 +104,7 @@ fn a_step_has_the_bits_of_its_plain_twin() {
             );
             // On processors that prefer their own instruction too, where they have registers for it.
             if height == ROWS && pairs <= DEPTH {
-                let (mut wide, mut found) = (Wide::new(), begin.clone());
+                let (mut wide, mut found) = (Wide::default(), begin.clone());
                 wide.fill(&left, strides, pairs);
                 wide_step(&mut Tile::whole(&mut found, height, COLUMNS, COLUMNS), place, &wide, &right, add, ahead);
                 assert!(same(&found), "{shape}, widened");
