@@ -18,7 +18,7 @@ echo 'int mkl_serv_intel_cpu_true(void) { return 1; }' >"$scratch/intel.c"
 cc -shared -fPIC -o "$scratch/intel.so" "$scratch/intel.c"
 built() { # FEATURES…: the program of engine.rs
   cargo bench --bench engine --locked --no-run --message-format json "$@" 2>/dev/null |
-    python3 -c 'import json, sys; print([made["executable"] for made in map(json.loads, sys.stdin) if made.get("executable")][-1])'
+    python3 -c 'import json, sys; print(next(made["executable"] for made in map(json.loads, sys.stdin) if made.get("executable") and made["target"]["name"] == "engine"))'
 }
 wanted() { [[ " $parts " == *" $1 "* ]]; }
 kept=glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=17179869184
