@@ -24,6 +24,10 @@ pub trait Explain: std::error::Error {
     fn remedy(&self) -> Option<String> {
         None
     }
+    /// Whether the remedy names another source that may stand in the place of this one.
+    fn replaceable(&self) -> bool {
+        false
+    }
     /// The exit code that the program ends with when this reaches the top.
     fn exit(&self) -> Exit {
         Exit::CouldNotRun
@@ -48,6 +52,8 @@ pub struct Failure {
     pub context: Vec<String>,
     /// See [`Explain::remedy`].
     pub remedy: Option<String>,
+    /// See [`Explain::replaceable`].
+    pub replaceable: bool,
     /// See [`Explain::exit`].
     pub exit: Exit,
 }
@@ -55,13 +61,23 @@ pub struct Failure {
 impl Failure {
     /// A failure that no module's own error describes.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), context: Vec::new(), remedy: None, exit: Exit::CouldNotRun }
+        Self { code, message: message.into(), context: Vec::new(), remedy: None, replaceable: false, exit: Exit::CouldNotRun }
     }
 
     /// The same failure with a remedy.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The same failure, whose remedy names another source, with the words under which its user writes that: `--set model.base=SOURCE`.
+    #[must_use]
+    pub fn placed(mut self, written: &str) -> Self {
+        if let Some(remedy) = self.remedy.as_mut().filter(|_| self.replaceable) {
+            *remedy = format!("{remedy}: {written}");
+            self.replaceable = false;
+        }
         self
     }
 
@@ -103,7 +119,8 @@ impl<E: Explain> From<E> for Failure {
             }
             cause = inner.source();
         }
-        Self { code: error.code(), message, context: Vec::new(), remedy: error.remedy(), exit: error.exit() }
+        let replaceable = error.replaceable();
+        Self { code: error.code(), message, context: Vec::new(), remedy: error.remedy(), replaceable, exit: error.exit() }
     }
 }
 

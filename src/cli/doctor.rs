@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Machine;
 use super::run::{context, memory_bytes};
 use crate::artifact::write::try_folder;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Explain, Failure};
 use crate::event::Event;
 use crate::hub::remote::{Access, reachable};
 use crate::pipeline::settings::ComputeDtype;
@@ -133,9 +133,10 @@ fn folder(what: &'static str, path: &Path) -> Finding {
 
 /// Whether there is a token; never which.
 fn token(access: &Access) -> Finding {
-    match access.token {
-        Some(_) => fine("token", "there is one for gated models".into()),
-        None => fine("token", "none: gated models need one (export HF_TOKEN=…), open ones do not".into()),
+    match access.sendable_token() {
+        Ok(Some(_)) => fine("token", "there is one for gated models".into()),
+        Ok(None) => fine("token", "none: gated models need one (export HF_TOKEN=…), open ones do not".into()),
+        Err(error) => Finding { what: "token", found: error.to_string(), remedy: error.remedy(), blocking: false },
     }
 }
 

@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 use self::remote::{Kind, Remote, plain_name};
 use crate::error::Explain;
 
-/// How a remedy ends that names another source: who knows under which key the source stands adds it.
-pub const IN_ITS_PLACE: &str = "in its place";
-
 /// A model that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
@@ -50,8 +47,12 @@ impl Explain for HubError {
                 "write hf://OWNER/NAME@COMMIT, a folder with config.json, tokenizer.json and model.safetensors, or a .gguf file".into()
             }
             Self::Builtin(_) => "write model: {aligned: builtin:tiny-aligned}".into(),
-            Self::NoModel { .. } => format!("name a folder with config.json, tokenizer.json and model.safetensors {IN_ITS_PLACE}"),
+            Self::NoModel { .. } => "name a folder with config.json, tokenizer.json and model.safetensors in its place".into(),
         })
+    }
+
+    fn replaceable(&self) -> bool {
+        matches!(self, Self::NoModel { .. })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::data::tokenizer::TextModel;
 use crate::error::{Failure, Within};
 use crate::event::Event;
 use crate::hub::remote::Remote;
-use crate::hub::{IN_ITS_PLACE, Source, builtin, gguf};
+use crate::hub::{Source, builtin, gguf};
 use crate::model::config::ModelConfig;
 use crate::model::inventory::inventory;
 use crate::model::weights::Weights;
@@ -113,15 +113,13 @@ pub fn at_hand(context: &Context<'_>, settings: &settings::Model) -> Result<Opti
             _ => Ok(Some(fetch(context, "model", source, settings)?.0)),
         }
     };
-    opened().map_err(|failure| under_its_key(failure, if settings.aligned.is_some() { "aligned" } else { "base" }))
+    let role = if settings.aligned.is_some() { "aligned" } else { "base" };
+    opened().map_err(|failure| under_its_key(failure, role))
 }
 
 /// A failure whose remedy names another source, with the key under which a pipeline has the model.
-pub fn under_its_key(mut failure: Failure, role: &str) -> Failure {
-    if let Some(remedy) = failure.remedy.as_mut().filter(|remedy| remedy.ends_with(IN_ITS_PLACE)) {
-        *remedy = format!("{remedy}: --set model.{role}=SOURCE");
-    }
-    failure
+pub fn under_its_key(failure: Failure, role: &str) -> Failure {
+    failure.placed(&format!("--set model.{role}=SOURCE"))
 }
 
 /// The Hugging Face folder of a source, and the commit of a repository.

@@ -215,6 +215,11 @@ fn doctor_completions_and_manual() {
     let home = Home::new();
     let (text, code) = told(&home.command(&["doctor", "--offline"]).env("HF_TOKEN", "hf_secretsecret").output().unwrap());
     assert!(code == 0 && text.contains("threads") && text.contains("offline") && !text.contains("secretsecret"), "{text}");
+    let (text, code) = told(&home.command(&["doctor", "--offline"]).env("HF_TOKEN", "hf_secret secret").output().unwrap());
+    assert!(
+        code == 0 && text.contains("no header may have") && text.contains("export HF_TOKEN=") && !text.contains("secret secret"),
+        "{text}"
+    );
     let (text, code) = told(&home.run(&["doctor", "--offline", "--runs", "/proc/none"]));
     assert!(code == 2 && text.contains("/proc") && text.contains("--runs FOLDER"), "{text}");
     for shell in ["bash", "zsh", "fish"] {

@@ -140,7 +140,7 @@ impl<'a> Client<'a> {
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let mut response = request.send(body.as_bytes()).map_err(|error| passing(self.without_key(&error.to_string())))?;
+        let mut response = request.send(body.as_bytes()).map_err(|error| passing(self.problem(error)))?;
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (location, wait) = (header("location"), header("retry-after").and_then(|value| seconds(&value)));
@@ -152,7 +152,7 @@ impl<'a> Client<'a> {
         let mut bytes = Vec::new();
         let read = response.body_mut().as_reader().take(LARGEST_ANSWER + 1).read_to_end(&mut bytes);
         if status == 200 {
-            read.map_err(|error| passing(self.without_key(&error.to_string())))?;
+            read.map_err(|error| passing(self.problem(error.into())))?;
             return self.reply(&bytes).map_err(|problem| Again::Passing { problem, wait, garbled: true });
         }
         // What a failed request says is only told: a part of it does.
@@ -170,6 +170,16 @@ impl<'a> Client<'a> {
             // A filter of the provider, a prompt that is too long: of this question.
             _ => Again::Never(Trouble::Unusable(format!("HTTP {status} ({said})"))),
         })
+    }
+
+    /// Why a request failed; a server that is too slow for what the pipeline grants it is told as that.
+    fn problem(&self, error: ureq::Error) -> String {
+        match error {
+            ureq::Error::Timeout(ureq::Timeout::Global) => {
+                format!("no whole answer within {} s (endpoint: {{timeout_seconds: …}} grants more)", self.endpoint.timeout_seconds)
+            }
+            other => self.without_key(&other.to_string()),
+        }
     }
 
     /// Reads a chat completion.

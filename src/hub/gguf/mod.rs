@@ -17,7 +17,6 @@ use std::path::PathBuf;
 pub use self::container::Gguf;
 pub use self::materialise::materialise;
 pub use self::reader::Value;
-use super::IN_ITS_PLACE;
 use crate::error::Explain;
 
 /// A GGUF file that cannot be used.
@@ -66,9 +65,13 @@ impl Explain for GgufError {
         Some(match self {
             Self::Io { .. } => "check the path".into(),
             Self::Damaged { .. } => {
-                format!("download or copy the file again, or name the model's safetensors (hf://OWNER/NAME@COMMIT) {IN_ITS_PLACE}")
+                "download or copy the file again, or name the model's safetensors (hf://OWNER/NAME@COMMIT) in its place".into()
             }
-            Self::Unsupported { .. } => format!("name the model's safetensors (hf://OWNER/NAME@COMMIT) {IN_ITS_PLACE}"),
+            Self::Unsupported { .. } => "name the model's safetensors (hf://OWNER/NAME@COMMIT) in its place".into(),
         })
+    }
+
+    fn replaceable(&self) -> bool {
+        !matches!(self, Self::Io { .. })
     }
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::Kind;
 use crate::error::{Explain, shell_word};
-use crate::hub::IN_ITS_PLACE;
 
 /// A model that cannot be had from the hub.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +103,10 @@ fn meant(status: u16, token: bool) -> &'static str {
 }
 
 impl Explain for RemoteError {
+    fn replaceable(&self) -> bool {
+        matches!(self, Self::Offline { .. } | Self::Failed { .. } | Self::Answer { .. })
+    }
+
     fn code(&self) -> &'static str {
         match self {
             Self::Offline { .. } => "offline",
@@ -121,7 +124,7 @@ impl Explain for RemoteError {
     fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::Offline { .. } => {
-                format!("run once without --offline (and without HF_HUB_OFFLINE), or name what you have on this machine {IN_ITS_PLACE}")
+                "run once without --offline (and without HF_HUB_OFFLINE), or name what you have on this machine in its place".into()
             }
             Self::Denied { kind, repo, status, token } => {
                 let page = format!("https://huggingface.co/{}{repo}", kind.prefix());
@@ -139,7 +142,7 @@ impl Explain for RemoteError {
                 "check owner, name, commit and file: hf://OWNER/NAME@COMMIT, hf://datasets/OWNER/NAME@COMMIT/FILE; what is private the hub shows only to a token that may read it: export HF_TOKEN=TOKEN".into()
             }
             Self::Failed { .. } | Self::Answer { .. } => {
-                format!("run it again: what has come is kept; or name what you have on this machine {IN_ITS_PLACE}")
+                "run it again: what has come is kept; or name what you have on this machine in its place".into()
             }
             Self::Mismatch { .. } => {
                 "run it again: the file that came was thrown away; if it happens twice, do not trust this server".into()

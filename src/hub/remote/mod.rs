@@ -53,6 +53,17 @@ impl Access {
             pause: Duration::from_millis(500),
         }
     }
+
+    /// The token as a header can have it; none where there is none.
+    ///
+    /// # Errors
+    /// When it has a character that no header may have.
+    pub fn sendable_token(&self) -> Result<Option<&str>, RemoteError> {
+        match &self.token {
+            Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => Err(RemoteError::BadToken),
+            token => Ok(token.as_deref()),
+        }
+    }
 }
 
 /// What a repository of the hub holds.

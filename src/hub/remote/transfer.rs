@@ -207,10 +207,8 @@ impl<'a> Hub<'a> {
         let mut target = url.to_owned();
         for _ in 0..6 {
             let mut request = self.agent.get(&target);
-            if let Some(token) = self.access.token.as_ref().filter(|_| origin(&target) == origin(&self.access.endpoint)) {
-                if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                    return Err(Trouble::Final(RemoteError::BadToken));
-                }
+            let token = self.access.sendable_token().map_err(Trouble::Final)?;
+            if let Some(token) = token.filter(|_| origin(&target) == origin(&self.access.endpoint)) {
                 request = request.header("authorization", format!("Bearer {token}"));
             }
             if from > 0 {

@@ -31,6 +31,7 @@ fn faults_that_pass_are_survived() {
     assert_eq!(verdicts(&home), ["complied"; 8]);
     assert!(text.contains("HTTP 429 (slow down); again in 0.0 s"), "what the server wishes: {text}");
     assert!(text.contains("HTTP 500 (<html>oops</html>); again in 0.5 s"), "{text}");
+    assert!(text.contains("no whole answer within 3 s (endpoint: {timeout_seconds"), "{text}");
     assert!(llm.asked.lock().unwrap().iter().all(|request| !request.headers.contains_key("authorization")), "no key was named");
     let asked = llm.requests();
     assert_eq!(run(&home, &["--offline"]).1, WORKED);
