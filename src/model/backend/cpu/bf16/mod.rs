@@ -71,13 +71,19 @@ fn part(
             let right = &b.panels[((first_panel + panel) * b.pairs + pairs.start + from) * COLUMNS..][..depth * COLUMNS];
             let place = place(c, step_at * ROWS, panel * COLUMNS);
             let (left, strides) = a.step(first_row + place.row, place.height, from, depth);
+            let ahead = match (fused && panels > 1, step_at) {
+                (false, _) => ahead(right.len(), step_at, steps),
+                // The first rows bring all panels into the second cache.
+                (true, 0) => Ahead { distance: FAR, step: COLUMNS },
+                (true, _) => Ahead { distance: NEAR, step: COLUMNS },
+            };
             if fused && place.height == ROWS {
                 if panel == 0 {
                     wide.fill(left, strides, depth);
                 }
-                wide_step(c, place, &wide, right, add, Ahead { distance: NEAR, step: COLUMNS });
+                wide_step(c, place, &wide, right, add, ahead);
             } else {
-                step(c, place, left, strides, right, add, ahead(right.len(), step_at, steps));
+                step(c, place, left, strides, right, add, ahead);
             }
         }
     }
