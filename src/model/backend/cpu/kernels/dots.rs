@@ -1,6 +1,6 @@
 //! Sums of products of one column of tokens with several others.
 
-use super::pairs::{Pair, add_products};
+use super::pairs::{Pair, add_products, numbers};
 use super::simd::{LANES, dot, fold};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{has_avx2, has_avx512};
@@ -25,7 +25,7 @@ pub fn plain<const N: usize>(one: &[Pair], columns: [&[Pair]; N]) -> [f32; N] {
         let mut lanes = [0.0f32; LANES];
         for (a, b) in one.chunks_exact(LANES).zip(other.chunks_exact(LANES)) {
             for i in 0..LANES {
-                lanes[i] = add_products(lanes[i], a[i], b[i]);
+                lanes[i] = add_products(lanes[i], numbers(a[i]), b[i]);
             }
         }
         fold(lanes)

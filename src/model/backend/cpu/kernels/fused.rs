@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-use super::pairs::{Ahead, COLUMNS, Pair, ROWS, Strides, add_products, widen};
+use super::pairs::{Ahead, COLUMNS, Pair, ROWS, Strides, add_products, flushed, widen};
 use super::simd::dispatched;
 
 /// Pairs that are summed in registers before the sums go to memory, and most that are widened at a time.
@@ -94,11 +94,12 @@ impl Wide {
     /// The same in plain Rust.
     fn plain(&self, sums: &mut [[f32; COLUMNS]; ROWS], right: &[Pair]) {
         for (i, sums) in sums.iter_mut().enumerate() {
+            sums.iter_mut().for_each(|sum| *sum = flushed(*sum));
             for (p, right) in right.chunks_exact(COLUMNS).enumerate() {
                 let at = if self.interleaved { p * ROWS + i } else { i * DEPTH + p };
                 // SAFETY: `fill` wrote as many pairs of all rows as `right` has, in this arrangement.
                 let (even, odd) = unsafe { (self.numbers[at].assume_init(), self.numbers[HALF + at].assume_init()) };
-                let left = (even.to_bits() >> 16) | odd.to_bits();
+                let left = (flushed(even), flushed(odd));
                 sums.iter_mut().zip(right).for_each(|(sum, &right)| *sum = add_products(*sum, left, right));
             }
         }

@@ -38,17 +38,24 @@ pub fn available() -> bool {
     }
 }
 
-/// A sum and the two products of two pairs, as the processor's instruction adds them.
+/// The even and the odd number of a pair, as the processor's instruction reads them.
 #[inline(always)]
-pub fn add_products(sum: f32, left: Pair, right: Pair) -> f32 {
-    let odd = flushed(widen(left >> 16)).mul_add(flushed(widen(right >> 16)), flushed(sum));
-    flushed(flushed(widen(left & 0xffff)).mul_add(flushed(widen(right & 0xffff)), flushed(odd)))
+pub fn numbers(pair: Pair) -> (f32, f32) {
+    (flushed(widen(pair & 0xffff)), flushed(widen(pair >> 16)))
+}
+
+/// A sum, [`flushed`], and the two products of two pairs, as the processor's instruction adds them.
+#[inline(always)]
+pub fn add_products(sum: f32, left: (f32, f32), right: Pair) -> f32 {
+    let right = numbers(right);
+    flushed(left.0.mul_add(right.0, flushed(left.1.mul_add(right.1, sum))))
 }
 
 /// Zero, with its sign, for a number below the normal ones.
 #[inline(always)]
-fn flushed(x: f32) -> f32 {
-    if x.is_subnormal() { 0.0f32.copysign(x) } else { x }
+pub fn flushed(x: f32) -> f32 {
+    let bits = x.to_bits();
+    if bits & 0x7f80_0000 == 0 { f32::from_bits(bits & 0x8000_0000) } else { x }
 }
 
 /// How far apart rows and pairs of the left factor are.
@@ -151,12 +158,12 @@ pub fn plain(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Stride
         let c = &mut c.row(row + i)[column..column + width];
         let mut sums = [0.0f32; COLUMNS];
         if add {
-            sums[..width].copy_from_slice(c);
+            sums.iter_mut().zip(&*c).for_each(|(sum, &c)| *sum = flushed(c));
         }
         for (p, right) in right.chunks_exact(COLUMNS).enumerate() {
-            let pair = left[i * strides.row + p * strides.pair];
+            let left = numbers(left[i * strides.row + p * strides.pair]);
             for (sum, &right) in sums.iter_mut().zip(right) {
-                *sum = add_products(*sum, pair, right);
+                *sum = add_products(*sum, left, right);
             }
         }
         c.copy_from_slice(&sums[..width]);
