@@ -103,10 +103,6 @@ fn meant(status: u16, token: bool) -> &'static str {
 }
 
 impl Explain for RemoteError {
-    fn replaceable(&self) -> bool {
-        matches!(self, Self::Offline { .. } | Self::Failed { .. } | Self::Answer { .. })
-    }
-
     fn code(&self) -> &'static str {
         match self {
             Self::Offline { .. } => "offline",
@@ -152,5 +148,9 @@ impl Explain for RemoteError {
             }
             Self::Disk { .. } => "make room, or put the cache elsewhere: export HF_HOME=FOLDER".into(),
         })
+    }
+
+    fn replaceable(&self) -> bool {
+        matches!(self, Self::Offline { .. } | Self::Failed { .. } | Self::Answer { .. })
     }
 }

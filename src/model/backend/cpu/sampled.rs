@@ -194,6 +194,20 @@ mod tests {
     use crate::model::backend::cpu::with_threads;
     use crate::random::{mix, normal};
 
+    #[test]
+    fn few_gradients_of_large_matrices_are_sampled() {
+        let one_in = |len: usize, share: usize| Mask::from_fn(len, |at| at % share == 0);
+        for (precision, len, share, expected) in [
+            (Precision::Bf16, 1000, 10, true),
+            (Precision::Bf16, 1000, 3, false),
+            (Precision::F32, LARGE, 10, skinny::available()),
+            (Precision::F32, LARGE, 3, false),
+            (Precision::F32, LARGE - 1, 10, false),
+        ] {
+            assert_eq!(pays(precision, &one_in(len, share)), expected, "{precision:?}, one in {share} of {len}");
+        }
+    }
+
     /// For odd numbers of tokens, ragged columns, and all shares, in both precisions.
     #[test]
     fn sampled_gradients_are_the_sums_of_rounded_factors() {

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 pub use self::pack::{Left, Right};
 pub use self::weight::Bf16;
-use super::kernels::fused::{self, DEPTH, Wide};
-use super::kernels::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, step, wide_step};
+use super::kernels::fused::{self, Wide, wide_step};
+use super::kernels::pairs::{Ahead, COLUMNS, DEPTH, Pair, Place, ROWS, step};
 pub use super::kernels::pairs::{available, round, widen};
 use super::kernels::tile::{Tile, every};
 

@@ -37,7 +37,7 @@ pub fn plain<const N: usize>(one: &[Pair], columns: [&[Pair]; N]) -> [f32; N] {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn in_registers<const N: usize>(one: &[Pair], columns: [&[Pair]; N]) -> [f32; N] {
-    use std::arch::x86_64::{__m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_setzero_ps, _mm512_storeu_ps};
+    use std::arch::x86_64::{__m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_setzero_ps};
     use std::mem::transmute;
     let mut sums = [_mm512_setzero_ps(); N];
     let at = columns.map(<[Pair]>::as_ptr);
@@ -51,12 +51,18 @@ unsafe fn in_registers<const N: usize>(one: &[Pair], columns: [&[Pair]; N]) -> [
             }
         }
     }
-    sums.map(|sum| {
-        let mut lanes = [0.0; LANES];
-        // SAFETY: there are sixteen.
-        unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), sum) };
-        fold(lanes)
-    })
+    sums.map(|sum| folded(sum))
+}
+
+/// The sum of a register's lanes.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn folded(sum: std::arch::x86_64::__m512) -> f32 {
+    let mut lanes = [0.0; LANES];
+    // SAFETY: there are sixteen.
+    unsafe { std::arch::x86_64::_mm512_storeu_ps(lanes.as_mut_ptr(), sum) };
+    fold(lanes)
 }
 
 /// Whether the lanes of eight sums in f32 fill all registers, so that fewer at a time are faster.
@@ -101,7 +107,7 @@ pub fn plain_f32<const N: usize>(one: &[f32], columns: [&[f32]; N]) -> [f32; N] 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn in_registers_f32<const N: usize>(one: &[f32], columns: [&[f32]; N]) -> [f32; N] {
-    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_loadu_ps, _mm512_setzero_ps};
     let mut sums = [_mm512_setzero_ps(); N];
     let at = columns.map(<[f32]>::as_ptr);
     for from in (0..one.len()).step_by(LANES) {
@@ -113,12 +119,7 @@ unsafe fn in_registers_f32<const N: usize>(one: &[f32], columns: [&[f32]; N]) ->
             }
         }
     }
-    sums.map(|sum| {
-        let mut lanes = [0.0; LANES];
-        // SAFETY: there are sixteen.
-        unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), sum) };
-        fold(lanes)
-    })
+    sums.map(|sum| folded(sum))
 }
 
 /// Sixteen lanes are two registers.

@@ -7,12 +7,11 @@
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-use super::pairs::{Ahead, COLUMNS, Pair, ROWS, Strides, add_products, flushed, widen};
+use super::pairs::{Ahead, COLUMNS, DEPTH, Pair, Place, ROWS, Strides, add_products, flushed, widen};
 use super::simd::dispatched;
+use super::tile::Tile;
 
-/// Pairs that are summed in registers before the sums go to memory, and most that are widened at a time.
-pub const DEPTH: usize = 384;
-/// Numbers of one half, even or odd, of that.
+/// Numbers of one half, even or odd, of all pairs that are widened at a time.
 const HALF: usize = ROWS * DEPTH;
 
 /// Whether this processor is faster by these than by its own instruction.
@@ -29,6 +28,34 @@ pub fn preferred() -> bool {
             false
         }
     })
+}
+
+/// A step as [`super::pairs::step`], with the same bits, of [`ROWS`] rows that were widened.
+///
+/// # Panics
+/// When the place is not inside the tile or has another height, or the factors have not the same pairs.
+pub fn wide_step(c: &mut Tile<'_, f32>, place: Place, left: &Wide, right: &[Pair], add: bool, ahead: Ahead) {
+    let Place { row, column, height, width } = place;
+    assert!(height == ROWS && width <= COLUMNS, "{height} rows of {width} columns");
+    let mut sums = [[0.0f32; COLUMNS]; ROWS];
+    if add {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            copy(&mut sums[..width], &c.row(row + i)[column..column + width]);
+        }
+    }
+    left.add_to(&mut sums, right, ahead);
+    for (i, sums) in sums.iter().enumerate() {
+        copy(&mut c.row(row + i)[column..column + width], &sums[..width]);
+    }
+}
+
+/// Copies numbers; mostly a whole panel's.
+#[inline(always)]
+fn copy(to: &mut [f32], from: &[f32]) {
+    match (to.first_chunk_mut::<COLUMNS>(), from.first_chunk::<COLUMNS>()) {
+        (Some(to), Some(from)) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
 }
 
 /// [`ROWS`] rows of the left factor, each number in f32: the even ones of all pairs, then the odd ones.

@@ -1,6 +1,5 @@
 //! The inner loop of products with bfloat16 factors: a few rows times one panel of columns.
 
-use super::fused::Wide;
 use super::tile::Tile;
 
 /// Two bfloat16 numbers, the even one in the low half.
@@ -10,6 +9,8 @@ pub type Pair = u32;
 pub const ROWS: usize = 8;
 /// Columns of a panel.
 pub const COLUMNS: usize = 48;
+/// Pairs that are summed in registers before the sums go to memory.
+pub const DEPTH: usize = 384;
 
 /// The bits of the nearest bfloat16, ties to even.
 #[inline(always)]
@@ -121,34 +122,6 @@ pub fn step(c: &mut Tile<'_, f32>, place: Place, left: &[Pair], strides: Strides
     }
     let _ = ahead;
     plain(c, place, left, strides, right, add);
-}
-
-/// The same, with the same bits, of [`ROWS`] rows that were widened.
-///
-/// # Panics
-/// When the place is not inside the tile or has another height, or the factors have not the same pairs.
-pub fn wide_step(c: &mut Tile<'_, f32>, place: Place, left: &Wide, right: &[Pair], add: bool, ahead: Ahead) {
-    let Place { row, column, height, width } = place;
-    assert!(height == ROWS && width <= COLUMNS, "{height} rows of {width} columns");
-    let mut sums = [[0.0f32; COLUMNS]; ROWS];
-    if add {
-        for (i, sums) in sums.iter_mut().enumerate() {
-            copy(&mut sums[..width], &c.row(row + i)[column..column + width]);
-        }
-    }
-    left.add_to(&mut sums, right, ahead);
-    for (i, sums) in sums.iter().enumerate() {
-        copy(&mut c.row(row + i)[column..column + width], &sums[..width]);
-    }
-}
-
-/// Copies numbers; mostly a whole panel's.
-#[inline(always)]
-fn copy(to: &mut [f32], from: &[f32]) {
-    match (to.first_chunk_mut::<COLUMNS>(), from.first_chunk::<COLUMNS>()) {
-        (Some(to), Some(from)) => *to = *from,
-        _ => to.copy_from_slice(from),
-    }
 }
 
 /// The same in plain Rust, with the same bits: the odd product of a pair first, each sum rounded and, if it is below the normal numbers, zero.

@@ -1,8 +1,8 @@
 //! Each kernel beside its twin in plain Rust, in shapes so small that an interpreter runs them too (`.ci/kernels`).
 
 use super::dots::{dots, dots_f32, plain as plain_dots, plain_f32};
-use super::fused::{DEPTH, Wide};
-use super::pairs::{Ahead, COLUMNS, Pair, Place, ROWS, Strides, plain, round, step, wide_step, widen};
+use super::fused::{Wide, wide_step};
+use super::pairs::{Ahead, COLUMNS, DEPTH, Pair, Place, ROWS, Strides, plain, round, step, widen};
 use super::q8_0;
 use super::simd::{LANES, dispatched, dot, exp, exponentiate, fetch, level, max};
 use super::skinny;
