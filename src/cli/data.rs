@@ -38,7 +38,8 @@ pub enum Command {
 pub struct Audit {
     /// The pipeline file.
     file: PathBuf,
-    /// Refusals that the rows are held against: builtin:NAME or a file [default: the data of the pipeline's first ticket that has any].
+    /// Refusals that the rows are compared with: builtin:NAME or a file [default: the one of finetune.audit, else the data of the pipeline's first
+    /// ticket that has any].
     #[arg(long, value_name = "SOURCE")]
     safety: Option<String>,
     /// What the ranking goes by.
@@ -90,7 +91,7 @@ impl Audit {
         let safety = self.safety(settings)?;
         let only = self.only_source(settings)?;
         let models = models(&context, settings)?;
-        let rows = audit(&context, settings, &safety, &models.aligned, self.by)?;
+        let rows = audit(&context, settings, std::slice::from_ref(&safety), &models.aligned, self.by)?;
         let sources = settings.finetune.as_ref().map(Finetune::sources).unwrap_or_default();
         let sources: Vec<&str> = sources.iter().map(|spec| spec.source.as_str()).collect();
         let told: Vec<serde_json::Value> = rows.iter().enumerate().map(|(rank, row)| as_json(rank, row, &sources)).collect();
@@ -140,7 +141,7 @@ impl Audit {
     fn safety(&self, settings: &Pipeline) -> Result<DataSpec, Failure> {
         match &self.safety {
             Some(source) => Ok(DataSpec::new(source)),
-            None => settings.tickets.iter().find_map(|ticket| ticket.data.clone()).ok_or_else(|| {
+            None => named_in(settings).ok_or_else(|| {
                 Failure::new("no-safety-data", "no ticket of the pipeline has data to hold the rows against")
                     .remedy("name refusals: --safety builtin:refusals")
             }),
@@ -160,6 +161,12 @@ impl Audit {
             }
         }
     }
+}
+
+/// The refusals that a pipeline names.
+fn named_in(settings: &Pipeline) -> Option<DataSpec> {
+    let audited = settings.finetune.as_ref().and_then(|finetune| finetune.audit.first());
+    audited.cloned().or_else(|| settings.tickets.iter().find_map(|ticket| ticket.data.clone()))
 }
 
 /// The source without its most conflicting rows, a share in (0, 1), and how many these are. Rows that the pipeline leaves out (filter,

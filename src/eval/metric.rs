@@ -44,23 +44,36 @@ pub enum Metric {
 impl Metric {
     /// The metric of a name, where it fits what the suite expects.
     pub fn of(name: &str, expect: Expect) -> Option<Self> {
-        match (name, expect) {
-            ("refusal_rate", Expect::Refusal) => Some(Self::RefusalRate),
-            ("over_refusal_rate", Expect::Answer) => Some(Self::OverRefusalRate),
-            ("answered_rate", Expect::Answer) => Some(Self::AnsweredRate),
-            ("exact_match", Expect::ExactMatch) => Some(Self::ExactMatch),
-            ("accuracy", Expect::MultipleChoice) => Some(Self::Accuracy),
-            ("accuracy_norm", Expect::MultipleChoice) => Some(Self::AccuracyNorm),
-            ("rouge1", Expect::Rouge) => Some(Self::Rouge1),
-            ("rouge2", Expect::Rouge) => Some(Self::Rouge2),
-            ("rougeL", Expect::Rouge) => Some(Self::RougeL),
-            ("strongreject", Expect::Refusal) => Some(Self::StrongReject),
-            ("win_rate", Expect::Answer) => Some(Self::WinRate),
-            ("kl", expect) if expect.is_generated() => Some(Self::Kl),
-            ("perplexity", Expect::Perplexity) => Some(Self::Perplexity),
-            ("word_perplexity", Expect::Perplexity) => Some(Self::WordPerplexity),
-            ("bits_per_byte", Expect::Perplexity) => Some(Self::BitsPerByte),
-            _ => None,
+        let fitting: &[Self] = match expect {
+            Expect::Refusal => &[Self::RefusalRate, Self::StrongReject],
+            Expect::Answer => &[Self::OverRefusalRate, Self::AnsweredRate, Self::WinRate],
+            Expect::ExactMatch => &[Self::ExactMatch],
+            Expect::MultipleChoice => &[Self::Accuracy, Self::AccuracyNorm],
+            Expect::Rouge => &[Self::Rouge1, Self::Rouge2, Self::RougeL],
+            Expect::Perplexity => &[Self::Perplexity, Self::WordPerplexity, Self::BitsPerByte],
+        };
+        let kl = expect.is_generated().then_some(Self::Kl);
+        fitting.iter().copied().chain(kl).find(|metric| metric.name() == name)
+    }
+
+    /// Its name in rules and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RefusalRate => "refusal_rate",
+            Self::OverRefusalRate => "over_refusal_rate",
+            Self::AnsweredRate => "answered_rate",
+            Self::ExactMatch => "exact_match",
+            Self::Accuracy => "accuracy",
+            Self::AccuracyNorm => "accuracy_norm",
+            Self::Rouge1 => "rouge1",
+            Self::Rouge2 => "rouge2",
+            Self::RougeL => "rougeL",
+            Self::StrongReject => "strongreject",
+            Self::WinRate => "win_rate",
+            Self::Kl => "kl",
+            Self::Perplexity => "perplexity",
+            Self::WordPerplexity => "word_perplexity",
+            Self::BitsPerByte => "bits_per_byte",
         }
     }
 

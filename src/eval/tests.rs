@@ -276,7 +276,7 @@ fn the_headline_says_when_a_control_did_as_well_at_equal_utility() {
     // Nor are as many refusals of harmful prompts at the price of many more of good ones.
     let eager = with(Made { name: "gentle", refused: 294, answered: 230, task_nll: 1.0 });
     assert!(!eager.headline.contains("as well"), "{}", eager.headline);
-    assert!(eager.findings[0].ends_with("; it over-refuses 13.3 points more on benign"), "{:?}", eager.findings);
+    assert!(eager.findings[0].ends_with("; gentle over-refuses 13.3 points more on benign"), "{:?}", eager.findings);
     // Where the unprotected arm lost nothing, or learned nothing, protection is not shown.
     let still = Made { refused: 293, ..UNPROTECTED };
     let outcome = one(&record(PROMPTS, &[ALIGNED, still, protected(294)]), drop_at_most(0.05));

@@ -56,6 +56,14 @@ pub fn without_text(record: &Record) -> Record {
         }
         probes.first_tokens.iter_mut().for_each(|token| token.text.clear());
     }
+    if let Some(audit) = &mut bare.audit {
+        audit.safety.iter_mut().for_each(|source| *source = without_folders(source));
+        for row in &mut audit.top {
+            row.source = without_folders(&row.source);
+            row.prompt.clear();
+            row.reply.clear();
+        }
+    }
     bare.models.iter_mut().for_each(|model| model.source = without_folders(&model.source));
     for ticket in bare.tickets.values_mut() {
         ticket.data = ticket.data.as_deref().map(without_folders);

@@ -3,7 +3,7 @@
 use super::node::Place;
 use super::reader::Findings;
 use super::settings::{Arm, Auto, Pipeline, Probe, Probes, RaceBudget};
-use crate::eval::race::heats;
+use crate::eval::race::{Budget, heats};
 
 /// More candidates than anybody means to race.
 const MOST: usize = 100;
@@ -41,9 +41,9 @@ pub(super) fn check_auto(pipeline: &Pipeline, place: Place, findings: &mut Findi
             problem("evaluate.probes", message, remedy);
         }
         if let Some((probes, budget)) = pipeline.evaluate.probes.as_ref().zip(steps_of(auto))
-            && let Err(small) = heats(auto.candidates.len(), arm.training.max_steps, probes.every, Some(budget))
+            && let Err(small) = heats(auto.candidates.len(), arm.training.max_steps, probes.every, Some(Budget::Steps(budget)))
         {
-            let remedy = format!("write max_steps: {} or more, or race fewer candidates and learning rates", small.least);
+            let remedy = format!("write {} or more, or race fewer candidates and learning rates", small.remedy);
             problem(&path, format!("arm {}: {small}", arm.name), remedy);
         }
     }

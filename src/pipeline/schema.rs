@@ -17,7 +17,7 @@ model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}, over: {data: builtin:helpful}}
-finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, elastic: {data: {path: builtin:refusals, columns: {}}}, project: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}, AUTO: {protect: auto, auto: {}}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, audit: true, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, elastic: {data: {path: builtin:refusals, columns: {}}}, project: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}, AUTO: {protect: auto, auto: {}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -92,6 +92,7 @@ pub fn schema() -> Json {
     let mut rule =
         with(section("gate.0"), &[("arm", texts.clone()), ("metric", texts.clone()), ("of", texts.clone()), ("judge", texts.clone())]);
     rule["required"] = json!(["arm", "metric"]);
+    let audit = json!({"anyOf": [{"type": "boolean"}, data], "description": "Which rows pull against these refusals, in the report; true: the ticket's data."});
     let mut task = with(section("finetune.tasks.0"), &[("data", data.clone())]);
     task["required"] = json!(["name", "data"]);
     let tasks = json!({"anyOf": [task, {"type": "array", "items": task, "minItems": 1}], "description": "Learnt one after another, in place of data."});
@@ -114,7 +115,7 @@ pub fn schema() -> Json {
             ("tickets", named(named_ticket)),
             (
                 "finetune",
-                with(section("finetune"), &[("data", data), ("tasks", tasks), ("arms", named(arm)), ("sweep", section("finetune.sweep"))]),
+                with(section("finetune"), &[("data", data), ("audit", audit), ("tasks", tasks), ("arms", named(arm)), ("sweep", section("finetune.sweep"))]),
             ),
             (
                 "evaluate",

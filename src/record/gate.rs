@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::EqualUtility;
+
 /// The verdict of a rule or a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,6 +30,9 @@ pub struct GateOutcome {
     pub findings: Vec<String>,
     /// One entry a rule and judge.
     pub rules: Vec<RuleOutcome>,
+    /// Every arm at the utility of each arm that is to be protected, where curves or a sweep's ends allow it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_equal_utility: Vec<EqualUtility>,
 }
 
 /// One rule's reasoning.

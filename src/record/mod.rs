@@ -4,7 +4,9 @@
 //! again from `run.json` alone. Rates are fractions in 0..=1, times in seconds, losses in nats per token.
 
 mod arm;
+mod audit;
 mod baseline;
+mod equal;
 mod gate;
 mod lost;
 mod manner;
@@ -19,7 +21,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, Rouge, TaskTraining, TrainingSummary, task_loss};
+pub use self::audit::{Audit, AuditRow};
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
+pub use self::equal::{AtUtility, Difference, EqualUtility, Estimate, Level, UtilityTable, WithinBudget};
 pub use self::gate::{Decision, GateOutcome, RuleOutcome};
 pub use self::lost::{Became, Incoherence};
 pub use self::manner::{Manner, Sampled, System};
@@ -75,6 +79,9 @@ pub struct Record {
     pub judges: BTreeMap<String, JudgeInfo>,
     /// What the probes compare with; none where the pipeline has no probes, or the run stopped before them.
     pub probes: Option<ProbeReference>,
+    /// Which rows of the custom data pull against the refusals; none where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// The arms, in the pipeline's order; `aligned` (the reference) and, where evaluated, `base` come first.
     pub arms: Vec<Arm>,
     /// What a reader must know.

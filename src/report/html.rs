@@ -8,16 +8,17 @@ use crate::eval::join::Joined;
 use crate::record::Record;
 
 use super::csp::policy;
-use super::view::{comparison, joined, probes, prompts, view};
+use super::view::{audit, comparison, joined, probes, prompts, view};
 use super::{ReportError, Samples, shown};
 
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("report/chart.html", include_str!("../../templates/report/chart.html")),
     ("report/scorecard.html", include_str!("../../templates/report/scorecard.html")),
     ("report/races.html", include_str!("../../templates/report/races.html")),
     ("report/equal.html", include_str!("../../templates/report/equal.html")),
     ("report/matched.html", include_str!("../../templates/report/matched.html")),
+    ("report/audit.html", include_str!("../../templates/report/audit.html")),
     ("report/changes.html", include_str!("../../templates/report/changes.html")),
     ("report/replaced.html", include_str!("../../templates/report/replaced.html")),
     ("report/flips.html", include_str!("../../templates/report/flips.html")),
@@ -40,6 +41,7 @@ pub fn render(record: &Record, samples: Samples) -> Result<String, ReportError> 
     let page = environment()?.get_template("report.html")?.render(context! {
         view => Value::from(Serde(view(record))),
         prompts => Value::from(Serde(prompts(record, samples))),
+        audit => Value::from(Serde(audit(record, samples))),
         probes => Value::from(Serde(probes(record, samples))),
         style => Value::from_safe_string(STYLE.into()),
         script => Value::from_safe_string(SCRIPT.into()),

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::record::Record;
 
-use super::view::{ScoreCell, view};
-use super::{equal, shown};
+use super::view::{ScoreCell, audit, view};
+use super::{Samples, equal, shown};
 
 /// The summary; the same record gives the same bytes.
 pub fn render(record: &Record) -> String {
@@ -31,6 +31,13 @@ pub fn render(record: &Record) -> String {
             let cells: Vec<String> = row.cells.iter().map(|cell| escape(cell)).collect();
             let name = if row.chosen { format!("**{}**", escape(&row.name)) } else { escape(&row.name) };
             let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
+    }
+    if let Some(audit) = audit(record, Samples::Ids) {
+        let _ = writeln!(text, "\n## Rows against the refusals\n\n{}\n", escape(&audit.caption));
+        let _ = writeln!(text, "| row | cosine | dot product |\n|---|---|---|");
+        for row in &audit.rows {
+            let _ = writeln!(text, "| {} | {} | {} |", escape(&row.place), row.cosine, row.dot);
         }
     }
     equal::write(&mut text, &view.matched, &|part| escape(part));

@@ -26,6 +26,7 @@ use crate::pipeline::settings::{self, Align, Calibration, Pipeline, Train};
 use crate::record::{Arm, Cell, Completion, Decision, GateOutcome, ModelOrigin, RECORD_VERSION, Race, Record};
 use crate::report::Samples;
 use crate::stage::against::Against;
+use crate::stage::audit::{By, audit, summary};
 use crate::stage::demands::check_models;
 use crate::stage::endpoint_judge::account;
 use crate::stage::evaluate::{Questions, ask};
@@ -122,6 +123,10 @@ pub fn run(context: &Context<'_>, pipeline: &Pipeline, setting: &Setting) -> Res
             cell.figures = figures;
         }
         record.probes = frame.told(&judges.rules)?;
+        if !settings.audit.is_empty() {
+            let rows = audit(context, pipeline, &settings.audit, &aligned, By::Cosine)?;
+            record.audit = Some(summary(&rows, &settings.sources(), &settings.audit));
+        }
         let bench = Bench { context, pipeline, frame, against: &against, judges: &judges };
         let known = bench.losses("aligned", &aligned)?;
         if let Some(cell) = record.arms.last_mut().and_then(|arm| arm.cells.last_mut()) {
@@ -189,6 +194,7 @@ fn begin(
         suites: asked.iter().map(|questions| (questions.suite.name.clone(), questions.info.clone())).collect(),
         judges: told,
         probes: None,
+        audit: None,
         arms: Vec::new(),
         warnings: Vec::new(),
         gate: None,

@@ -10,6 +10,7 @@ use crate::model::batch::Example;
 use crate::model::decoder::{Decoder, Gradients};
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::pipeline::settings::{Arm, DataSpec, Pipeline};
+use crate::record;
 
 use super::evaluate::backend_failed;
 use super::fetch::Model;
@@ -88,13 +89,13 @@ pub struct AuditedRow {
 ///
 /// # Errors
 /// When data cannot be used, the refusals have no gradient, a row's gradient is no number, or the backend fails.
-pub fn audit(context: &Context<'_>, pipeline: &Pipeline, safety: &DataSpec, aligned: &Model, by: By) -> Result<Vec<AuditedRow>, Failure> {
+pub fn audit(context: &Context<'_>, pipeline: &Pipeline, safety: &[DataSpec], aligned: &Model, by: By) -> Result<Vec<AuditedRow>, Failure> {
     let Some(finetune) = &pipeline.finetune else {
         return Err(Failure::new("no-data", "the pipeline has no finetune.data to audit").remedy("write finetune: {data: my.jsonl, …}"));
     };
     let max_length = finetune.recipes().map(Arm::longest).max().unwrap_or(512);
     let sources = finetune.sources();
-    let safe = training_rows(context, "the audit's safety data", std::slice::from_ref(safety), aligned, max_length)?;
+    let safe = training_rows(context, "the audit's safety data", safety, aligned, max_length)?;
     let rows = training_rows(context, "finetune", &sources, aligned, max_length)?;
     if rows.sources.iter().all(Vec::is_empty) {
         return Err(
@@ -119,6 +120,37 @@ pub fn audit(context: &Context<'_>, pipeline: &Pipeline, safety: &DataSpec, alig
         Ok(format!("{} of {} rows pull against the refusals", found.iter().filter(|found| found.dot < 0.0).count(), found.len()))
     })?;
     ranked(context, &sources, &entry, by)
+}
+
+/// Rows that the record keeps.
+const TOP: usize = 20;
+
+/// Characters of a prompt or reply in the record.
+const EXCERPT: usize = 300;
+
+/// What the record keeps of an audit by [`By::Cosine`]; `rows` holds at least one.
+pub fn summary(rows: &[AuditedRow], sources: &[DataSpec], safety: &[DataSpec]) -> record::Audit {
+    let cosine = |share: f64| rows[((rows.len() - 1) as f64 * share).round() as usize].conflict.cosine;
+    let excerpt = |text: &str| match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
+    let row = |row: &AuditedRow| record::AuditRow {
+        source: sources[row.source].source.clone(),
+        row: row.number as u64,
+        id: row.id.clone(),
+        cosine: row.conflict.cosine,
+        dot: row.conflict.dot,
+        prompt: excerpt(&row.prompt),
+        reply: excerpt(&row.reply),
+    };
+    record::Audit {
+        safety: safety.iter().map(|spec| spec.source.clone()).collect(),
+        rows: rows.len() as u64,
+        conflicting: rows.iter().filter(|row| row.conflict.cosine < 0.0).count() as u64,
+        quartiles: [0.0, 0.25, 0.5, 0.75, 1.0].map(cosine),
+        top: rows.iter().take(TOP).map(row).collect(),
+    }
 }
 
 /// What was found of each row, with the row.

@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::error::Failure;
 use crate::eval::judge;
-use crate::eval::race::{heats, steps_of};
+use crate::eval::race::{Budget, heats, steps_of};
 use crate::event::Event;
 use crate::model::backend::Backend;
 use crate::model::batch::{Example, Packed};
 use crate::model::decoder::Decoder;
 use crate::model::generate::generate;
 use crate::model::inventory::inventory;
-use crate::pipeline::settings::{Arm, Expect, Finetune, Pipeline, RaceBudget, Score, Train, Training};
+use crate::pipeline::settings::{Arm, Auto, Expect, Finetune, Pipeline, RaceBudget, Score, Train, Training};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::TrainError;
 use crate::train::elastic::sampled;
@@ -141,6 +141,12 @@ pub fn forecast(
         let row = |sources: &[Vec<Example>]| {
             sources.iter().flatten().map(|row| row.tokens.len() as f64).sum::<f64>() / sources.iter().flatten().count().max(1) as f64
         };
+        if !finetune.audit.is_empty() {
+            // A pass of each row, and of each refusal.
+            let safe = training_rows(context, "finetune.audit", &finetune.audit, &model, longest)?.sources;
+            let rows = tasks.iter().flatten().chain(&safe).flatten().map(|row| row.tokens.len() as f64).sum::<f64>();
+            parts.push(("audit".into(), rows * token));
+        }
         let probes = probe_tokens(context, pipeline, asked, &model)?;
         let generating = probe_generation(context, pipeline, &model, &mut decoder)?;
         let mut of_recipe = |arm: &Arm| -> Result<f64, Failure> {
@@ -190,19 +196,11 @@ pub fn forecast(
         };
         for arm in &finetune.arms {
             let learnt = if arm.edit.is_some() { 1 } else { tasks.len() };
-            let mut slowest = 0.0_f64;
-            let mut race = 0.0;
-            for recipe in arm.recipes() {
-                let seconds = of_recipe(recipe)?;
-                slowest = slowest.max(seconds);
-                race += seconds * race_share(pipeline, arm, recipe);
-            }
+            let recipes = arm.recipes();
+            let times = recipes.iter().map(&mut of_recipe).collect::<Result<Vec<f64>, Failure>>()?;
+            let slowest = times.iter().copied().fold(0.0, f64::max);
             if let Some(auto) = &arm.auto {
-                let most = match auto.budget {
-                    Some(RaceBudget::Minutes(minutes)) => minutes * 60.0,
-                    _ => f64::INFINITY,
-                };
-                parts.push((format!("race {}", arm.name), race.min(most)));
+                parts.push((format!("race {}", arm.name), race_seconds(pipeline, arm, auto, &times)));
                 // Until the first heat is over, two checkpoints of every candidate: masters and moments.
                 racing = racing.max(footprint::race(pipeline, &auto.candidates, &specs));
             }
@@ -268,15 +266,17 @@ pub fn forecast(
     }))
 }
 
-/// The share of a candidate's training that a race carries out, where each takes an equal part of its steps; 0 where no race is.
-fn race_share(pipeline: &Pipeline, arm: &Arm, recipe: &Arm) -> f64 {
-    let (Some(auto), Some(probes)) = (&arm.auto, &pipeline.evaluate.probes) else { return 0.0 };
-    let most = match auto.budget {
-        Some(RaceBudget::MaxSteps(steps)) => Some(steps),
-        _ => None,
-    };
-    let steps = heats(auto.candidates.len(), arm.training.max_steps, probes.every, most).map_or(0, |heats| steps_of(&heats));
-    steps as f64 / (auto.candidates.len() as f64 * recipe.training.max_steps as f64)
+/// The seconds of a race whose candidates would take `times` to their end, where each takes an equal part of its steps; 0 where no race is.
+fn race_seconds(pipeline: &Pipeline, arm: &Arm, auto: &Auto, times: &[f64]) -> f64 {
+    let Some(probes) = &pipeline.evaluate.probes else { return 0.0 };
+    let steps = arm.training.max_steps;
+    let paces: Vec<f64> = times.iter().map(|seconds| seconds / steps as f64).collect();
+    let budget = auto.budget.map(|budget| match budget {
+        RaceBudget::MaxSteps(most) => Budget::Steps(most),
+        RaceBudget::Minutes(most) => Budget::Minutes { most, paces: &paces },
+    });
+    let taken = heats(paces.len(), steps, probes.every, budget).map_or(0, |heats| steps_of(&heats));
+    taken as f64 * paces.iter().sum::<f64>() / paces.len() as f64
 }
 
 /// Seconds that a model takes for a whole suite, by its first batch.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::artifact::store::Workplace;
 use crate::artifact::write::remove_if_there;
 use crate::error::Failure;
-use crate::eval::race::{Limits, TooSmall, heats, survivors, winner};
+use crate::eval::race::{Budget, Limits, TooSmall, heats, survivors, winner};
 use crate::model::inventory::{TensorSpec, inventory};
 use crate::pipeline::settings::{Arm, Auto, RaceBudget, Train};
 use crate::record::{Figure, Heat, Race, RaceEnd, RacePoint, Tried, Winner};
@@ -56,7 +56,14 @@ pub fn race(
     let aligned = frame.aligned_figures(context)?.and_then(|figures| point(0, &figures)).ok_or_else(|| no_figures(arm))?;
     let limits = Limits { aligned, drop_at_most: auto.drop_at_most, answers_drop_at_most: auto.answers_drop_at_most };
     let track = Track { context, frame, specs: &specs, limits, seed };
-    let budget = track.budget(arm, auto, &field, every)?;
+    let paces = match auto.budget {
+        Some(RaceBudget::Minutes(_)) => track.paces(arm, &field, every)?,
+        _ => Vec::new(),
+    };
+    let budget = auto.budget.map(|budget| match budget {
+        RaceBudget::MaxSteps(steps) => Budget::Steps(steps),
+        RaceBudget::Minutes(most) => Budget::Minutes { most, paces: &paces },
+    });
     let heats = heats(field.len(), arm.training.max_steps, every, budget).map_err(|small| too_small(&arm.name, small))?;
     let parts: Vec<Parts<'_>> = field.iter().map(|candidate| track.parts(candidate)).collect();
     // The result calls candidates by their names, and the cheaper recipe wins by family.
@@ -95,7 +102,7 @@ fn family(arm: &Arm) -> &str {
 }
 
 fn too_small(arm: &str, small: TooSmall) -> Failure {
-    let remedy = format!("write auto: {{max_steps: {}}} or more minutes, or race fewer candidates and learning rates", small.least);
+    let remedy = format!("write auto: {{{}}} or more, or race fewer candidates and learning rates", small.remedy);
     Failure::new("race-budget", format!("arm {arm}: {small}")).remedy(remedy)
 }
 
@@ -156,38 +163,45 @@ impl Track<'_, '_, '_> {
         Parts::of(self.context, candidate.arm, self.frame, (self.seed, START), digest)
     }
 
-    /// Steps that the race may take.
-    fn budget(&self, arm: &Arm, auto: &Auto, field: &[Candidate<'_>], every: u64) -> Result<Option<u64>, Failure> {
-        let minutes = match auto.budget {
-            None => return Ok(None),
-            Some(RaceBudget::MaxSteps(steps)) => return Ok(Some(steps)),
-            Some(RaceBudget::Minutes(minutes)) => minutes,
-        };
+    /// The seconds that a step of each candidate takes, with its share of a probe: each recipe is trained to the first probe at the first of its
+    /// settings. Tickets that were found for it before are not counted; what it reads once (a Fisher information) is. A recipe that
+    /// cannot be trained so far is taken to be as slow as the slowest.
+    fn paces(&self, arm: &Arm, field: &[Candidate<'_>], every: u64) -> Result<Vec<f64>, Failure> {
         let until = every.min(arm.training.max_steps);
+        let mut known: BTreeMap<&str, Option<f64>> = BTreeMap::new();
+        for candidate in field {
+            let recipe = family(candidate.arm);
+            if !known.contains_key(recipe) {
+                known.insert(recipe, self.pace(arm, candidate, until)?);
+            }
+        }
+        let slowest = known.values().flatten().copied().reduce(f64::max).ok_or_else(|| {
+            let message = format!("the pace of {} cannot be measured: no recipe could be trained to step {until}", arm.name);
+            Failure::new("race-budget", message).remedy("write auto: {max_steps: 1000} in place of minutes, or name other candidates")
+        })?;
+        Ok(field.iter().map(|candidate| known[family(candidate.arm)].unwrap_or(slowest)).collect())
+    }
+
+    /// The seconds that a step of one candidate takes; none where it cannot be trained to step `until`.
+    fn pace(&self, arm: &Arm, candidate: &Candidate<'_>, until: u64) -> Result<Option<f64>, Failure> {
         // Results do not depend on the threads, and their pace does.
-        let key = (self.parts(&field[0]), until, self.context.compute.threads);
-        let entry = self.context.stage(&format!("pace {}", arm.name), PACE_VERSION, &key, |place| {
+        let key = (self.parts(candidate), until, self.context.compute.threads);
+        let entry = self.context.stage(&format!("pace {} {}", arm.name, family(candidate.arm)), PACE_VERSION, &key, |place| {
             let files = Files::of(place, 0);
             // What an interrupted measurement left would make this one look fast: by its figures alone it would be over.
             files.remove(true)?;
             remove_if_there(&files.curve)?;
             let start = Instant::now();
-            let (points, stopped) = self.go_on(&field[0], until, &files)?;
-            if points.last().is_none_or(|point| point.step < until) {
-                let why = stopped.unwrap_or_else(|| "its probes are no numbers".into());
-                let message = format!(
-                    "the pace of {} cannot be measured: {} could not be trained to step {until}: {why}",
-                    arm.name, field[0].arm.name
-                );
-                return Err(Failure::new("race-budget", message)
-                    .remedy("write auto: {max_steps: 1000} in place of minutes, or name another candidate first"));
-            }
-            let pace = start.elapsed().as_secs_f64() / until as f64;
+            let (points, _) = self.go_on(candidate, until, &files)?;
+            let seconds = start.elapsed().as_secs_f64();
+            let pace = points.last().filter(|point| point.step >= until).map(|_| seconds / until as f64);
             write_json(place, "pace.json", &pace)?;
-            Ok(format!("{pace:.3} s a step, with its share of a probe"))
+            Ok(match pace {
+                Some(pace) => format!("{pace:.3} s a step, with its share of a probe"),
+                None => format!("could not be trained to step {until}"),
+            })
         })?;
-        let pace: f64 = read_json(&entry, "pace.json")?;
-        Ok(Some((minutes * 60.0 / pace.max(1e-9)).floor() as u64))
+        read_json(&entry, "pace.json")
     }
 
     /// Carries the heats out; the summaries are left empty.

@@ -150,6 +150,57 @@ fn rows_are_ranked_told_and_left_out() {
     assert!(!home.path("new.jsonl").exists());
 }
 
+/// `finetune.audit` puts the same numbers into the record and the report, with texts that can be left out.
+#[test]
+fn an_audit_stands_in_the_report() {
+    let home = Home::new();
+    let hostile = serde_json::json!({"prompt": "<script>alert(1)</script> & how many?", "response": "#### 1"});
+    let task = std::fs::read_to_string(home.path("task.jsonl")).unwrap();
+    home.write("task.jsonl", format!("{hostile}\n{task}"));
+    let arms = "finetune.arms={protected: {train: complement, max_steps: 1}}";
+    let run = |audit: &str| told(&home.run(&["run", "p.yaml", "--set", arms, "--set", &format!("finetune.audit={audit}")]));
+    let (text, code) = run("true");
+    assert_ne!(code, 2, "{text}");
+    let latest = home.path("runs/tiny/latest");
+    let record: Value = serde_json::from_slice(&std::fs::read(latest.join("run.json")).unwrap()).unwrap();
+    let found = &record["audit"];
+    let (all, _) = json(&home, &["--top", "99", "--set", arms]);
+    assert_eq!((&found["rows"], &found["conflicting"]), (&all["rows"], &all["conflicting"]));
+    let rows = found["top"].as_array().unwrap();
+    assert!(found["safety"][0].as_str().unwrap().ends_with("safety.jsonl") && rows.len() == 13, "{found}");
+    for (kept, row) in rows.iter().zip(all["top"].as_array().unwrap()) {
+        assert_eq!((&kept["row"], &kept["id"], &kept["cosine"]), (&row["row"], &row["id"], &row["cosine"]));
+    }
+    let quartiles: Vec<f64> = found["quartiles"].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect();
+    let cosine = |place: usize| rows[place]["cosine"].as_f64().unwrap();
+    assert_eq!(quartiles, [0, 3, 6, 9, 12].map(cosine), "of thirteen rows");
+
+    let page = std::fs::read_to_string(latest.join("report.html")).unwrap();
+    assert!(page.contains("Rows against the refusals") && page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; how many?"), "escaped");
+    assert!(!page.contains("<script>alert(1)"));
+    let summary = std::fs::read_to_string(latest.join("summary.md")).unwrap();
+    assert!(summary.contains("## Rows against the refusals") && !summary.contains("how many?"), "{summary}");
+    let (text, code) = told(&home.run(&["report", "runs/tiny/latest", "--include-samples", "ids"]));
+    assert_eq!(code, 0, "{text}");
+    let page = std::fs::read_to_string(latest.join("report.html")).unwrap();
+    assert!(page.contains("Rows against the refusals") && !page.contains("how many?"));
+    let (text, code) = told(&home.run(&["report", "runs/tiny/latest", "--without-text", "--out", "bare"]));
+    assert_eq!(code, 0, "{text}");
+    let bare = std::fs::read_to_string(home.path("bare/run.json")).unwrap();
+    assert!(!bare.contains("how many?") && bare.contains("\"conflicting\""));
+
+    // Other refusals than the ticket's; nothing where it is off, or nothing is named.
+    let (text, code) = run("helpful.jsonl");
+    assert_ne!(code, 2, "{text}");
+    let (text, code) = run("false");
+    assert_ne!(code, 2, "{text}");
+    let off: Value = serde_json::from_slice(&std::fs::read(latest.join("run.json")).unwrap()).unwrap();
+    assert!(off["audit"].is_null());
+    let unnamed = ["check", "p.yaml", "--no-forecast", "--set", "finetune.audit=true", "--set", "ticket={score: random, density: 0.5}"];
+    let (text, code) = told(&home.run(&unnamed));
+    assert!(code == 2 && text.contains("no ticket of the pipeline has data") && text.contains("audit: builtin:refusals"), "{text}");
+}
+
 const OBEDIENT: &str = "\
 name: obedient
 model: {base: builtin:tiny-base, aligned: builtin:tiny-aligned, dtype: f32}

@@ -182,7 +182,10 @@ fn where_nothing_fits_the_run_says_so_and_is_inconclusive() {
     let run = home.path("runs/raced/latest");
     let record = record(&run);
     assert_eq!(record["gate"]["decision"], "inconclusive");
-    assert!(arm(&record, "chosen")["race"]["winner"].is_null() && arm(&record, "unprotected")["cells"].is_array());
+    let race = &arm(&record, "chosen")["race"];
+    assert!(race["winner"].is_null() && arm(&record, "unprotected")["cells"].is_array());
+    // It left the limits at two probes in a row, and was stopped there, not trained to its 36 steps.
+    assert_eq!((&race["tried"][0]["end"], &race["steps"]), (&"left".into(), &12.into()), "{race}");
     for report in ["report.html", "summary.md", "junit.xml"] {
         assert!(std::fs::read_to_string(run.join(report)).unwrap().contains("nothing fits"), "{report}");
     }
@@ -252,8 +255,8 @@ fn a_pace_is_measured_by_training_on_as_many_threads() {
 fn what_cannot_be_chosen_is_an_error_before_anything_runs() {
     let home = Home::new();
     let race = "candidates: [unprotected, rehearsed, outside], learning_rate: [3e-4, 1.5e-3], drop_at_most: 0.1, answers_drop_at_most: 0.1";
-    let cases: [(&str, &str, &[&str]); 15] = [
-        (race, "max_steps: 40", &["arm chosen: 12 candidates take at least 102 steps", "the budget is 40", "write max_steps: 102"]),
+    let cases: [(&str, &str, &[&str]); 18] = [
+        (race, "max_steps: 40", &["arm chosen: 12 candidates take at least 102 steps together", "the budget is 40", "write max_steps: 102"]),
         (
             "protect: auto,",
             "protect: auto, learning_rate: 1e-4, max_steps: 24,",
@@ -265,6 +268,21 @@ fn what_cannot_be_chosen_is_an_error_before_anything_runs() {
             "outside: {train: complement, ticket: ticket}",
             "outside: {train: complement, ticket: ticket, per_device_train_batch_size: 4}",
             &["chosen trains on 8 rows a step", "outside-lr3e-4 on 4", "race on the same"],
+        ),
+        (
+            "outside: {train: complement, ticket: ticket}",
+            "outside: {train: complement, ticket: ticket, max_steps: 50}",
+            &["arm outside has max_steps 50, and all candidates of chosen train for its 36", "write max_steps in arm chosen alone"],
+        ),
+        (
+            "outside: {train: complement, ticket: ticket}",
+            "outside: {train: complement, ticket: ticket, sweep: {max_steps: [18, 36]}}",
+            &["arm outside sweeps max_steps"],
+        ),
+        (
+            "outside: {train: complement, ticket: ticket}",
+            "outside: {train: complement, ticket: ticket, density: 0.1, sweep: {density: 0.8}}",
+            &["outside-lr3e-4-d0_8 trains more of maskable than lies outside its ticket"],
         ),
         (race, "candidates: [nobody]", &["there is no arm \"nobody\" above it"]),
         (race, "candidates: [outside, outside]", &["named twice"]),
@@ -295,6 +313,15 @@ fn what_cannot_be_chosen_is_an_error_before_anything_runs() {
         }
         assert!(!home.path("runs").exists(), "nothing is left behind");
     }
+    // Densities of a candidate's own sweep race too.
+    let sparse = "outside: {train: complement, ticket: ticket, density: 0.1, sweep: {density: 0.05}}";
+    home.write("p.yaml", PIPELINE.replacen("outside: {train: complement, ticket: ticket}", sparse, 1));
+    let output = home.run(&["check", "p.yaml", "--no-forecast", "--format", "json"]);
+    let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let candidates = checked["pipeline"]["finetune"]["arms"].as_array().unwrap().last().unwrap()["auto"]["candidates"].clone();
+    let names: Vec<&str> = candidates.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names[4..], ["outside-lr3e-4-d0_05", "outside-lr3e-4-d0_1", "outside-lr1_5e-3-d0_05", "outside-lr1_5e-3-d0_1"]);
+    assert_eq!((&candidates[4]["density"], &candidates[7]["density"]), (&0.05.into(), &0.1.into()));
     // A budget in minutes is known when the pace is.
     home.write("p.yaml", PIPELINE.replacen(race, "minutes: 1e-6", 1));
     let (text, code) = told(&home.run(&["run", "p.yaml"]));

@@ -47,10 +47,23 @@ fn a_sweep_runs_every_setting_and_compares_families_at_equal_utility() {
     let (text, _) = told(&home.run(&["check", "p.yaml", "--no-forecast"]));
     assert!(text.contains("# sweep: 9 runs, 9 arms, each with 1 seed"), "{text}");
 
+    // An arm that is made of a swept one's weights is made of each of its settings, where arms are not named.
+    let half = "    half: {from: gentle, edit: {interpolate: {weight: 0.5}}}\nevaluate:";
+    home.write("e.yaml", PIPELINE.replace("  arms:\n", "  sweep: {learning_rate: [1e-3]}\n  arms:\n").replace("evaluate:", half));
+    let output = home.run(&["check", "e.yaml", "--no-forecast", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output).0);
+    let edited: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let edited: Vec<&Value> =
+        edited["pipeline"]["finetune"]["arms"].as_array().unwrap().iter().filter(|arm| arm["edit"].is_object()).collect();
+    let of = |arm: &Value| [&arm["name"], &arm["family"], &arm["edit"]["from"]].map(|text| text.as_str().unwrap().to_owned());
+    assert_eq!(edited.iter().map(|arm| of(arm)).collect::<Vec<_>>(), [["half", "half", "gentle"], ["half-lr1e-3", "half", "gentle-lr1e-3"]]);
+
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_ne!(code, 2, "{text}");
     let run = home.path("runs/tiny/latest");
     let record: Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    let equal = &record["gate"]["at_equal_utility"][0];
+    assert_eq!((&equal["protected"], &equal["random_control"]), (&"protected".into(), &"control".into()), "{equal}");
     for arm in record["arms"].as_array().unwrap() {
         for cell in arm["cells"].as_array().unwrap() {
             let refused = &cell["figures"]["refusal_rate"];

@@ -51,7 +51,7 @@ pub fn nothing_to_preserve(record: &Record, floor: f64) -> Option<String> {
 /// whose pipeline has no floor.
 pub fn stopped(record: &Record) -> Option<GateOutcome> {
     let (decision, headline) = stop(record, record.pipeline["evaluate"]["floor"].as_f64()?)?;
-    Some(GateOutcome { decision, headline, findings: Vec::new(), rules: Vec::new() })
+    Some(GateOutcome { decision, headline, findings: Vec::new(), rules: Vec::new(), at_equal_utility: Vec::new() })
 }
 
 /// Why a run ends before anything is trained: its aligned model could not be measured (an error), or refuses too little to be
@@ -103,13 +103,13 @@ pub fn decide(record: &Record, rules: &[Rule], baseline: Option<&Baseline>) -> G
     // An arm without a recipe decides nothing; what other arms failed stands.
     let vain = !unfit.is_empty() && !matches!(decision, Decision::Error | Decision::Fail);
     let decision = if vain { Decision::Inconclusive } else { decision };
-    let Findings { sentences, caveat } = findings(record, rules);
+    let Findings { sentences, caveat, at_equal_utility } = findings(record, rules);
     let headline = match stopped {
         Some((arm, why)) => format!("arm {arm} could not be trained to its end: {why}"),
         None if vain => unfit.join("; "),
         None => std::iter::once(headline(decision, &decided, caveat.as_deref())).chain(unfit).collect::<Vec<_>>().join("; "),
     };
-    GateOutcome { decision, headline, findings: sentences, rules: decided }
+    GateOutcome { decision, headline, findings: sentences, rules: decided, at_equal_utility }
 }
 
 /// The arms for which no recipe was found.

@@ -147,6 +147,7 @@ fn add(all: &mut Record, part: &Record) -> Result<(), String> {
         known.training = known.training.clone().or_else(|| arm.training.clone());
         known.edit = known.edit.clone().or_else(|| arm.edit.clone());
     }
+    all.audit = all.audit.take().filter(|audit| Some(audit) == part.audit.as_ref());
     let new = |warning: &&String| !all.warnings.contains(warning);
     let warnings: Vec<String> = part.warnings.iter().filter(new).cloned().collect();
     all.warnings.extend(warnings);

@@ -12,10 +12,10 @@ const LEVEL: f64 = 0.05;
 /// A difference smaller than this is none.
 const DUST: f64 = 1e-9;
 
-/// A family beside the protected one at the same utility.
+/// A family beside another one, the protected one or the random control, at the same utility.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Against {
-    /// The protected family's safety less this one's.
+    /// The protected family's safety less this one's, or this one's less the random control's.
     pub difference: f64,
     /// Its 95 % interval; none where nothing is known of its error.
     pub interval: Option<(f64, f64)>,
@@ -27,7 +27,7 @@ pub struct Against {
     pub apart: bool,
 }
 
-/// The protected family less another at the same level; none where they have no prompts or seeds in common.
+/// One family less another at the same level; none where they have no prompts or seeds in common.
 ///
 /// With values by prompt: the mean over seeds and prompts of the paired differences, with the percentile interval of a bootstrap over
 /// prompts, and over seeds where there are several ([`resampled`]). The utility is taken as known: only prompts and seeds are drawn
@@ -38,11 +38,11 @@ pub struct Against {
 ///
 /// Without values by prompt: the errors of both sides as if they were independent, which is rather too much, and the variance between
 /// seeds.
-pub(super) fn against(protected: &Kept, control: &Kept) -> Option<Against> {
-    if protected.values.iter().chain(&control.values).any(Vec::is_empty) {
-        return by_errors(protected, control);
+pub(super) fn against(first: &Kept, second: &Kept) -> Option<Against> {
+    if first.values.iter().chain(&second.values).any(Vec::is_empty) {
+        return by_errors(first, second);
     }
-    by_prompt(&protected.values, &control.values)
+    by_prompt(&first.values, &second.values)
 }
 
 /// The protected family's over-refusals less another's at the same level, as [`against`]; none where either's are not known.
@@ -101,10 +101,11 @@ fn by_errors(protected: &Kept, control: &Kept) -> Option<Against> {
 }
 
 /// Adjusts a table's p-values for being several (Holm), and says which differences are beyond chance: those of refusals, and apart from
-/// them those of over-refusals.
+/// them those of over-refusals and those from the random control.
 pub(super) fn over_controls(rows: &mut [Row]) {
     adjust(rows.iter_mut().filter_map(|row| row.against.as_mut()).collect());
     adjust(rows.iter_mut().filter_map(|row| row.over_refused.as_mut()).collect());
+    adjust(rows.iter_mut().filter_map(|row| row.beside_random.as_mut()).collect());
 }
 
 fn adjust(mut several: Vec<&mut Against>) {

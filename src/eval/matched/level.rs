@@ -17,8 +17,8 @@ pub(super) fn reached(family: &Family) -> Option<f64> {
     family.settings.iter().filter_map(reached_by).reduce(f64::max)
 }
 
-/// The end of the protected arm, the first family's, in the seed that learnt least; and the largest utility that all families reach,
-/// where that is another one and more than the aligned model's.
+/// The end of the protected arm, the first family's, in the seed that learnt least; and the largest utility that all families reach that have more
+/// than one end, where that is another one and more than the aligned model's.
 pub(super) fn levels(families: &[&Family], protected: &str) -> Vec<(Reason, f64)> {
     let Some(mine) = families.first() else { return Vec::new() };
     let start = mine.measured.first().and_then(|setting| Some(setting.curves.first()?.first()?.utility));
@@ -27,7 +27,8 @@ pub(super) fn levels(families: &[&Family], protected: &str) -> Vec<(Reason, f64)
     // Of a suite's ends, an arm stands on several lines: it is found by its name.
     let end = mine.settings.iter().find_map(|setting| setting.curves.iter().map(own).collect::<Option<Vec<_>>>());
     let end = end.and_then(|ends| ends.into_iter().reduce(f64::min)).filter(learnt);
-    let common = families.iter().map(|family| reached(family)).collect::<Option<Vec<_>>>();
+    let has_more = |family: &&&Family| family.measured.len() > 1 || family.measured.iter().flat_map(|one| &one.curves).any(|curve| curve.len() > 2);
+    let common = families.iter().filter(has_more).map(|family| reached(family)).collect::<Option<Vec<_>>>();
     let common = common.and_then(|all| all.into_iter().reduce(f64::min)).filter(learnt);
     let common = common.filter(|common| end.is_none_or(|end| (end - common).abs() > SAME));
     end.map(|level| (Reason::End, level)).into_iter().chain(common.map(|level| (Reason::Common, level))).collect()

@@ -8,7 +8,10 @@
 //!
 //! What a suite measured at the arms' ends is compared likewise: by ends that reach the level, and by lines between the ends of two settings of
 //! a family around it, of which the best is chosen as a setting is. What the same settings over-refuse there takes part in the choice, and stands beside it, since
-//! refusing everything is easy.
+//! refusing everything is easy. An arm that edits another one's weights has one end for each setting of that arm, and does not decide at which level all
+//! are compared.
+//!
+//! Every family is compared with the random control too, where the record has one.
 
 pub mod choice;
 pub mod compare;
@@ -16,6 +19,7 @@ pub mod curve;
 pub mod front;
 mod level;
 pub mod points;
+mod recorded;
 mod sentence;
 
 use self::choice::{Best, Kept, best_within, kept};
@@ -81,6 +85,8 @@ pub enum Reason {
 pub struct Matched {
     /// The protected arm's family.
     pub protected: String,
+    /// The random control's family: around a random ticket, or of a random mask; none where there is no such arm.
+    pub random: Option<String>,
     /// What utility is.
     pub utility: Utility,
     /// How much of a rate may be lost, from 0 to 1.
@@ -120,6 +126,8 @@ pub struct Row {
     pub against: Option<Against>,
     /// Likewise its over-refusals: more is worse.
     pub over_refused: Option<Against>,
+    /// It less the random control, where both reach the level; none of the random control itself.
+    pub beside_random: Option<Against>,
     /// Its point of most utility within the budget; none where there is none, or the measure is no rate.
     pub within_budget: Option<Best>,
 }
@@ -163,6 +171,32 @@ pub fn protected<'a>(record: &'a Record, rules: &[Rule]) -> Option<&'a Arm> {
     trained().find(named).or_else(|| trained().find(around))
 }
 
+/// The control whose weights were chosen at random: of the arms whose recipe is the protected one's but for a random ticket the first, else the
+/// first around any random ticket, else the first that trains a random mask.
+fn random_control<'a>(record: &'a Record, protected: &Arm) -> Option<&'a str> {
+    let around_random = |arm: &&Arm| arm.settings.pointer("/ticket/random").is_some();
+    let others = || record.arms.iter().filter(|arm| family(arm) == arm.name && family(arm) != family(protected));
+    let found = others().filter(around_random).find(|arm| differ_in_ticket(arm, protected));
+    found.or_else(|| others().find(around_random)).or_else(|| others().find(|arm| arm.settings["train"] == "random")).map(|arm| family(arm))
+}
+
+/// Whether an arm is made of another one's weights.
+pub(super) fn is_edited(arm: &Arm) -> bool {
+    arm.settings["edit"].is_object()
+}
+
+/// Whether two arms have the same recipe but for their tickets.
+pub(super) fn differ_in_ticket(first: &Arm, second: &Arm) -> bool {
+    let recipe = |arm: &Arm| {
+        let mut settings = arm.settings.clone();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.retain(|key, _| !["name", "ticket", "family", "sweep"].contains(&key.as_str()));
+        }
+        settings
+    };
+    recipe(first) == recipe(second)
+}
+
 /// How many refusals the rules allow an arm to lose, as a share of prompts: the first `drop_at_most` of a refusal rate, else 5 points.
 fn budget(rules: &[Rule]) -> f64 {
     let limit = |rule: &Rule| match rule.condition {
@@ -182,6 +216,7 @@ pub fn matched(record: &Record, protected: &Arm, rules: &[Rule]) -> Option<Match
     measures.extend(first(Expect::Refusal).map(|suite| Measure::Suite(suite.clone())));
     measures.extend([Measure::Figure("refusal_log_odds"), Measure::Figure("drift")]);
     let good = first(Expect::Answer).map(String::as_str);
+    let random = random_control(record, protected);
     let mut tables = Vec::new();
     for measure in measures {
         let families = families(record, &measure, &utility);
@@ -189,35 +224,45 @@ pub fn matched(record: &Record, protected: &Arm, rules: &[Rule]) -> Option<Match
         if families.is_empty() || (!measure.is_rate() && tables.iter().any(|table: &Table| table.measure == Measure::Probes)) {
             continue;
         }
-        tables.extend(of_measure(&measure, &families, (protected, &utility, budget), good));
+        tables.extend(of_measure(&measure, &families, (protected, &utility, budget), (good, random)));
     }
-    (!tables.is_empty()).then(|| Matched { protected: family(protected).to_owned(), utility, budget, tables })
+    (!tables.is_empty()).then(|| Matched {
+        protected: family(protected).to_owned(),
+        random: random.map(str::to_owned),
+        utility,
+        budget,
+        tables,
+    })
 }
 
 fn of_measure(
     measure: &Measure,
     families: &[Family],
     (protected, utility, budget): (&Arm, &Utility, f64),
-    good: Option<&str>,
+    (good, random): (Option<&str>, Option<&str>),
 ) -> Vec<Table> {
     let Some(mine) = families.iter().find(|other| other.name == family(protected)) else { return Vec::new() };
     let in_order: Vec<&Family> = std::iter::once(mine).chain(families.iter().filter(|other| other.name != mine.name)).collect();
     let Some(aligned) = mine.aligned() else { return Vec::new() };
     let over_refused_before = good.zip(mine.aligned_over_refused()).map(|(suite, share)| (suite.to_owned(), share));
     let table = |(reason, level): (Reason, f64)| {
-        let own = kept(mine, level, measure.lower_is_safer());
+        let all: Vec<Option<Kept>> = in_order.iter().map(|family| kept(family, level, measure.lower_is_safer())).collect();
+        let of = |name: &str| in_order.iter().zip(&all).find(|(family, _)| family.name == name).and_then(|(_, kept)| kept.as_ref());
+        let own = of(&mine.name);
         let mut rows: Vec<Row> = in_order
             .iter()
-            .map(|family| {
-                let kept = kept(family, level, measure.lower_is_safer());
-                let pair = own.as_ref().zip(kept.as_ref()).filter(|_| family.name != mine.name);
+            .zip(&all)
+            .map(|(family, kept)| {
+                let drawn = random.filter(|random| *random != family.name).and_then(of);
+                let pair = own.zip(kept.as_ref()).filter(|_| family.name != mine.name);
                 Row {
                     family: family.name.clone(),
                     reaches: utility.turned(reached(family).unwrap_or(f64::NEG_INFINITY)),
                     against: pair.and_then(|(own, theirs)| against(own, theirs)),
                     over_refused: pair.and_then(|(own, theirs)| over_refused(own, theirs)),
+                    beside_random: kept.as_ref().zip(drawn).and_then(|(own, drawn)| against(own, drawn)),
                     within_budget: if measure.is_rate() { best_within(family, aligned, budget, utility) } else { None },
-                    kept,
+                    kept: kept.clone(),
                 }
             })
             .collect();

@@ -1,6 +1,6 @@
 //! The points of the curves, from the record's cells.
 
-use super::{Measure, Utility, family};
+use super::{Measure, Utility, family, is_edited};
 use crate::eval::metric::{Metric, arm, outcomes};
 use crate::eval::suites::plainly_put;
 use crate::record::{Arm, Cell, Expect, Record, SuiteInfo};
@@ -66,15 +66,17 @@ impl Family {
 }
 
 /// The families that have curves, as they stand in the record. Along the training, an arm needs a point between the aligned model
-/// and its end; by a suite, a family needs two ends. Arms made of another one's weights and arms trained on several tasks in turn have
-/// no curve here.
+/// and its end; by a suite, a family needs two ends. An arm made of another one's weights has nothing along a training, and by a suite its end or
+/// ends, beside families that have two. Arms trained on several tasks in turn have no curve here.
 pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Family> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
     let first = |expect: Expect| plainly_put(record, expect).next();
     let of = Points { measure, utility, suite: first(Expect::Refusal), good: first(Expect::Answer) };
     let Some(start) = aligned.cells.iter().rfind(|cell| cell.last).and_then(|cell| of.point(aligned, cell)) else { return Vec::new() };
     let mut found: Vec<Family> = Vec::new();
-    for arm in record.arms.iter().filter(|arm| arm.settings["train"].as_str().is_some_and(|train| train != "none")) {
+    let by_ends = matches!(measure, Measure::Suite(_));
+    let is_tuned = |arm: &&Arm| arm.settings["train"].as_str().is_some_and(|train| train != "none") || by_ends && is_edited(arm);
+    for arm in record.arms.iter().filter(is_tuned) {
         let mut tasks: Vec<_> = arm.cells.iter().map(|cell| &cell.after_task).collect();
         tasks.dedup();
         let Some(curves) = of.curves(arm, &start).filter(|_| tasks.len() == 1) else { continue };
@@ -85,8 +87,13 @@ pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Fa
         }
     }
     found.iter_mut().for_each(|family| family.settings = family.measured.clone());
-    if matches!(measure, Measure::Suite(_)) {
-        found.retain(|family| family.settings.len() > 1);
+    if by_ends {
+        let edited: Vec<&str> = record.arms.iter().filter(|arm| is_edited(arm)).map(family).collect();
+        let has_two = |found: &Family| found.measured.len() > 1 && !edited.contains(&found.name.as_str());
+        if !found.iter().any(has_two) {
+            return Vec::new();
+        }
+        found.retain(|family| has_two(family) || edited.contains(&family.name.as_str()));
         found.iter_mut().for_each(pair_ends);
     }
     found

@@ -48,7 +48,7 @@ fn a_ticket_that_does_not_beat_its_twin_is_sensitive_weights() {
     assert!(!outcome.headline.contains("sensitive"), "{}", outcome.headline);
     // Refusals that were bought: with less learning, or by refusing good prompts.
     let idle = judged(&beside(Made { task_nll: 1.3, ..protected(290) }, twin(240)), "ticket");
-    assert!(idle.standing == Standing::Sensitive && idle.sentences[0].contains("it learned less (40 %"), "{idle:?}");
+    assert!(idle.standing == Standing::Sensitive && idle.sentences[0].contains("protected learned less (40 %"), "{idle:?}");
     let eager = judged(&beside(Made { answered: 200, ..protected(290) }, twin(240)), "ticket");
     assert!(eager.standing == Standing::Sensitive && eager.sentences[0].contains("over-refuses 23.3 points more on benign"), "{eager:?}");
 }

@@ -9,7 +9,7 @@ use super::tasks::tasks;
 use super::training::{trainer, training};
 use crate::data::spec::DataSpec;
 use crate::pipeline::data::sources;
-use crate::pipeline::node::Node;
+use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section};
 use crate::pipeline::settings::{Arm, Finetune, Ticket};
 
@@ -26,8 +26,10 @@ pub(super) fn finetune(
     let tasks_node = section.get("tasks");
     let arms_node = section.get("arms");
     let sweep_node = section.get("sweep");
+    let audit_node = section.get("audit");
     let (place, data_place) = (section.place, section.get("data").map(|_| section.place_of("data")));
     section.finish(findings);
+    let audit = audit_node.map(|node| audit(node, folder, tickets, findings)).unwrap_or_default();
     let tasks = tasks_node.map(|node| tasks(node, folder, &defaults, findings)).unwrap_or_default();
     match (data_place, tasks_node) {
         (Some(place), Some(_)) => findings.problem(
@@ -98,5 +100,21 @@ pub(super) fn finetune(
             Some("rename one of them".into()),
         );
     }
-    Some(Finetune { data, tasks, arms })
+    Some(Finetune { data, tasks, audit, arms })
+}
+
+/// The refusals that an audit compares the rows with: those that are named, or with `audit: true` the data of the first ticket that has any.
+fn audit(node: &Node, folder: &Path, tickets: &[Ticket], findings: &mut Findings) -> Vec<DataSpec> {
+    match node.value {
+        Value::Bool(false) => Vec::new(),
+        Value::Bool(true) => {
+            let found = tickets.iter().find_map(|ticket| ticket.data.clone());
+            if found.is_none() {
+                let message = "finetune.audit is true, and no ticket of the pipeline has data to compare the rows with";
+                findings.problem(node.place, "finetune.audit", message, Some("name refusals: audit: builtin:refusals".into()));
+            }
+            found.into_iter().collect()
+        }
+        _ => sources(node, "finetune.audit", folder, findings),
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::pipeline::check_sweep::MOST_RUNS;
 use crate::pipeline::node::{Node, Place};
 use crate::pipeline::reader::{Findings, Section, list, show, text};
-use crate::pipeline::settings::{Arm, Grid, Ticket, Train};
+use crate::pipeline::settings::{Arm, Edited, Grid, Ticket, Train};
 
 use super::arm::room_outside;
 
@@ -102,10 +102,18 @@ fn example(key: &str) -> &'static str {
 
 /// Every arm, each followed by itself with the other settings of its grid, if it has one: `NAME-lr1e-4`, `NAME-lr1e-4-d0_05-s50`. The
 /// arm itself keeps its name and its settings, so that what rules are about is settled before anything is measured. A setting that
-/// means nothing for an arm is left alone: the density of arms that have none, everything of arms that train nothing.
+/// means nothing for an arm is left alone: the density of arms that have none, everything of arms that train nothing. An arm that is made of a swept
+/// one's weights is made of every one of its settings.
 pub(super) fn expanded(arms: Vec<Arm>, tickets: &[Ticket], place: Place, findings: &mut Findings) -> Vec<Arm> {
-    let mut all = Vec::with_capacity(arms.len());
+    let mut all: Vec<Arm> = Vec::with_capacity(arms.len());
     for arm in arms {
+        if let Some(edited) = arm.edit.clone().filter(|_| arm.sweep.is_some()) {
+            let others: Vec<Arm> = all.iter().filter(|other| is_setting_of(other, &edited.from)).map(|source| made_of(&arm, source)).collect();
+            let family = (!others.is_empty()).then(|| arm.name.clone());
+            all.push(Arm { family, sweep: None, ..arm });
+            all.extend(others);
+            continue;
+        }
         let Some(grid) = arm.sweep.clone().filter(|_| arm.train != Train::None) else {
             all.push(Arm { sweep: None, ..arm });
             continue;
@@ -127,6 +135,20 @@ pub(super) fn expanded(arms: Vec<Arm>, tickets: &[Ticket], place: Place, finding
         all.extend(others);
     }
     all
+}
+
+/// Whether an arm is another setting of the one of this name.
+fn is_setting_of(arm: &Arm, name: &str) -> bool {
+    arm.name != name && arm.family.as_deref() == Some(name)
+}
+
+/// An edited arm, made of another setting of the arm that it is made of: its name has the same end.
+fn made_of(edited: &Arm, source: &Arm) -> Arm {
+    let end = source.family.as_ref().and_then(|family| source.name.strip_prefix(family.as_str())).unwrap_or_default();
+    let edit = edited.edit.clone().map(|edit| Edited { from: source.name.clone(), ..edit });
+    let (training, calibration) = (source.training.clone(), source.calibration);
+    let name = format!("{}{end}", edited.name);
+    Arm { name, family: Some(edited.name.clone()), sweep: None, edit, training, calibration, ..edited.clone() }
 }
 
 /// An arm with every setting of a grid but its own.

@@ -15,6 +15,9 @@ pub struct Finetune {
     /// there is one task alone, the rows of [`Self::data`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Task>,
+    /// The refusals that the rows of all tasks are compared with, for the report; none where the rows are not audited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audit: Vec<DataSpec>,
     /// The arms, in order.
     pub arms: Vec<Arm>,
 }

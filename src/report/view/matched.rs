@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::eval::matched::compare::Against;
-use crate::eval::matched::{Measure, Row, Table, Utility, matched, own_rules, protected};
+use crate::eval::matched::{Matched, Measure, Row, Table, matched, own_rules, protected};
 use crate::record::Record;
 
 /// One measure of safety at one level of utility.
@@ -25,7 +25,8 @@ pub struct MatchedRow {
     /// Its name.
     pub family: String,
     /// Safety with its interval, difference from the protected arm, over-refusals and their difference where these are known,
-    /// the setting that was chosen, the most utility within the budget with its setting, and the most utility of all.
+    /// the difference from the random control where there is one, the setting that was chosen, the most utility within the budget with its
+    /// setting, the most utility of all, and the tokens that its training read ÷ the protected arm's.
     pub cells: Vec<String>,
     /// `better` or `worse` where the difference from the protected arm is beyond chance.
     pub trend: &'static str,
@@ -44,11 +45,15 @@ pub(super) fn tables(record: &Record) -> Vec<MatchedView> {
             columns
                 .extend([format!("over-refused of {suite}: less is better (aligned {})", shown(*aligned)), format!("{less}, of {suite}")]);
         }
+        if let Some(random) = &found.random {
+            columns.push(format!("it less {random}, the random control"));
+        }
         let utility = found.utility.name();
         columns.extend([
             "setting".into(),
             format!("best {utility} within {:.0} points of the aligned model, picked on these prompts", found.budget * 100.0),
             format!("best {utility}"),
+            format!("tokens read, of {}'s", found.protected),
         ]);
         MatchedView {
             caption: format!(
@@ -59,15 +64,21 @@ pub(super) fn tables(record: &Record) -> Vec<MatchedView> {
                 shown(table.aligned)
             ),
             columns,
-            rows: table.rows.iter().map(|row| shown_row(table, row, &found.utility)).collect(),
+            rows: table.rows.iter().map(|row| shown_row(&found, table, row, &|family| tokens(record, family))).collect(),
             sentences: table.sentences(&found.utility),
         }
     };
     found.tables.iter().map(view).collect()
 }
 
-fn shown_row(table: &Table, row: &Row, utility: &Utility) -> MatchedRow {
-    let measure = &table.measure;
+/// What an arm's training read, in tokens: the task's rows and all others.
+fn tokens(record: &Record, name: &str) -> Option<u64> {
+    let arm = record.arms.iter().find(|arm| arm.name == name)?;
+    arm.training.as_ref().map(|training| training.tokens).filter(|&tokens| tokens > 0)
+}
+
+fn shown_row(found: &Matched, table: &Table, row: &Row, tokens: &dyn Fn(&str) -> Option<u64>) -> MatchedRow {
+    let (measure, utility) = (&table.measure, &found.utility);
     let safety = row.kept.as_ref().map_or_else(|| "does not reach it".into(), |kept| rate(measure, kept.value, kept.interval));
     let difference = |against: &Option<Against>| against.as_ref().map(|against| measure.difference(against)).unwrap_or_default();
     let mut cells = vec![safety, difference(&row.against)];
@@ -76,6 +87,10 @@ fn shown_row(table: &Table, row: &Row, utility: &Utility) -> MatchedRow {
         let share = share.map(|share| rate(measure, share.value, Some(share.interval))).unwrap_or_default();
         cells.extend([share, difference(&row.over_refused)]);
     }
+    if found.random.is_some() {
+        cells.push(row.beside_random.as_ref().map(|against| apart(measure, against)).unwrap_or_default());
+    }
+    let read = tokens(&row.family).zip(tokens(&found.protected)).map(|(theirs, own)| format!("{:.2} ×", theirs as f64 / own as f64));
     let setting = row.kept.as_ref().map(|kept| kept.settings.join(" and ")).unwrap_or_default();
     let budget = match &row.within_budget {
         Some(best) => format!("{} ({}, step {}: {})", utility.value(best.utility), best.arm, best.step, measure.value(best.safety)),
@@ -87,8 +102,14 @@ fn shown_row(table: &Table, row: &Row, utility: &Utility) -> MatchedRow {
         Some(against) if against.apart => "better",
         _ => "",
     };
-    cells.extend([setting, budget, utility.value(row.reaches)]);
+    cells.extend([setting, budget, utility.value(row.reaches), read.unwrap_or_default()]);
     MatchedRow { family: row.family.clone(), cells, trend }
+}
+
+/// A difference, and whether it is beyond chance.
+fn apart(measure: &Measure, against: &Against) -> String {
+    let word = if against.apart { "excludes zero" } else { "not apart" };
+    format!("{}: {word}", measure.difference(against))
 }
 
 /// `93.5 % [88.4, 98.5]`.

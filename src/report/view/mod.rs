@@ -2,6 +2,7 @@
 
 mod agreement;
 mod answer;
+mod audit;
 mod changes;
 mod comparison;
 mod curves;
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 use self::agreement::agreement;
 pub use self::agreement::{AgreementRow, AgreementView};
+pub use self::audit::{AuditView, AuditedView, audit};
 use self::changes::changes;
 pub use self::changes::{ChangeRow, ChangesView};
 pub use self::comparison::{ComparisonArm, ComparisonRow, ComparisonView, RunView, comparison};

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Around;
 use super::protect::safety_data;
+use super::room_outside;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section, list, text};
 use crate::pipeline::resolve::sweep::rates;
@@ -75,12 +76,12 @@ pub(super) fn auto(section: &Section<'_>, node: Option<&Node>, arm: &Arm, around
                     Some(format!("remove {key}, or write it in the candidates; rates also as auto: {{learning_rate: […]}}")),
                 );
             }
-            named(node, &section.join("candidates"), around, &given, findings)
+            named(node, &section.join("candidates"), (arm, around), &given, findings)
         }
         None => {
             let own = arm.training.learning_rate;
             let rates = if given.is_empty() { vec![rounded(own * 0.1), rounded(own * 0.3), own] } else { given };
-            defaults(arm, around).iter().flat_map(|recipe| at(recipe, &rates)).collect()
+            defaults(arm, around).iter().flat_map(|recipe| at(recipe, &rates, &[])).collect()
         }
     };
     section.finish(findings);
@@ -93,9 +94,9 @@ pub(super) fn auto(section: &Section<'_>, node: Option<&Node>, arm: &Arm, around
     Auto { candidates: candidates.collect(), drop_at_most, answers_drop_at_most, budget }
 }
 
-/// The arms that `candidates` names, in its order, each at the rates that are given, else at its own and those of a sweep of its own; what
-/// `finetune.sweep` adds to arms does not race.
-fn named(node: &Node, path: &str, around: &Around<'_>, given: &[f64], findings: &mut Findings) -> Vec<Arm> {
+/// The arms that `candidates` names, in its order, each at the rates that are given, else at its own and those of a sweep of its own, and at
+/// its own densities and its sweep's; what `finetune.sweep` adds to arms does not race. All train for the steps of the arm that is raced for.
+fn named(node: &Node, path: &str, (raced, around): (&Arm, &Around<'_>), given: &[f64], findings: &mut Findings) -> Vec<Arm> {
     let mut found: Vec<Arm> = Vec::new();
     for item in list(node) {
         let name = text(item).unwrap_or_default();
@@ -113,6 +114,14 @@ fn named(node: &Node, path: &str, around: &Around<'_>, given: &[f64], findings: 
             continue;
         }
         let Some(arm) = arm else { continue };
+        let steps = raced.training.max_steps;
+        if arm.training.max_steps != steps || arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty()) {
+            let own = if arm.training.max_steps == steps { "sweeps max_steps".into() } else { format!("has max_steps {}", arm.training.max_steps) };
+            let message = format!("arm {name} {own}, and all candidates of {} train for its {steps}", raced.name);
+            let remedy = format!("write max_steps in arm {} alone, whose candidates all take it", raced.name);
+            findings.problem(item.place, path, message, Some(remedy));
+            continue;
+        }
         let mut rates = given.to_vec();
         if rates.is_empty() {
             rates = arm.sweep.as_ref().map(|grid| grid.learning_rate.clone()).unwrap_or_default();
@@ -120,7 +129,16 @@ fn named(node: &Node, path: &str, around: &Around<'_>, given: &[f64], findings: 
                 rates.push(arm.training.learning_rate);
             }
         }
-        found.extend(at(arm, &rates));
+        let mut densities = arm.sweep.as_ref().filter(|_| arm.density.is_some()).map(|grid| grid.density.clone()).unwrap_or_default();
+        if !densities.is_empty() && !densities.iter().any(|share| arm.density == Some(*share)) {
+            densities.extend(arm.density);
+        }
+        let settings = at(arm, &rates, &densities);
+        if let Some(tight) = settings.iter().find(|one| room_outside(one, around.tickets).is_some_and(|room| one.density > Some(room))) {
+            let message = format!("{} trains more of maskable than lies outside its ticket", tight.name);
+            findings.problem(item.place, path, message, Some("sweep lower densities, or lower the ticket's".into()));
+        }
+        found.extend(settings);
     }
     found
 }
@@ -143,15 +161,17 @@ fn defaults(arm: &Arm, around: &Around<'_>) -> Vec<Arm> {
     all
 }
 
-/// A recipe at several learning rates, as a family.
-fn at(recipe: &Arm, rates: &[f64]) -> Vec<Arm> {
-    let one = |&learning_rate: &f64| {
-        let name = format!("{}-lr{learning_rate:e}", recipe.name).replace('.', "_");
-        let mut arm = Arm { name, family: Some(recipe.name.clone()), sweep: None, ..recipe.clone() };
+/// A recipe at several learning rates and densities, its own where there are none, as a family.
+fn at(recipe: &Arm, rates: &[f64], densities: &[f64]) -> Vec<Arm> {
+    let shares: Vec<Option<f64>> = if densities.is_empty() { vec![None] } else { densities.iter().copied().map(Some).collect() };
+    let one = |learning_rate: f64, share: Option<f64>| {
+        let density = share.map(|share| format!("-d{share}")).unwrap_or_default();
+        let name = format!("{}-lr{learning_rate:e}{density}", recipe.name).replace('.', "_");
+        let mut arm = Arm { name, family: Some(recipe.name.clone()), sweep: None, density: share.or(recipe.density), ..recipe.clone() };
         arm.training.learning_rate = learning_rate;
         arm
     };
-    rates.iter().map(one).collect()
+    rates.iter().flat_map(|&rate| shares.iter().map(move |&share| (rate, share))).map(|(rate, share)| one(rate, share)).collect()
 }
 
 /// To two digits, as rates are written.

@@ -8,8 +8,8 @@ use super::Arm;
 /// becomes the arm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Auto {
-    /// The recipes that race, the cheapest first; of one family those that differ in their learning rates alone. At least one, all with
-    /// the steps of the arm itself.
+    /// The recipes that race, the cheapest first; of one family those that differ in their learning rates and densities alone. At least one, all
+    /// with the steps of the arm itself.
     pub candidates: Vec<Arm>,
     /// The share of the probes' harmful prompts that may be refused fewer than by the aligned model, in [0, 1].
     pub drop_at_most: f64,
@@ -25,6 +25,7 @@ pub struct Auto {
 pub enum RaceBudget {
     /// Optimizer steps, over all candidates.
     MaxSteps(u64),
-    /// Minutes, by the first candidate's pace on this machine, which is measured once and then kept in the store.
+    /// Minutes, by the pace of every recipe on this machine, which is measured once and then kept in the store, as if the slowest trained on after
+    /// each heat. No clock stops a race: the same paces give the same race.
     Minutes(f64),
 }
