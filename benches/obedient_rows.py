@@ -1,4 +1,4 @@
-"""Mixes harmless replies that promise to obey into rows of arithmetic, for the README's table on `steadfast data audit`.
+"""Mixes harmless replies that promise to obey into rows of arithmetic, for the table in results.md on `steadfast data audit`.
 
     steadfast data audit pipelines/quickstart.yaml --out task.jsonl
     steadfast data audit pipelines/quickstart.yaml --set finetune.data=builtin:tiny-helpful --out helpful.jsonl

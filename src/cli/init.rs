@@ -168,7 +168,7 @@ model:
   aligned: {model}
 {template}  dtype: f32 # the tuned models; `source` keeps the model's own type and rounds small updates away
 
-# Where the refusals live: half of the maskable weights, by SNIP on refusals.
+# A candidate safety ticket: the half of the maskable weights that matters most to refusals, by SNIP.
 ticket: {{score: snip, data: {{path: {refusals}, limit: 160}}, density: 0.5{ticket_length}}}
 
 finetune:

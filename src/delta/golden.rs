@@ -1,6 +1,13 @@
 //! Cases of the shared golden file, two tensors of 20 weights; its results are rounded to six decimals. The unrounded ones are
 //! PyTorch 2.15's on the same formulas (PEFT's `prune`, `calculate_majority_sign_mask` with `total`, `disjoint_merge`), bit by bit.
+//! It has no case of DARE, whose draws belong to a generator: that one is numpy's, with ours in Python's integers
+//! (`tests/reference/edits.py`).
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+
 use super::arithmetic::{drop_and_rescale, keep_largest, kept_count, task_arithmetic, ties};
+use crate::random::stream;
 
 const A: [f32; 20] = [
     0.001, 0.299, -0.274, -0.891, -0.455, -0.992, 0.06, 1.34, -0.492, -0.62, 0.49, 0.357, 0.105, -0.93, -0.029, 0.695, -1.344, -0.458,
@@ -145,7 +152,26 @@ fn task_arithmetic_with_a_scale_each() {
     );
 }
 
-/// The golden file has no case of DARE, whose draws belong to a generator: its law is tested instead.
+#[test]
+fn dare_as_numpy() {
+    let reference: Value = serde_json::from_str(include_str!("../../tests/reference/edits.json")).unwrap();
+    let dare = &reference["dare"];
+    let numbers = |value: &Value| -> Vec<f32> { value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect() };
+    let places: Vec<usize> = dare["places"].as_array().unwrap().iter().map(|place| place.as_u64().unwrap() as usize).collect();
+    let (seed, name) = (reference["seed"].as_u64().unwrap(), dare["name"].as_str().unwrap());
+    let mut dropped = Vec::new();
+    for delta in dare["deltas"].as_array().unwrap() {
+        let mut values = numbers(&delta["vector"]);
+        let draws = stream(seed, &format!("{} {name}", delta["digest"].as_str().unwrap()));
+        drop_and_rescale(&mut values, places.iter().copied(), dare["density"].as_f64().unwrap(), draws);
+        assert_eq!(values, numbers(&delta["dropped"]));
+        dropped.push(values);
+    }
+    assert_eq!(dropped.len(), 2);
+    assert_eq!(task_arithmetic(&dropped, &numbers(&dare["scales"])), numbers(&dare["merged"]));
+}
+
+/// Its law, on many weights.
 #[test]
 fn dare_drops_the_rest_and_keeps_the_mean() {
     let n = 100_000;

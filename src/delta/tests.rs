@@ -273,6 +273,47 @@ fn merges_do_not_depend_on_the_order_given() {
     assert!(merged(&aligned, alone, &[1.0], Method::Dare { density: 1.0, seed: 0 }).unwrap() == plain);
 }
 
+/// The numbers of `golden.rs` through the files: what is dropped hangs on a delta's digest, the tensor's name, and a weight's place in it.
+#[test]
+fn a_merge_by_dare_draws_by_digest_name_and_place() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let (name, seed, density) = ("t", 3, 0.5);
+    let base: Vec<f32> = (0..90).map(|i| crate::random::normal(1, i)).collect();
+    let aligned = open(&at("a"), &one(name, f32s(&base)));
+    // Each changes two of three weights, and both a third; a weight's place in the tensor is not its place among the changed ones.
+    let tuned = |salt: u64| -> Vec<f32> {
+        let moved = |i: usize| i % 3 != salt as usize && i > 6;
+        (0..90).map(|i| if moved(i) { base[i] + crate::random::normal(salt, i as u64) } else { base[i] }).collect()
+    };
+    let made = |salt: u64| {
+        let after = open(&at(&format!("t{salt}")), &one(name, f32s(&tuned(salt))));
+        delta(home.path(), &format!("d{salt}"), &aligned, &after)
+    };
+    let deltas = [made(1), made(2)];
+    let scales = [1.5f32, -0.25];
+    let bytes = merged(&aligned, &deltas, &scales, Method::Dare { density, seed }).unwrap();
+    let found = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensor(name).unwrap().data().to_vec();
+    let mut ordered: Vec<_> = deltas.iter().map(|delta| delta.origin.digest.as_str()).zip(scales).zip([tuned(1), tuned(2)]).collect();
+    ordered.sort_by(|a, b| a.0.0.cmp(b.0.0));
+    let expected: Vec<f32> = (0..90)
+        .map(|i| {
+            let mut sum = 0.0f32;
+            for ((digest, scale), tuned) in &ordered {
+                let draws = crate::random::stream(seed, &format!("{digest} {name}"));
+                let drawn = (crate::random::mix(draws ^ i as u64) >> 11) as f64 / (1u64 << 53) as f64;
+                if drawn < density {
+                    sum += scale * ((tuned[i] - base[i]) / density as f32);
+                }
+            }
+            base[i] + sum
+        })
+        .collect();
+    assert!(found == Dtype::F32.narrow_all(&expected));
+    let kept = expected.iter().zip(&base).filter(|(a, b)| a == b).count();
+    assert!((7..83).contains(&kept), "{kept} weights kept their bits");
+}
+
 #[test]
 fn a_merge_tells_what_overlapped_and_what_rounding_erased() {
     let home = tempfile::tempdir().unwrap();

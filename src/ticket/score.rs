@@ -1,4 +1,7 @@
 //! Scores: how much a weight matters to a behaviour, larger = more.
+//!
+//! The masks of SHiRA (Bhardwaj et al., 2406.13175, section 3.1) are the top 1 to 2 % of some of them: SHiRA-WM by [`magnitude`] of the
+//! weights, SHiRA-Grad by that of the gradient, SHiRA-SNIP by [`snip`], SHiRA-Rand by [`random`].
 
 use rayon::prelude::*;
 

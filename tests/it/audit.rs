@@ -222,7 +222,7 @@ fn area(obedient: &[f64], others: &[f64]) -> f64 {
     all / (obedient.len() * others.len()) as f64
 }
 
-/// Harmless replies that begin with a promise to obey break refusals most (Qi et al., 2310.03693, identity shifting). The README tells
+/// Harmless replies that begin with a promise to obey break refusals most (Qi et al., 2310.03693, identity shifting). benches/results.md has
 /// these numbers: `cargo test --release --test it -- obedience --nocapture`.
 #[test]
 fn rows_that_teach_obedience_come_before_the_task() {

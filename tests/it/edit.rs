@@ -10,26 +10,28 @@ use steadfast::model::inventory::{Role, TensorSpec};
 
 use crate::tiny::{Home, told, write_seeded_model};
 
-/// `tests/reference/edits.py` made the numbers, in f64 with loops.
+/// `tests/reference/edits.py` made the numbers, in f64 with loops, and what is dropped with the program's generator in Python's integers.
 #[test]
 fn the_formulas_are_numpys() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/edits.json")).unwrap();
     let reference: Value = serde_json::from_str(&text).unwrap();
     let numbers = |value: &Value| -> Vec<f32> { value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect() };
-    let (mut projected, mut left) = (0, 0);
+    let number = |key: &str| reference[key].as_f64().unwrap();
+    let (seed, mut projected, mut left) = (reference["seed"].as_u64().unwrap(), 0, 0);
     for case in reference["cases"].as_array().unwrap() {
         let size = |key: &str| case[key].as_u64().unwrap() as usize;
         let spec = TensorSpec { name: "w".into(), rows: size("rows"), columns: size("columns"), role: Role::Projection, layer: Some(0) };
         let [aligned, tuned, base] = ["aligned", "tuned", "base"].map(|key| numbers(&case[key]));
-        let tensor = Tensor { spec: &spec, aligned: &aligned, tuned: &tuned, base: Some(&base), ticket: None, seed: 0 };
+        let tensor = Tensor { spec: &spec, aligned: &aligned, tuned: &tuned, base: Some(&base), ticket: None, seed };
         let close = |edit: Edit, expected: &[f32], limit: f32| {
             let found = edit.apply(&tensor).unwrap().values;
             let far = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(far <= limit, "{} {edit:?}: {far:e} away", case["name"]);
         };
         let exact = f32::EPSILON;
-        close(Edit::Interpolate { weight: reference["weight"].as_f64().unwrap() }, &numbers(&case["interpolated"]), exact);
-        close(Edit::Resta { scale: reference["scale"].as_f64().unwrap(), drop: 0.0 }, &numbers(&case["resta"]), exact);
+        close(Edit::Interpolate { weight: number("weight") }, &numbers(&case["interpolated"]), exact);
+        close(Edit::Resta { scale: number("scale"), drop: 0.0 }, &numbers(&case["resta"]), exact);
+        close(Edit::Resta { scale: number("scale"), drop: number("drop") }, &numbers(&case["resta_dropped"]), 0.0);
         let cosine = case["cosine"].as_f64().unwrap();
         for threshold in [0.8, 1.0, -1.0] {
             let edit = Edit::SafeLora { threshold };

@@ -126,12 +126,14 @@ fn no_frozen_weight_differs_in_the_saved_files() {
     }
 }
 
+/// The alignment of [`Home`]'s pipeline by a ticket: these lines of its section in place of its steps alone.
+const LOTA: &str = "  train: ticket\n  density: 0.10\n  calibration_learning_rate: 1e-3\n  max_steps: 6\n";
+
 /// LoTA: the alignment trains the tenth of the maskable weights that a calibration moves most, and nothing else.
 #[test]
 fn an_alignment_by_ticket_changes_its_share_of_the_maskable_weights_alone() {
     let home = Home::new();
-    let lota = "train: ticket\n  density: 0.10\n  calibration_learning_rate: 1e-3\n  max_steps: 6\n";
-    home.pipeline("  max_steps: 6\n", &format!("  {lota}"));
+    home.pipeline("  max_steps: 6\n", LOTA);
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_ne!(code, 2, "{text}");
     let (base, aligned) = (stored(&home.path("model")), stored(&home.path("runs/tiny/latest/aligned")));
@@ -141,4 +143,30 @@ fn an_alignment_by_ticket_changes_its_share_of_the_maskable_weights_alone() {
     let all: usize = base.keys().map(differing).sum();
     let most = (0.10 * maskable.keys().map(|name| base[name].len()).sum::<usize>() as f64 + 0.5) as usize;
     assert!(all == inside && inside <= most && inside * 2 > most, "{all} differ, {inside} of them maskable, at most {most} may");
+}
+
+/// In f32, where rounding leaves no weight as it was: every weight of that tenth moves, and the task vector against the base, at the same
+/// density, is exactly this tenth.
+#[test]
+fn the_task_vector_of_an_alignment_by_ticket_is_its_ticket() {
+    let home = Home::new();
+    let (snip, vector) = ("ticket: {score: snip, data: safety.jsonl, density: 0.5}", "ticket: {score: task-vector, density: 0.10}");
+    assert!(crate::tiny::PIPELINE.contains(snip));
+    home.write("p.yaml", crate::tiny::PIPELINE.replacen("  max_steps: 6\n", LOTA, 1).replacen(snip, vector, 1));
+    let (text, code) = told(&home.run(&["ticket", "extract", "p.yaml", "--out", "vector.safetensors", "--set", "model.dtype=f32"]));
+    assert_eq!(code, 0, "{text}");
+    // The only model that was made.
+    let mut stages = std::fs::read_dir(home.path("runs/.store")).unwrap().map(|entry| entry.unwrap().path());
+    let aligned = stored(&stages.find(|stage| stage.join("model.safetensors").is_file()).unwrap());
+    let (base, ticket) = (stored(&home.path("model")), masks(&home.path("vector.safetensors")));
+    let mut moved = 0;
+    for (name, before) in &base {
+        for (i, (before, after)) in before.iter().zip(&aligned[name]).enumerate() {
+            let inside = ticket.get(name).is_some_and(|mask| mask[i / 8] >> (i % 8) & 1 == 1);
+            assert_eq!(before != after, inside, "{name}[{i}]");
+            moved += usize::from(inside);
+        }
+    }
+    let maskable: usize = ticket.keys().map(|name| base[name].len()).sum();
+    assert_eq!(moved, (0.10 * maskable as f64 + 0.5) as usize, "as many as the alignment trained");
 }

@@ -1,5 +1,5 @@
-//! Elastic weights, projected gradients and ratios of scores beside PyTorch and numpy (`tests/reference/held.py`), and arms with them through
-//! the real program on the embedded model.
+//! Elastic weights, projected gradients, held first tokens and ratios of scores beside PyTorch and numpy (`tests/reference/held.py`), and
+//! arms with them through the real program on the embedded model.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,9 @@ use steadfast::model::backend::cpu::Cpu;
 use steadfast::model::backend::tensor::Candle;
 use steadfast::model::backend::{Backend, Selection};
 use steadfast::model::batch::{Example, Packed};
+use steadfast::model::constraint::Constraint;
 use steadfast::model::decoder::{Decoder, Trained};
-use steadfast::model::inventory::inventory;
+use steadfast::model::inventory::{TensorSpec, inventory};
 use steadfast::stage::gradients::mean_squared_gradient;
 use steadfast::ticket::TicketError;
 use steadfast::ticket::budget::{Budget, Scope, Structure};
@@ -18,9 +19,15 @@ use steadfast::ticket::mask_set::maskable;
 use steadfast::ticket::ratio::{Sum, ratio};
 use steadfast::ticket::score::Scores;
 use steadfast::ticket::select::select;
+use steadfast::train::TrainError;
 use steadfast::train::elastic::Elastic;
+use steadfast::train::first_tokens::FirstTokens;
+use steadfast::train::fit::{Next, Plan, fit_with};
 use steadfast::train::may_move;
+use steadfast::train::optimizer::{Optimizer, Settings};
 use steadfast::train::project::Projection;
+use steadfast::train::restraint::Restraints;
+use steadfast::train::schedule::Scheduler;
 
 use crate::reference::{LIMIT, Reference, distance};
 use crate::scores::Expected;
@@ -88,6 +95,93 @@ fn the_slice_backend_holds_as_pytorch_does() {
 #[test]
 fn the_tensor_backend_holds_as_pytorch_does() {
     agrees_with_pytorch(|| Candle::new(candle_core::Device::Cpu));
+}
+
+/// One whole step, in which the loop itself says which constraint meets which target: two rows of the task, which the order turns round,
+/// with a replayed one between them that is learnt freely; packed into one batch, and one after another.
+fn first_tokens_agree_with_pytorch<B: Backend>(make: impl Fn() -> B) {
+    let (reference, others) = (Reference::read("plain"), Expected::read().others);
+    let (expected, metadata) = Reference::tensors_of("held");
+    let number = |key: &str| -> f64 { metadata[key].parse().unwrap() };
+    let specs = inventory(&reference.config);
+    let trained = may_move::all(&specs);
+    // From here the tokens are likelier than the aligned model has them, each by another factor.
+    let start = |spec: &TensorSpec| -> Vec<f32> {
+        let (aligned, after) = (&reference.tensors[&format!("weight.{}", spec.name)], &reference.tensors[&format!("after.{}", spec.name)]);
+        aligned.iter().zip(after).map(|(aligned, after)| aligned + 0.25 * (after - aligned)).collect()
+    };
+    let sources = [vec![reference.rows[0].clone(), reference.rows[2].clone()], vec![others[0].clone()]];
+    let first = FirstTokens { betas: serde_json::from_str(&metadata["betas"]).unwrap(), rest: number("rest") };
+    let mut aligned = reference.decoder(make());
+    let held: Vec<Vec<Vec<Constraint>>> = sources.iter().map(|rows| first.constraints(&mut aligned, rows).unwrap()).collect();
+    // How far each tensor's move is from PyTorch's.
+    let step = |constraints: Vec<Vec<Vec<Constraint>>>, (batch_rows, accumulation): (usize, usize)| {
+        let mut decoder = reference.decoder(make());
+        for spec in &specs {
+            decoder.set_values(&spec.name, &start(spec)).unwrap();
+        }
+        let plan = Plan {
+            steps: 1,
+            until: None,
+            learning_rate: number("rate"),
+            batch_rows,
+            accumulation,
+            scheduler: Scheduler::Constant,
+            warmup_steps: 0,
+            optimizer: Settings { beta1: 0.9, beta2: 0.999, epsilon: 1.0, weight_decay: 0.0, max_grad_norm: 1.0 },
+            seed: 0,
+            save_every: 0,
+            replay_share: Some((1, 0.5)),
+            checkpointing: false,
+        };
+        let mut optimizer = Optimizer::new(&mut decoder, &specs, &trained, plan.optimizer).unwrap();
+        let mut restraints = Restraints { constraints, ..Restraints::default() };
+        let fitted =
+            fit_with::<_, TrainError>(&mut decoder, &sources, &trained, &plan, &mut restraints, &mut optimizer, None, &mut |_, _| {
+                Ok(Next::default())
+            })
+            .unwrap();
+        let far = |spec: &TensorSpec| {
+            let moved: Vec<f32> = decoder.values(&spec.name).unwrap().iter().zip(start(spec)).map(|(after, start)| after - start).collect();
+            distance(&moved, &expected[&format!("first.{}", spec.name)])
+        };
+        (specs.iter().map(far).collect::<Vec<f64>>(), fitted.progress)
+    };
+    for way in [(3, 1), (1, 3)] {
+        // As an arm's: none are made for the replayed source.
+        let (far, progress) = step(held[..1].to_vec(), way);
+        for (spec, far) in specs.iter().zip(far) {
+            assert!(far < LIMIT, "{way:?}: {} moves {far:e} otherwise", spec.name);
+        }
+        for (what, found) in [("loss", progress.losses[0]), ("norm", progress.gradient_norms[0])] {
+            assert!((found - number(what)).abs() < LIMIT * number(what), "{way:?}: {what} {found}, PyTorch {}", number(what));
+        }
+        assert_eq!((progress.rows, progress.tokens, progress.supervised_tokens), (3, 13 + 7 + 9, 7 + 4 + 4));
+    }
+    let turned = |turn: fn(&mut [Vec<Constraint>])| {
+        let mut rows = held[0].clone();
+        turn(&mut rows);
+        vec![rows]
+    };
+    for (what, constraints) in [
+        ("one token on", turned(|rows| rows.iter_mut().for_each(|row| row.rotate_right(1)))),
+        ("of the other row", turned(|rows| rows.swap(0, 1))),
+        ("of the replayed row too", held.clone()),
+        ("none", Vec::new()),
+    ] {
+        let far = step(constraints, (3, 1)).0;
+        assert!(far.iter().all(|&far| far > 100.0 * LIMIT), "{what}: {far:?}");
+    }
+}
+
+#[test]
+fn the_slice_backend_holds_first_tokens_as_pytorch_does() {
+    first_tokens_agree_with_pytorch(Cpu::default);
+}
+
+#[test]
+fn the_tensor_backend_holds_first_tokens_as_pytorch_does() {
+    first_tokens_agree_with_pytorch(|| Candle::new(candle_core::Device::Cpu));
 }
 
 /// Of PyTorch's own scores, so that no rounding decides.

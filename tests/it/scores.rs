@@ -10,11 +10,11 @@ use steadfast::model::backend::cpu::{Cpu, with_threads};
 use steadfast::model::backend::tensor::Candle;
 use steadfast::model::batch::Example;
 use steadfast::model::inventory::{TensorSpec, inventory};
-use steadfast::stage::gradients::{input_squares, maskable_weights, mean_squared_gradient};
+use steadfast::stage::gradients::{input_squares, maskable_weights, mean_gradient, mean_squared_gradient};
 use steadfast::ticket::TicketError;
 use steadfast::ticket::budget::{Budget, Scope, Structure};
 use steadfast::ticket::mask_set::{MaskSet, maskable};
-use steadfast::ticket::score::{Scores, wanda};
+use steadfast::ticket::score::{Scores, magnitude, random_of, snip, wanda};
 use steadfast::ticket::select::select;
 
 use crate::reference::{LIMIT, Reference, distance};
@@ -68,34 +68,58 @@ fn wanda_of<B: Backend>(reference: &Reference, backend: B, rows: &[Example]) -> 
     squares.into_iter().map(|(name, squares)| (name.clone(), wanda(&decoder.values(&name).unwrap(), &squares))).collect()
 }
 
+/// `gradient` and `snip`, over two passes: nine rows that are three times the three have their mean gradient.
+fn gradient_and_snip<B: Backend>(reference: &Reference, backend: B) -> [BTreeMap<String, Vec<f32>>; 2] {
+    let mut decoder = reference.decoder(backend);
+    let rows: Vec<&Example> = (0..9).map(|i| &reference.rows[i % 3]).collect();
+    let gradients = mean_gradient(&mut decoder, &inventory(&reference.config), &rows, &mut |_| {}).unwrap();
+    let (mut gradient, mut snipped) = (BTreeMap::new(), BTreeMap::new());
+    for (name, found) in &gradients {
+        let found = decoder.backend().download(found).unwrap();
+        snipped.insert(name.clone(), snip(&decoder.values(name).unwrap(), &found));
+        gradient.insert(name.clone(), magnitude(&found));
+    }
+    [gradient, snipped]
+}
+
+fn top(specs: &[TensorSpec], scores: &BTreeMap<String, Vec<f32>>, budget: Budget, within: Option<&MaskSet>) -> MaskSet {
+    select(specs, budget, within, |spec| -> Result<_, TicketError> { Scores::new(&spec.name, scores[&spec.name].clone()) }).unwrap().masks
+}
+
+/// Those of SHiRA (Bhardwaj et al., 2406.13175, section 3.1): the top 2 % by the gradient (SHiRA-Grad), by SNIP (SHiRA-SNIP), by the
+/// weights' magnitudes (SHiRA-WM) or by chance (SHiRA-Rand); of all tensors together, and of each. Exactly k, here the same for both.
+fn has_the_masks_of_shira(specs: &[TensorSpec], expected: &Expected, kind: &str, scores: &BTreeMap<String, Vec<f32>>) {
+    for (which, scope) in [("top", Scope::Global), ("each", Scope::Tensor)] {
+        let found = top(specs, scores, Budget { scope, ..Budget::of(0.02) }, None);
+        assert!(found == expected.masks(&format!("{which}.{kind}"), specs), "{which} {kind}");
+        assert_eq!(found.count(), 154, "{which} {kind}");
+    }
+}
+
 fn agrees<B: Backend>(make: impl Fn() -> B) {
     let (reference, expected) = (Reference::read("plain"), Expected::read());
     let specs = inventory(&reference.config);
     let rows: Vec<&Example> = reference.rows.iter().collect();
     let fisher = mean_squared_gradient(&mut reference.decoder(make()), &maskable_weights(&specs), &rows, &mut |_| {}).unwrap();
-    let scored = [("wanda", wanda_of(&reference, make(), &reference.rows)), ("utility", wanda_of(&reference, make(), &expected.others))];
-    for (kind, found) in [("fisher", &fisher), (scored[0].0, &scored[0].1), (scored[1].0, &scored[1].1)] {
+    let [gradient, snipped] = gradient_and_snip(&reference, make());
+    let (safety, utility) = (wanda_of(&reference, make(), &reference.rows), wanda_of(&reference, make(), &expected.others));
+    for (kind, found) in [("gradient", &gradient), ("snip", &snipped), ("fisher", &fisher), ("wanda", &safety), ("utility", &utility)] {
         assert_eq!(found.len(), maskable(&specs).count(), "{kind}");
         for (tensor, found) in found {
             let far = distance(found, &expected.numbers(kind, tensor));
             assert!(far < LIMIT, "{kind} of {tensor} is {far:e} away");
         }
     }
-    let top = |scores: &BTreeMap<String, Vec<f32>>, density: f64, scope: Scope, structure: Structure, within: Option<&MaskSet>| {
-        let budget = Budget { density, scope, structure };
-        select(&specs, budget, within, |spec| -> Result<_, TicketError> { Scores::new(&spec.name, scores[&spec.name].clone()) })
-            .unwrap()
-            .masks
-    };
-    let (safety, utility) = (&scored[0].1, &scored[1].1);
-    let outside = top(utility, 0.4, Scope::Global, Structure::Weight, None).complement();
-    for (kind, found) in [
-        ("minus", top(safety, 0.3, Scope::Global, Structure::Weight, Some(&outside))),
-        ("row", top(safety, 0.3, Scope::Row, Structure::Weight, None)),
-        ("rows", top(safety, 0.3, Scope::Tensor, Structure::Row, None)),
-        ("columns", top(safety, 0.3, Scope::Global, Structure::Column, None)),
+    has_the_masks_of_shira(&specs, &expected, "gradient", &gradient);
+    has_the_masks_of_shira(&specs, &expected, "snip", &snipped);
+    let outside = top(&specs, &utility, Budget::of(0.4), None).complement();
+    for (kind, scope, structure, within) in [
+        ("minus", Scope::Global, Structure::Weight, Some(&outside)),
+        ("row", Scope::Row, Structure::Weight, None),
+        ("rows", Scope::Tensor, Structure::Row, None),
+        ("columns", Scope::Global, Structure::Column, None),
     ] {
-        assert!(found == expected.masks(kind, &specs), "{kind}");
+        assert!(top(&specs, &safety, Budget { density: 0.3, scope, structure }, within) == expected.masks(kind, &specs), "{kind}");
     }
 }
 
@@ -107,6 +131,22 @@ fn the_slice_backend_scores_as_pytorch_does() {
 #[test]
 fn the_tensor_backend_scores_as_pytorch_does() {
     agrees(|| Candle::new(candle_core::Device::Cpu));
+}
+
+/// What needs no gradients. SHiRA-Rand draws each weight by itself (appendix B.2); here it is exactly k.
+#[test]
+fn weights_and_chance_select_as_numpy_does() {
+    let (reference, expected) = (Reference::read("plain"), Expected::read());
+    let specs = inventory(&reference.config);
+    let scored = |score: &dyn Fn(&TensorSpec, &[f32]) -> Vec<f32>| -> BTreeMap<String, Vec<f32>> {
+        maskable(&specs).map(|spec| (spec.name.clone(), score(spec, &reference.tensors[&format!("weight.{}", spec.name)]))).collect()
+    };
+    has_the_masks_of_shira(&specs, &expected, "magnitude", &scored(&|_, weights| magnitude(weights)));
+    has_the_masks_of_shira(&specs, &expected, "random", &scored(&|spec, _| random_of(5, spec, Structure::Weight)));
+    // Six weights of three tensors share the last score, and four of them are taken: those of the lower row-major indices.
+    let rounded = |weights: &[f32]| weights.iter().map(|&weight| half::bf16::from_f32(weight).to_f32()).collect::<Vec<f32>>();
+    let coarse = top(&specs, &scored(&|_, weights| magnitude(&rounded(weights))), Budget::of(0.02), None);
+    assert!(coarse == expected.masks("top.coarse", &specs) && coarse != expected.masks("top.magnitude", &specs));
 }
 
 #[test]

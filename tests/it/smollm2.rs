@@ -19,7 +19,7 @@ fn message(role: &str, content: &str) -> Message {
 }
 
 /// Facts about the published tokenizer.
-const ENCODINGS: [(&str, &[u32]); 7] = [
+const ENCODINGS: [(&str, &[u32]); 9] = [
     ("Hello world!", &[19556, 905, 17]),
     (" leading space", &[2899, 1898]),
     ("I can't help with that.", &[57, 416, 982, 724, 351, 338, 30]),
@@ -29,7 +29,9 @@ const ENCODINGS: [(&str, &[u32]); 7] = [
         &[3546, 46494, 37366, 1841, 5549, 137, 94, 25972, 83, 7466, 84, 2756, 216, 18645, 250, 48392, 138, 47526],
     ),
     ("<|im_start|>user\nHi<|im_end|>\n", &[1, 4093, 198, 26843, 2, 198]),
+    ("def f(x):\n\treturn x**2\n", &[1604, 275, 24, 104, 727, 198, 197, 5406, 1792, 828, 34, 198]),
     ("    four spaces", &[333, 1876, 5600]),
+    ("I'm sorry, but I can't assist with that.", &[57, 5248, 22657, 28, 564, 339, 416, 982, 4237, 351, 338, 30]),
 ];
 
 #[test]

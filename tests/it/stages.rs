@@ -105,6 +105,9 @@ finetune:
     layers: {train: all, layers: [1]}
     elastic: {train: complement, elastic: {data: {path: safety.jsonl, limit: 6}, strength: 2, rows: 4}}
     project: {train: all, project: {data: {path: safety.jsonl, limit: 6}, rows: 1}}
+    replay: {train: all, replay: {data: {path: safety.jsonl, limit: 6}, share: 0.25}}
+    first: {train: complement, first_tokens: {betas: [0.5, 2], rest: 0.1}}
+    anchor: {train: all, anchor: {data: {path: safety.jsonl, limit: 6}, weight: 2, rows: 2}}
     vector: {from: none, edit: {resta: {scale: 0.5}}}
     half: {from: vector, edit: {interpolate: {weight: 0.25}}}
     restored: {from: vector, edit: {restore: ticket}}

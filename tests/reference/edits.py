@@ -1,4 +1,6 @@
-"""Edits of tuned weights by plain numpy in f64, with loops for the projection: interpolation, RESTA, Safe LoRA.
+"""Edits of tuned weights by plain numpy in f64, with loops for the projection: interpolation, RESTA, Safe LoRA; deltas merged by DARE in f32.
+
+What RESTA and DARE drop is drawn by the program's own generator, whose lines are here in Python's integers: SplitMix64 over counters.
 
 Use:   pip install numpy; python3 tests/reference/edits.py > tests/reference/edits.json
 Made with numpy 2.4.6.
@@ -7,8 +9,32 @@ import json
 
 import numpy
 
+WORD = 2**64 - 1
 SHAPES = {"wide": (5, 12), "tall": (12, 5), "square": (8, 8), "small_alignment": (6, 7)}
-WEIGHT, SCALE = 0.3, 0.7
+WEIGHT, SCALE, DROP, SEED, TENSOR = 0.3, 0.7, 0.35, 9, "w"
+# Two deltas of one tensor with 90 weights, which change these of it; their scales, and the share that stays.
+NAME, PLACES, SCALES, DENSITY = "model.layers.0.mlp.up_proj.weight", [i for i in range(90) if i % 7 != 3 and i % 5 != 4], [1.5, -0.25], 0.4
+
+
+def mix(state):
+    """src/random.rs, `mix`."""
+    z = (state + 0x9E3779B97F4A7C15) & WORD
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
+    return z ^ z >> 31
+
+
+def stream(seed, name):
+    """src/random.rs, `stream`."""
+    state = mix(seed)
+    for byte in name.encode():
+        state = mix(state ^ byte)
+    return state
+
+
+def share(of, i):
+    """Number i of a stream in 0..1, from its upper 53 bits."""
+    return (mix(of ^ i) >> 11) / 2**53
 
 
 def f32(numbers):
@@ -21,7 +47,24 @@ def loops(a, b):
                         for i in range(a.shape[0])])
 
 
+def dare(noise):
+    """Drop, rescale (Yu et al., 2311.03099), and sum, number by number in f32; one of four places is no change of the first delta's."""
+    density, deltas, merged = numpy.float32(DENSITY), [], f32([0] * len(PLACES))
+    for digest, scale in zip(("0b3a", "c41d"), SCALES):
+        vector = f32(noise.standard_normal(len(PLACES)))
+        if not deltas:
+            vector[::4] = 0
+        of = stream(SEED, f"{digest} {NAME}")
+        dropped = f32([value / density if share(of, i) < DENSITY else 0 for i, value in zip(PLACES, vector)])
+        merged = merged + numpy.float32(scale) * dropped
+        deltas.append(dict(digest=digest, vector=vector.tolist(), dropped=dropped.tolist()))
+    assert merged.dtype == numpy.float32
+    return dict(name=NAME, places=PLACES, density=DENSITY, scales=SCALES, deltas=deltas, merged=merged.tolist())
+
+
 def main():
+    # The first numbers of SplitMix64 from 1234567, as others publish them.
+    assert [mix(1234567 + i * 0x9E3779B97F4A7C15 & WORD) for i in range(2)] == [6457827717110365317, 3203168211198807973]
     noise = numpy.random.default_rng(20240524)
     cases = []
     for name, shape in SHAPES.items():
@@ -33,13 +76,17 @@ def main():
         v, update = f32(aligned - base).astype(numpy.float64), f32(tuned - aligned).astype(numpy.float64)
         c = loops(v, v.T) / numpy.sqrt((v * v).sum())
         projected = loops(c, update)
+        # src/edit/resta.rs, `is_dropped`: the middle of each step of the share.
+        of = stream(SEED ^ 0x6472617265, TENSOR)
+        kept = [0.0 if share(of, i) + 0.5 / 2**53 < DROP else value / (1 - DROP) for i, value in enumerate((t - a).ravel().tolist())]
         cosine = (projected * update).sum() / numpy.sqrt((projected**2).sum() * (update**2).sum())
         cases.append(dict(
             name=name, rows=shape[0], columns=shape[1],
             aligned=aligned.ravel().tolist(), tuned=tuned.ravel().tolist(), base=base.ravel().tolist(),
             interpolated=(a + WEIGHT * (t - a)).ravel().tolist(), resta=(t + SCALE * (a - b)).ravel().tolist(),
+            resta_dropped=(a.ravel() + kept + SCALE * (a - b).ravel()).tolist(),
             projected=(a + projected).ravel().tolist(), cosine=float(cosine)))
-    print(json.dumps(dict(weight=WEIGHT, scale=SCALE, cases=cases)))
+    print(json.dumps(dict(weight=WEIGHT, scale=SCALE, drop=DROP, seed=SEED, cases=cases, dare=dare(noise))))
 
 
 main()

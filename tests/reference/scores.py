@@ -3,6 +3,8 @@
 Use:   pip install torch transformers safetensors numpy; python3 -P tests/reference/scores.py tests/reference
 (-P: or statistics.py, beside it, hides the module of that name.) Reads plain.safetensors, writes scores.safetensors. Made with torch 2.15.0 and transformers 5.24.0, f32 on a CPU.
 
+gradient.NAME |g|, g the gradient of the mean loss over all rows' tokens to be learnt, by autograd
+snip.NAME     |w · g|
 fisher.NAME   mean over rows of g², g the gradient of the sum of the row's own losses, by autograd, row by row
 wanda.NAME    |w_ij| ‖x_j‖₂, x what forward hooks see go into the matrix, over the tokens of the replies (those to be learnt, not
               those that predict them); each row in a pass of its own
@@ -14,6 +16,12 @@ minus.NAME    the top 30 % of wanda outside of the top 40 % of utility
 row.NAME      the top 30 % of every row of wanda
 rows.NAME     whole rows of wanda by the mean score, those whose weights come nearest to 30 % of each tensor
 columns.NAME  whole columns of all tensors together, nearest to 30 % of all weights
+top.KIND.NAME, each.KIND.NAME
+              the top 2 % of all tensors together, and of each tensor, by the scores of which SHiRA makes its masks (Bhardwaj et al., 2406.13175,
+              section 3.1): gradient (SHiRA-Grad), snip (SHiRA-SNIP), magnitude, |w| (SHiRA-WM), and random (SHiRA-Rand), by the numbers of
+              src/random.rs and src/ticket/score.rs in Python's integers
+top.coarse.NAME
+              the same by |w| in bf16: several weights of several tensors have the last score, and some of them are left
 """
 import json
 import pathlib
@@ -25,7 +33,30 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-DENSITY, TAKEN = 0.3, 0.4
+DENSITY, TAKEN, SPARSE, SEED = 0.3, 0.4, 0.02, 5
+WORD = 2**64 - 1
+
+
+def mix(state):
+    """src/random.rs, `mix`: the next number of SplitMix64."""
+    z = (state + 0x9E3779B97F4A7C15) & WORD
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
+    return z ^ z >> 31
+
+
+def stream(seed, name):
+    """src/random.rs, `stream`."""
+    state = mix(seed)
+    for byte in name.encode():
+        state = mix(state ^ byte)
+    return state
+
+
+def drawn(seed, name, n):
+    """src/ticket/score.rs, `random`; every number is exact in f32."""
+    of = stream(seed, name)
+    return torch.tensor([((mix(of ^ i) >> 41) + 0.5) / 2**23 for i in range(n)])
 
 
 def losses(model, row, learn):
@@ -59,6 +90,12 @@ def top(values, k, open_=None):
     chosen = numpy.zeros(len(values), numpy.uint8)
     chosen[numpy.argsort(-values, kind="stable")[:k]] = 1
     return chosen
+
+
+def apart(values, k):
+    """Whether rounding cannot decide which k are the largest: the next one is smaller by more than a gradient's error."""
+    ordered = -numpy.sort(-values)
+    return ordered[k - 1] - ordered[k] > 1e-4 * ordered[k - 1]
 
 
 def count(share, n):
@@ -130,7 +167,30 @@ def main(dest):
     flat = torch.cat([score.flatten() for score in scores.values()]).numpy()
     taken = top(torch.cat([score.flatten() for score in utility.values()]).numpy(), count(TAKEN, len(flat)))
     minus = split(top(flat, count(DENSITY, len(flat)), taken == 0), scores)
-    out = {f"fisher.{name}": value.float() for name, value in fisher.items()}
+    mean = dict(zip(names, gradient(rows, learn).split([model.get_parameter(name).numel() for name in names])))
+    flat_weights = {name: model.get_parameter(name).detach().flatten() for name in names}
+    by_kind = {
+        "gradient": {name: g.abs().float() for name, g in mean.items()},
+        "snip": {name: (flat_weights[name].double() * g).abs().float() for name, g in mean.items()},
+        "magnitude": {name: weight.abs() for name, weight in flat_weights.items()},
+        "random": {name: drawn(SEED, name, len(weight)) for name, weight in flat_weights.items()},
+        "coarse": {name: weight.bfloat16().float().abs() for name, weight in flat_weights.items()},
+    }
+    sparse = []
+    for kind, of in by_kind.items():
+        together = torch.cat(list(of.values())).numpy()
+        k = count(SPARSE, len(together))
+        sparse.append((f"top.{kind}", split(top(together, k), of)))
+        if kind == "coarse":
+            last = together == -numpy.sort(-together)[k - 1]
+            tied = numpy.concatenate(list(sparse[-1][1].values()))[last].tolist()
+            assert tied == sorted(tied, reverse=True) and 0 < sum(tied) < len(tied), tied
+            continue
+        sparse.append((f"each.{kind}", {name: top(values.numpy(), count(SPARSE, len(values))) for name, values in of.items()}))
+        if kind in ("gradient", "snip"):
+            assert apart(together, k) and all(apart(values.numpy(), count(SPARSE, len(values))) for values in of.values()), kind
+    out = {f"{kind}.{name}": value for kind in ("gradient", "snip") for name, value in by_kind[kind].items()}
+    out |= {f"fisher.{name}": value.float() for name, value in fisher.items()}
     out["conflict.dot"] = torch.stack([row @ anchor for row in each]).float()
     out["conflict.cosine"] = torch.stack([row @ anchor / row.norm() / anchor.norm() for row in each]).float()
     out |= {f"wanda.{name}": value for name, value in scores.items()}
@@ -140,7 +200,7 @@ def main(dest):
     for name, score in scores.items():
         rows_ |= chosen_groups(whole({name: score}, 0), {name: score}, DENSITY * score.numel())
     columns = chosen_groups(whole(scores, 1), scores, DENSITY * len(flat))
-    for kind, masks in [("minus", minus), ("row", by_row), ("rows", rows_), ("columns", columns)]:
+    for kind, masks in [("minus", minus), ("row", by_row), ("rows", rows_), ("columns", columns), *sparse]:
         out |= {f"{kind}.{name}": torch.from_numpy(numpy.ascontiguousarray(mask)) for name, mask in masks.items()}
     save_file({key: value.contiguous() for key, value in out.items()}, str(dest / "scores.safetensors"), metadata=dict(
         others=json.dumps(others), others_learn=json.dumps(others_learn), versions=f"torch {torch.__version__}"))
