@@ -115,7 +115,10 @@ pub fn schema() -> Json {
             ("tickets", named(named_ticket)),
             (
                 "finetune",
-                with(section("finetune"), &[("data", data), ("audit", audit), ("tasks", tasks), ("arms", named(arm)), ("sweep", section("finetune.sweep"))]),
+                with(
+                    section("finetune"),
+                    &[("data", data), ("audit", audit), ("tasks", tasks), ("arms", named(arm)), ("sweep", section("finetune.sweep"))],
+                ),
             ),
             (
                 "evaluate",

@@ -176,7 +176,10 @@ fn an_audit_stands_in_the_report() {
     assert_eq!(quartiles, [0, 3, 6, 9, 12].map(cosine), "of thirteen rows");
 
     let page = std::fs::read_to_string(latest.join("report.html")).unwrap();
-    assert!(page.contains("Rows against the refusals") && page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; how many?"), "escaped");
+    assert!(
+        page.contains("Rows against the refusals") && page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; how many?"),
+        "escaped"
+    );
     assert!(!page.contains("<script>alert(1)"));
     let summary = std::fs::read_to_string(latest.join("summary.md")).unwrap();
     assert!(summary.contains("## Rows against the refusals") && !summary.contains("how many?"), "{summary}");

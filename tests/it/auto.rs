@@ -256,7 +256,11 @@ fn what_cannot_be_chosen_is_an_error_before_anything_runs() {
     let home = Home::new();
     let race = "candidates: [unprotected, rehearsed, outside], learning_rate: [3e-4, 1.5e-3], drop_at_most: 0.1, answers_drop_at_most: 0.1";
     let cases: [(&str, &str, &[&str]); 18] = [
-        (race, "max_steps: 40", &["arm chosen: 12 candidates take at least 102 steps together", "the budget is 40", "write max_steps: 102"]),
+        (
+            race,
+            "max_steps: 40",
+            &["arm chosen: 12 candidates take at least 102 steps together", "the budget is 40", "write max_steps: 102"],
+        ),
         (
             "protect: auto,",
             "protect: auto, learning_rate: 1e-4, max_steps: 24,",

@@ -56,7 +56,10 @@ fn a_sweep_runs_every_setting_and_compares_families_at_equal_utility() {
     let edited: Vec<&Value> =
         edited["pipeline"]["finetune"]["arms"].as_array().unwrap().iter().filter(|arm| arm["edit"].is_object()).collect();
     let of = |arm: &Value| [&arm["name"], &arm["family"], &arm["edit"]["from"]].map(|text| text.as_str().unwrap().to_owned());
-    assert_eq!(edited.iter().map(|arm| of(arm)).collect::<Vec<_>>(), [["half", "half", "gentle"], ["half-lr1e-3", "half", "gentle-lr1e-3"]]);
+    assert_eq!(
+        edited.iter().map(|arm| of(arm)).collect::<Vec<_>>(),
+        [["half", "half", "gentle"], ["half-lr1e-3", "half", "gentle-lr1e-3"]]
+    );
 
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
     assert_ne!(code, 2, "{text}");

@@ -27,7 +27,8 @@ pub(super) fn levels(families: &[&Family], protected: &str) -> Vec<(Reason, f64)
     // Of a suite's ends, an arm stands on several lines: it is found by its name.
     let end = mine.settings.iter().find_map(|setting| setting.curves.iter().map(own).collect::<Option<Vec<_>>>());
     let end = end.and_then(|ends| ends.into_iter().reduce(f64::min)).filter(learnt);
-    let has_more = |family: &&&Family| family.measured.len() > 1 || family.measured.iter().flat_map(|one| &one.curves).any(|curve| curve.len() > 2);
+    let has_more =
+        |family: &&&Family| family.measured.len() > 1 || family.measured.iter().flat_map(|one| &one.curves).any(|curve| curve.len() > 2);
     let common = families.iter().filter(has_more).map(|family| reached(family)).collect::<Option<Vec<_>>>();
     let common = common.and_then(|all| all.into_iter().reduce(f64::min)).filter(learnt);
     let common = common.filter(|common| end.is_none_or(|end| (end - common).abs() > SAME));

@@ -177,7 +177,7 @@ fn random_control<'a>(record: &'a Record, protected: &Arm) -> Option<&'a str> {
     let around_random = |arm: &&Arm| arm.settings.pointer("/ticket/random").is_some();
     let others = || record.arms.iter().filter(|arm| family(arm) == arm.name && family(arm) != family(protected));
     let found = others().filter(around_random).find(|arm| differ_in_ticket(arm, protected));
-    found.or_else(|| others().find(around_random)).or_else(|| others().find(|arm| arm.settings["train"] == "random")).map(|arm| family(arm))
+    found.or_else(|| others().find(around_random)).or_else(|| others().find(|arm| arm.settings["train"] == "random")).map(family)
 }
 
 /// Whether an arm is made of another one's weights.

@@ -108,7 +108,8 @@ pub(super) fn expanded(arms: Vec<Arm>, tickets: &[Ticket], place: Place, finding
     let mut all: Vec<Arm> = Vec::with_capacity(arms.len());
     for arm in arms {
         if let Some(edited) = arm.edit.clone().filter(|_| arm.sweep.is_some()) {
-            let others: Vec<Arm> = all.iter().filter(|other| is_setting_of(other, &edited.from)).map(|source| made_of(&arm, source)).collect();
+            let others: Vec<Arm> =
+                all.iter().filter(|other| is_setting_of(other, &edited.from)).map(|source| made_of(&arm, source)).collect();
             let family = (!others.is_empty()).then(|| arm.name.clone());
             all.push(Arm { family, sweep: None, ..arm });
             all.extend(others);

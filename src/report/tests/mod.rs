@@ -381,8 +381,13 @@ fn annotations_are_commands_that_nothing_gets_out_of() {
         p_margin: None,
         needed_prompts: None,
     };
-    let gate =
-        |decision: Decision, rules: Vec<RuleOutcome>| GateOutcome { decision, headline: "why: 50 %".into(), findings: Vec::new(), rules, at_equal_utility: Vec::new() };
+    let gate = |decision: Decision, rules: Vec<RuleOutcome>| GateOutcome {
+        decision,
+        headline: "why: 50 %".into(),
+        findings: Vec::new(),
+        rules,
+        at_equal_utility: Vec::new(),
+    };
     let rules = vec![
         rule("undecided", Decision::Inconclusive, "too few"),
         rule("holds", Decision::Pass, "fine"),

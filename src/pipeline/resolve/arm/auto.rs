@@ -116,7 +116,11 @@ fn named(node: &Node, path: &str, (raced, around): (&Arm, &Around<'_>), given: &
         let Some(arm) = arm else { continue };
         let steps = raced.training.max_steps;
         if arm.training.max_steps != steps || arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty()) {
-            let own = if arm.training.max_steps == steps { "sweeps max_steps".into() } else { format!("has max_steps {}", arm.training.max_steps) };
+            let own = if arm.training.max_steps == steps {
+                "sweeps max_steps".into()
+            } else {
+                format!("has max_steps {}", arm.training.max_steps)
+            };
             let message = format!("arm {name} {own}, and all candidates of {} train for its {steps}", raced.name);
             let remedy = format!("write max_steps in arm {} alone, whose candidates all take it", raced.name);
             findings.problem(item.place, path, message, Some(remedy));
