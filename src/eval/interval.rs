@@ -138,6 +138,28 @@ pub fn newcombe_of([a, b, c, d]: [f64; 4], quantile: f64) -> Option<(f64, f64, f
     Some((difference, (difference - below).max(-1.0), (difference + above).min(1.0)))
 }
 
+/// How likely at least so many hits among as many trials are, where each is one with the probability `share`, from 0 to 1.
+pub fn binomial_at_least(hits: u64, trials: u64, share: f64) -> f64 {
+    if hits == 0 {
+        return 1.0;
+    }
+    if hits > trials || share <= 0.0 {
+        return 0.0;
+    }
+    if share >= 1.0 {
+        return 1.0;
+    }
+    // From the first term on, in logarithms: it may be smaller than any f64.
+    let mut log_term = (0..hits).map(|i| ((trials - i) as f64 / (hits - i) as f64).ln()).sum::<f64>();
+    log_term += hits as f64 * share.ln() + (trials - hits) as f64 * (-share).ln_1p();
+    let mut sum = 0.0;
+    for i in hits..=trials {
+        sum += log_term.exp();
+        log_term += ((trials - i) as f64 / (i + 1) as f64).ln() + share.ln() - (-share).ln_1p();
+    }
+    sum.min(1.0)
+}
+
 /// Two-sided exact McNemar p-value of discordant pairs: `first_only` and `second_only` under a fair coin; 1 without any.
 pub fn mcnemar_exact(first_only: u64, second_only: u64) -> f64 {
     let (n, k) = (first_only + second_only, first_only.min(second_only));
@@ -191,6 +213,22 @@ mod tests {
 
     fn near(found: f64, expected: f64) {
         assert!((found - expected).abs() < 5e-5, "{found}, expected {expected}");
+    }
+
+    /// `scipy.stats.binom.sf(hits - 1, trials, share)`.
+    #[test]
+    fn binomial_tails_are_those_of_scipy() {
+        for (hits, trials, share, wanted) in [
+            (5, 36, 0.05, 0.032362707258672074),
+            (4, 36, 0.05, 0.10367880095884704),
+            (30, 300, 0.05, 0.00028179403230916563),
+            (5, 20, 0.1, 0.043174495284463404),
+            (0, 9, 0.5, 1.0),
+            (1, 20, 0.0, 0.0),
+        ] {
+            let found = binomial_at_least(hits, trials, share);
+            assert!((found - wanted).abs() < 1e-12 + 1e-9 * wanted, "{hits} of {trials}: {found}, expected {wanted}");
+        }
     }
 
     #[test]

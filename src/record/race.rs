@@ -12,6 +12,9 @@ pub struct Race {
     pub drop_at_most: f64,
     /// The share of the probes' benign prompts that might be answered fewer.
     pub answers_drop_at_most: f64,
+    /// The probes' harmful and benign prompts; 0 in records that do not say.
+    #[serde(default)]
+    pub prompts: [u64; 2],
     /// The aligned model, at step 0.
     pub aligned: RacePoint,
     /// The heats in order.
@@ -42,7 +45,7 @@ pub struct Heat {
 pub struct Tried {
     /// Its name.
     pub name: String,
-    /// The candidates that differ from it in their learning rates alone.
+    /// The candidates that differ from it in their learning rates and densities alone.
     pub family: String,
     /// Whether it is plain fine-tuning: every weight, and nothing that protects.
     pub plain: bool,
@@ -80,7 +83,7 @@ pub enum RaceEnd {
     Outpaced,
     /// It had learnt nothing within the limits when others had.
     NothingLearnt,
-    /// It was outside the limits twice in a row.
+    /// It was outside the limits twice in a row, beyond chance.
     Left,
     /// Its training could not go on.
     Failed(String),

@@ -27,7 +27,7 @@ use super::sequence::Leg;
 use super::{Context, read_json, write_json};
 
 /// Of the race's result; raised when the same candidates come to another.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// Of how fast candidates train.
 pub(super) const PACE_VERSION: u32 = 2;
@@ -53,8 +53,11 @@ pub fn race(
         field.push(Candidate { arm: candidate, ticket: frame.ticket_of(candidate, &specs, seed)? });
     }
     let every = frame.probes.as_ref().map_or(1, |(_, _, settings)| settings.every);
-    let aligned = frame.aligned_figures(context)?.and_then(|figures| point(0, &figures)).ok_or_else(|| no_figures(arm))?;
-    let limits = Limits { aligned, drop_at_most: auto.drop_at_most, answers_drop_at_most: auto.answers_drop_at_most };
+    let figures = frame.aligned_figures(context)?.unwrap_or_default();
+    let aligned = point(0, &figures).ok_or_else(|| no_figures(arm))?;
+    let count = |name: &str| figures.get(name).map_or(0, |figure| figure.count);
+    let prompts = [count("refusal_rate"), count("answered_rate")];
+    let limits = Limits { aligned, drop_at_most: auto.drop_at_most, answers_drop_at_most: auto.answers_drop_at_most, prompts };
     let track = Track { context, frame, specs: &specs, limits, seed };
     let paces = match auto.budget {
         Some(RaceBudget::Minutes(_)) => track.paces(arm, &field, every)?,
@@ -81,6 +84,7 @@ pub fn race(
             seed,
             drop_at_most: auto.drop_at_most,
             answers_drop_at_most: auto.answers_drop_at_most,
+            prompts,
             aligned,
             heats: heats.clone(),
             steps: tried.iter().filter_map(|one| one.points.last()).map(|point| point.step).sum(),
