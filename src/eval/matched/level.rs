@@ -1,15 +1,16 @@
 //! The levels of utility at which arms are compared.
 
 use super::Reason;
-use super::curve::most;
+use super::curve::{at, most};
 use super::points::{Family, Setting};
 
 /// Levels that differ by less are one.
 const SAME: f64 = 1e-9;
 
-/// The most utility that a setting reaches in every seed.
+/// The most utility that a setting reaches in every seed; none where a line between two ends begins beyond that in another seed.
 fn reached_by(setting: &Setting) -> Option<f64> {
-    setting.curves.iter().map(|curve| most(curve)).collect::<Option<Vec<_>>>()?.into_iter().reduce(f64::min)
+    let level = setting.curves.iter().map(|curve| most(curve)).collect::<Option<Vec<_>>>()?.into_iter().reduce(f64::min)?;
+    setting.curves.iter().all(|curve| at(curve, level).is_some()).then_some(level)
 }
 
 /// The most utility that one setting of a family reaches in every seed.

@@ -65,6 +65,18 @@ fn seeds_that_disagree_on_what_learnt_less_still_reach_what_both_reach() {
     near(best.utility, 0.95, 1e-12);
 }
 
+/// In seed 0 both ends of a line learnt more than in seed 2 either did: what is said to be reached can be read.
+#[test]
+fn what_is_reached_has_a_value() {
+    let (slow, fast) = ([(-0.90, 10), (-1.02, 9), (-1.01, 9)], [(-0.91, 9), (-1.00, 8), (-1.03, 7)]);
+    let family = ends(&[("slow", &slow), ("fast", &fast), ("wild", &[(-1.5, 0), (-1.5, 0), (-1.5, 0)])]);
+    let level = super::super::level::reached(&family).unwrap();
+    near(level, -1.02, 1e-12);
+    let found = kept(&family, level, false).unwrap();
+    assert_eq!(found.settings, ["slow"]);
+    near(found.value, 28.0 / 30.0, 1e-12);
+}
+
 /// An arm whose slow end learnt more than the level, and kept all, is not judged by a line to its ruined fast end.
 #[test]
 fn who_learnt_more_and_kept_as_much_is_not_the_worse_for_it() {
