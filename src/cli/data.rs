@@ -14,7 +14,7 @@ use crate::data::subset::subset;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
 use crate::pipeline;
-use crate::pipeline::settings::{Finetune, Pipeline};
+use crate::pipeline::settings::{Finetune, Pipeline, safety_rows};
 use crate::run::models;
 use crate::stage::Context;
 use crate::stage::audit::{AuditedRow, By, audit};
@@ -166,7 +166,7 @@ impl Audit {
 /// The refusals that a pipeline names.
 fn named_in(settings: &Pipeline) -> Option<DataSpec> {
     let audited = settings.finetune.as_ref().and_then(|finetune| finetune.audit.first());
-    audited.cloned().or_else(|| settings.tickets.iter().find_map(|ticket| ticket.data.clone()))
+    audited.or_else(|| safety_rows(&settings.tickets)).cloned()
 }
 
 /// The source without its most conflicting rows, a share in (0, 1), and how many these are. Rows that the pipeline leaves out (filter,

@@ -6,6 +6,7 @@ pub mod calibration;
 mod controls;
 pub mod extract;
 pub mod gate;
+pub mod heats;
 pub mod interval;
 pub mod join;
 pub mod judge;

@@ -3,7 +3,7 @@
 use super::node::Place;
 use super::reader::Findings;
 use super::settings::{Arm, Auto, Pipeline, Probe, Probes, RaceBudget};
-use crate::eval::race::{Budget, heats};
+use crate::eval::heats::{Budget, heats};
 
 /// More candidates than anybody means to race.
 const MOST: usize = 100;

@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::Failure;
+use crate::eval::heats::{Budget, heats, steps_of};
 use crate::eval::judge;
-use crate::eval::race::{Budget, heats, steps_of};
 use crate::event::Event;
 use crate::model::backend::Backend;
 use crate::model::batch::{Example, Packed};

@@ -192,6 +192,9 @@ fn an_audit_stands_in_the_report() {
     let bare = std::fs::read_to_string(home.path("bare/run.json")).unwrap();
     assert!(!bare.contains("how many?") && bare.contains("\"conflicting\""));
 
+    let forecast = told(&home.run(&["check", "p.yaml", "--format", "json", "--set", arms, "--set", "finetune.audit=true"])).0;
+    assert!(forecast.contains("\"audit\","), "a part of the forecast: {forecast}");
+
     // Other refusals than the ticket's; nothing where it is off, or nothing is named.
     let (text, code) = run("helpful.jsonl");
     assert_ne!(code, 2, "{text}");

@@ -81,8 +81,10 @@ fn a_sweep_runs_every_setting_and_compares_families_at_equal_utility() {
     assert_eq!(trained["summary"], "trains every weight at 3e-3");
     for file in ["summary.md", "report.html"] {
         let text = std::fs::read_to_string(run.join(file)).unwrap();
-        assert!(text.contains("At equal utility") && text.contains("probe prompts"), "{file}");
+        assert!(text.contains("At equal utility") && text.contains("probe prompts") && text.contains("the random control"), "{file}");
     }
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("upper left is better. The dashed line is the front") && page.contains("at task loss"), "over the task's loss");
 
     // Everything is in the store, and asking changes no weight: without the probes that ask the same models come out.
     let digest = record["digests"]["model.unprotected"].clone();

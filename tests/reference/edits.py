@@ -1,35 +1,23 @@
 """Edits of tuned weights by plain numpy in f64, with loops for the projection: interpolation, RESTA, Safe LoRA; deltas merged by DARE in f32.
 
-What RESTA and DARE drop is drawn by the program's own generator, whose lines are here in Python's integers: SplitMix64 over counters.
+What RESTA and DARE drop is drawn by the program's own generator, whose lines are in draws.py in Python's integers.
 
 Use:   pip install numpy; python3 tests/reference/edits.py > tests/reference/edits.json
 Made with numpy 2.4.6.
 """
 import json
+import pathlib
+import sys
 
 import numpy
 
-WORD = 2**64 - 1
+sys.path.append(str(pathlib.Path(__file__).parent))
+from draws import mix, stream  # noqa: E402
+
 SHAPES = {"wide": (5, 12), "tall": (12, 5), "square": (8, 8), "small_alignment": (6, 7)}
 WEIGHT, SCALE, DROP, SEED, TENSOR = 0.3, 0.7, 0.35, 9, "w"
 # Two deltas of one tensor with 90 weights, which change these of it; their scales, and the share that stays.
 NAME, PLACES, SCALES, DENSITY = "model.layers.0.mlp.up_proj.weight", [i for i in range(90) if i % 7 != 3 and i % 5 != 4], [1.5, -0.25], 0.4
-
-
-def mix(state):
-    """src/random.rs, `mix`."""
-    z = (state + 0x9E3779B97F4A7C15) & WORD
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
-    z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
-    return z ^ z >> 31
-
-
-def stream(seed, name):
-    """src/random.rs, `stream`."""
-    state = mix(seed)
-    for byte in name.encode():
-        state = mix(state ^ byte)
-    return state
 
 
 def share(of, i):
@@ -64,7 +52,6 @@ def dare(noise):
 
 def main():
     # The first numbers of SplitMix64 from 1234567, as others publish them.
-    assert [mix(1234567 + i * 0x9E3779B97F4A7C15 & WORD) for i in range(2)] == [6457827717110365317, 3203168211198807973]
     noise = numpy.random.default_rng(20240524)
     cases = []
     for name, shape in SHAPES.items():

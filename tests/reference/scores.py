@@ -19,7 +19,7 @@ columns.NAME  whole columns of all tensors together, nearest to 30 % of all weig
 top.KIND.NAME, each.KIND.NAME
               the top 2 % of all tensors together, and of each tensor, by the scores of which SHiRA makes its masks (Bhardwaj et al., 2406.13175,
               section 3.1): gradient (SHiRA-Grad), snip (SHiRA-SNIP), magnitude, |w| (SHiRA-WM), and random (SHiRA-Rand), by the numbers of
-              src/random.rs and src/ticket/score.rs in Python's integers
+              src/random.rs (draws.py) and src/ticket/score.rs in Python's integers
 top.coarse.NAME
               the same by |w| in bf16: several weights of several tensors have the last score, and some of them are left
 """
@@ -33,24 +33,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+# At the end, behind Python's own modules.
+sys.path.append(str(pathlib.Path(__file__).parent))
+from draws import mix, stream  # noqa: E402
+
 DENSITY, TAKEN, SPARSE, SEED = 0.3, 0.4, 0.02, 5
-WORD = 2**64 - 1
-
-
-def mix(state):
-    """src/random.rs, `mix`: the next number of SplitMix64."""
-    z = (state + 0x9E3779B97F4A7C15) & WORD
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
-    z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
-    return z ^ z >> 31
-
-
-def stream(seed, name):
-    """src/random.rs, `stream`."""
-    state = mix(seed)
-    for byte in name.encode():
-        state = mix(state ^ byte)
-    return state
 
 
 def drawn(seed, name, n):

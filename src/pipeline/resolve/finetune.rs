@@ -11,7 +11,7 @@ use crate::data::spec::DataSpec;
 use crate::pipeline::data::sources;
 use crate::pipeline::node::{Node, Value};
 use crate::pipeline::reader::{Findings, Section};
-use crate::pipeline::settings::{Arm, Finetune, Ticket};
+use crate::pipeline::settings::{Arm, Finetune, Ticket, safety_rows};
 
 pub(super) fn finetune(
     node: &Node,
@@ -108,7 +108,7 @@ fn audit(node: &Node, folder: &Path, tickets: &[Ticket], findings: &mut Findings
     match node.value {
         Value::Bool(false) => Vec::new(),
         Value::Bool(true) => {
-            let found = tickets.iter().find_map(|ticket| ticket.data.clone());
+            let found = safety_rows(tickets).cloned();
             if found.is_none() {
                 let message = "finetune.audit is true, and no ticket of the pipeline has data to compare the rows with";
                 findings.problem(node.place, "finetune.audit", message, Some("name refusals: audit: builtin:refusals".into()));

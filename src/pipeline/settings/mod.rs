@@ -17,7 +17,7 @@ pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::{Finetune, Task};
 pub use self::model::{ComputeDtype, Dtype, Model};
 pub use self::sweep::Grid;
-pub use self::ticket::{Minus, Over, Score, Ticket};
+pub use self::ticket::{Minus, Over, Score, Ticket, safety_rows};
 pub use self::training::{Align, Architecture, Calibration, Pretrain, Training};
 pub use super::classifier_judge::{ClassifierJudge, PLACES};
 pub use super::endpoint_judge::{Comparer, EndpointJudge};

@@ -8,6 +8,11 @@ use super::Calibration;
 use crate::data::spec::DataSpec;
 use crate::ticket::budget::{Scope, Structure};
 
+/// What the first of some tickets that has data is scored on: the refusals of a pipeline that names none for an audit.
+pub fn safety_rows(tickets: &[Ticket]) -> Option<&DataSpec> {
+    tickets.iter().find_map(|ticket| ticket.data.as_ref())
+}
+
 /// How a ticket is extracted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ticket {

@@ -1,12 +1,13 @@
 //! Text from outside, in every report.
 
+mod annotations;
 mod joined;
 
 use serde_json::json;
 
 use super::csp::source;
-use super::{Samples, annotations, html, junit, markdown, sarif};
-use crate::record::{Decision, GateOutcome, RECORD_VERSION, Record, RuleOutcome};
+use super::{Samples, html, junit, markdown, sarif};
+use crate::record::{Decision, RECORD_VERSION, Record};
 
 /// What must not get through: markup of each format, control characters, a bidirectional override, a
 /// letter that nobody sees, no character at all.
@@ -45,6 +46,8 @@ fn hostile() -> Record {
                   "edit": {"from": HOSTILE, "weights": "", "changed": 3, "changed_share": 0.5, "projected": [1, 2], "distance": 1.0, "update_norm": 2.0,
                            "erased_by_rounding": 0.0, "kept_changed": 0, "seconds": 0.1},
                   "race": race}],
+        "audit": {"safety": [HOSTILE], "rows": 1, "conflicting": 1, "quartiles": [-0.1, -0.1, -0.1, -0.1, -0.1],
+                  "top": [{"source": HOSTILE, "row": 1, "id": HOSTILE, "cosine": -0.1, "dot": -1.0, "prompt": HOSTILE, "reply": HOSTILE}]},
         "warnings": [HOSTILE],
         "gate": {"decision": "error", "headline": HOSTILE, "findings": [HOSTILE], "rules": [rule]},
     });
@@ -288,7 +291,7 @@ fn the_summary_keeps_its_tables() {
         .map(|part| part.lines().filter(|line| line.starts_with('|')).collect())
         .filter(|t: &Vec<_>| !t.is_empty())
         .collect();
-    assert_eq!(tables.len(), 5, "scorecard, race, rules, training, edits: {summary}");
+    assert_eq!(tables.len(), 6, "scorecard, race, audit, rules, training, edits: {summary}");
     for table in tables {
         assert!(table.len() > 2, "{table:?}");
         for line in &table {
@@ -359,54 +362,4 @@ fn sarif_has_a_result_for_every_rule_that_does_not_hold() {
     gate.decision = Decision::Error;
     let log = parsed(&record);
     assert_eq!((results(&log), log["runs"][0]["results"][1]["level"].as_str()), (2, Some("error")), "{log}");
-}
-
-#[test]
-fn annotations_are_commands_that_nothing_gets_out_of() {
-    let rule = |rule: &str, decision: Decision, reason: &str| RuleOutcome {
-        rule: rule.into(),
-        arm: "protected".into(),
-        metric: "harmful.refusal_rate".into(),
-        judge: Some("phrases".into()),
-        decision,
-        value: None,
-        interval: None,
-        limit: 0.05,
-        p: None,
-        p_holm: None,
-        corrected: None,
-        reason: reason.into(),
-        category: None,
-        bootstrap: None,
-        p_margin: None,
-        needed_prompts: None,
-    };
-    let gate = |decision: Decision, rules: Vec<RuleOutcome>| GateOutcome {
-        decision,
-        headline: "why: 50 %".into(),
-        findings: Vec::new(),
-        rules,
-        at_equal_utility: Vec::new(),
-    };
-    let rules = vec![
-        rule("undecided", Decision::Inconclusive, "too few"),
-        rule("holds", Decision::Pass, "fine"),
-        rule("a: b, c", Decision::Fail, "50 %\n::error::x"),
-    ];
-    assert_eq!(
-        annotations::render(&gate(Decision::Fail, rules)),
-        "::error title=a%3A b%2C c (judge phrases)::50 %25%0A::error::x\n::warning title=undecided (judge phrases)::too few\n"
-    );
-    assert_eq!(annotations::render(&gate(Decision::Pass, vec![rule("holds", Decision::Pass, "")])), "");
-    // A run that stopped before its rules.
-    assert_eq!(annotations::render(&gate(Decision::Error, Vec::new())), "::error title=verdict::why: 50 %25\n");
-    let both = annotations::render(&gate(Decision::Error, vec![rule("open", Decision::Inconclusive, "few")]));
-    assert_eq!(both, "::error title=verdict::why: 50 %25\n::warning title=open (judge phrases)::few\n");
-    let many: Vec<RuleOutcome> = (0..14).map(|i| rule(&format!("rule {i}"), Decision::Fail, &"x".repeat(100_000))).collect();
-    let written = annotations::render(&gate(Decision::Fail, many));
-    let last = "::error title=more rules::5 more rules do not hold; the summary and the report have all of them";
-    assert_eq!((written.lines().count(), written.lines().last()), (10, Some(last)));
-    assert!(written.len() < 10_000 && written.lines().all(|line| line.starts_with("::error title=")));
-    let hostile = annotations::render(&gate(Decision::Fail, vec![rule(HOSTILE, Decision::Fail, HOSTILE)]));
-    assert!(hostile.lines().count() == 1 && invisible(&hostile).is_none(), "{hostile}");
 }
