@@ -72,7 +72,8 @@
 //!   token of held-out answers; **refusal rate** and **answered rate** of the probe prompts, by a judge.
 //! * **drop, rise**: how far a rate fell or rose from the aligned model to an arm, on the same prompts.
 //! * **gate, rule, verdict**: the conditions of a pipeline, one of them, and `pass`, `fail` or `inconclusive`.
-//! * **task, sequence**: what an arm learns; several of them, each from the weights that the one before it left.
+//! * **task, sequence, merge**: what an arm learns; several of them, each from the weights that the one before it left; or each from the
+//!   aligned model, and what they changed in one model.
 //! * **cell**: the unit of the record: arm × seed × after-task × step, with what was measured there.
 //! * **digest, key**: SHA-256 of some bytes, SHA-256 of everything that made a stage's result.
 //!

@@ -81,9 +81,10 @@ impl Restore {
             }
         };
         ui.value(&serde_json::json!({"out": self.out, "restored": done, "record": outcome.as_ref().map(|outcome| &outcome.record)}));
-        let Restored { restored, differed, tensors } = done;
+        let Restored { restored, differed, tensors, others } = done;
         let share = differed as f64 / restored.max(1) as f64 * 100.0;
         ui.text(&format!("{restored} weights restored, {differed} of which had differed ({share:.2} %), in {tensors} tensors"));
+        others.iter().for_each(|line| ui.text(&format!("outside the ticket, left as it is: {line}")));
         ui.text(&format!("written: {}", self.out.display()));
         if let Some(outcome) = outcome {
             ui.text(&markdown::plain(&outcome.record));

@@ -8,7 +8,8 @@ use super::Machine;
 use super::run::context;
 use crate::error::{Exit, Failure};
 use crate::event::Event;
-use crate::model::verify::compare;
+use crate::mask::Mask;
+use crate::model::verify::{MisShaped, compare};
 use crate::pipeline::settings::ComputeDtype;
 use crate::stage::fetch::weights;
 use crate::ticket::file::Ticket;
@@ -42,22 +43,28 @@ impl Verify {
         }
         let found = compare(&aligned, &tuned, &ticket.masks.0);
         ui.value(&found);
-        for (what, names) in [("missing", &found.missing), ("extra", &found.extra), ("mis-shaped", &found.mis_shaped)] {
+        for (what, names) in [("missing", &found.missing), ("extra", &found.extra)] {
             for name in names {
                 ui.text(&format!("{what}: {name}"));
             }
+        }
+        for MisShaped { name, before, after } in &found.mis_shaped {
+            let held = ticket.masks.0.get(name).map_or(0, Mask::count);
+            let told = if held == 0 { "outside the ticket".to_owned() } else { format!("with {held} weights of the ticket") };
+            ui.text(&format!("mis-shaped: {name}: {before:?} became {after:?}, {told}"));
         }
         for tensor in found.tensors.iter().filter(|tensor| tensor.frozen_changed > 0) {
             let first =
                 tensor.first.map(|(index, before, after)| format!("; first [{index}]: {before} became {after}")).unwrap_or_default();
             ui.text(&format!("changed: {}: {} of {} frozen weights{first}", tensor.name, tensor.frozen_changed, tensor.frozen));
         }
+        let unseen = if found.unseen == 0 { String::new() } else { format!("; {} could not be compared", found.unseen) };
         ui.text(&format!(
-            "{} of {} ticket weights changed; {} others changed",
+            "{} of {} ticket weights changed{unseen}; {} others changed",
             found.frozen_changed(),
-            found.frozen(),
+            found.frozen() + found.unseen,
             found.free_changed()
         ));
-        Ok(if found.holds() { Exit::Passed } else { Exit::Failed })
+        Ok(if found.keeps() { Exit::Passed } else { Exit::Failed })
     }
 }

@@ -3,28 +3,49 @@
 use super::DeltaError;
 use crate::model::weights::{Dtype, Weights};
 
-/// The names of the tensors that two checkpoints share, sorted. What says nothing that another tensor does not (a copy of tied
-/// embeddings, a rotary buffer) is left out where both have it so, and may stand in one of them alone.
-///
-/// # Errors
-/// Lists every tensor that is missing, extra or of another shape in the second.
-pub fn shared<'a>(first: &'a Weights, second: &Weights) -> Result<Vec<&'a str>, DeltaError> {
-    let (mut names, mut problems) = (Vec::new(), Vec::new());
+/// Two checkpoints side by side.
+pub struct Pair<'a> {
+    /// The tensors that both have, with the same shape.
+    pub shared: Vec<&'a str>,
+    /// What the first has and the second lacks, one line each.
+    pub missing: Vec<String>,
+    /// What the first lacks, one line each.
+    pub extra: Vec<String>,
+    /// What has another shape, by name, one line each.
+    pub mis_shaped: Vec<(&'a str, String)>,
+}
+
+/// The names of the tensors that two checkpoints share, sorted, and what they do not share. What says nothing that another tensor does
+/// not (a copy of tied embeddings, a rotary buffer) is left out where both have it so, and may stand in one of them alone.
+pub fn pair<'a>(first: &'a Weights, second: &Weights) -> Pair<'a> {
+    let mut found = Pair { shared: Vec::new(), missing: Vec::new(), extra: Vec::new(), mis_shaped: Vec::new() };
     for name in first.names() {
         let alone = first.redundant(name);
         match (first.shape(name), second.shape(name)) {
             (_, None) if alone => {}
-            (_, None) => problems.push(format!("  missing in the second: {name}")),
+            (_, None) => found.missing.push(format!("  missing in the second: {name}")),
             (one, other) if one != other => {
-                problems.push(format!("  shape of {name}: {:?}, in the second {:?}", one.unwrap_or_default(), other.unwrap_or_default()));
+                let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
+                found.mis_shaped.push((name, format!("  shape of {name}: {one:?}, in the second {other:?}")));
             }
             _ if alone && second.redundant(name) => {}
-            _ => names.push(name),
+            _ => found.shared.push(name),
         }
     }
     let extra = second.names().filter(|name| first.shape(name).is_none() && !second.redundant(name));
-    problems.extend(extra.map(|name| format!("  only in the second: {name}")));
-    if problems.is_empty() { Ok(names) } else { Err(DeltaError::OtherTensors { problems }) }
+    found.extra = extra.map(|name| format!("  only in the second: {name}")).collect();
+    found
+}
+
+/// The names of the tensors that two checkpoints share, of which neither has others.
+///
+/// # Errors
+/// Lists every tensor that is missing, extra or of another shape in the second.
+pub fn shared<'a>(first: &'a Weights, second: &Weights) -> Result<Vec<&'a str>, DeltaError> {
+    let Pair { shared, missing, extra, mis_shaped } = pair(first, second);
+    let shapes = mis_shaped.into_iter().map(|(_, line)| line);
+    let problems: Vec<String> = missing.into_iter().chain(shapes).chain(extra).collect();
+    if problems.is_empty() { Ok(shared) } else { Err(DeltaError::OtherTensors { problems }) }
 }
 
 /// Stored numbers in another type, each of them exactly; those at `loose` positions may change, since they are written over.

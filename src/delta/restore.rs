@@ -6,13 +6,13 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::DeltaError;
-use super::pair::{converted, shared};
+use super::pair::{converted, pair};
 use crate::model::weights::{Weights, write_edited};
 use crate::ticket::TicketError;
 use crate::ticket::file::Ticket;
 
 /// What a restoration did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Restored {
     /// Weights of the ticket, all of which have the aligned model's numbers now.
     pub restored: u64,
@@ -20,6 +20,9 @@ pub struct Restored {
     pub differed: u64,
     /// Tensors in which a weight had another number.
     pub tensors: u64,
+    /// Tensors of the tuned model that the aligned one does not have so, and of which the ticket holds no weight, one line each: resized
+    /// embeddings, another head. They stay as they are.
+    pub others: Vec<String>,
 }
 
 /// Checks that a ticket was extracted from these weights and that all its tensors are among them.
@@ -43,16 +46,24 @@ pub fn bind(aligned: &Weights, ticket: &Ticket) -> Result<(), TicketError> {
 }
 
 /// Writes the tuned checkpoint with the aligned model's numbers at every weight of the ticket, as one safetensors file in the tuned
-/// one's types, one tensor in memory at a time. The ticket fits the aligned model, see [`bind`].
+/// one's types, one tensor in memory at a time. The ticket fits the aligned model, see [`bind`]. Tensors without a weight of the ticket may
+/// have another shape in the tuned one, or stand there alone.
 ///
 /// # Errors
-/// When the checkpoints do not have the same tensors, a number of the aligned model does not fit the tuned one's type, or writing
+/// When the tuned checkpoint lacks a tensor, or has one with weights of the ticket in another shape, a number of the aligned model does not fit the tuned one's type, or writing
 /// fails.
 pub fn restore(aligned: &Weights, tuned: &Weights, ticket: &Ticket, out: &mut dyn Write) -> Result<Restored, DeltaError> {
-    shared(aligned, tuned)?;
-    let done = RefCell::new(Restored::default());
+    let beside = pair(aligned, tuned);
+    let held = |name: &str| ticket.masks.0.get(name).is_some_and(|mask| mask.count() > 0);
+    let (inside, outside): (Vec<_>, Vec<_>) = beside.mis_shaped.into_iter().partition(|(name, _)| held(name));
+    let problems: Vec<String> = beside.missing.into_iter().chain(inside.into_iter().map(|(_, line)| line)).collect();
+    if !problems.is_empty() {
+        return Err(DeltaError::OtherTensors { problems });
+    }
+    let others = outside.into_iter().map(|(_, line)| line).chain(beside.extra).map(|line| line.trim_start().to_owned()).collect();
+    let done = RefCell::new(Restored { others, ..Restored::default() });
     let edit = |name: &str| -> Result<Option<Vec<u8>>, DeltaError> {
-        let Some(mask) = ticket.masks.0.get(name) else { return Ok(None) };
+        let Some(mask) = ticket.masks.0.get(name).filter(|mask| mask.count() > 0) else { return Ok(None) };
         let (Some(before), Some(after)) = (aligned.bits(name), tuned.bits(name)) else { return Ok(None) };
         let (Some(from), Some(to)) = (aligned.dtype(name), tuned.dtype(name)) else { return Ok(None) };
         let (before, size) = (converted(name, before, from, to, |i| !mask.contains(i))?, to.bytes());

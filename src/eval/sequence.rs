@@ -1,9 +1,9 @@
-//! What a sequence of tasks did to each of them, and to refusals: the matrix of tasks by after which task it was measured, how much was
-//! forgotten, and what later tasks did for earlier ones.
+//! What several tasks did to each of them, and to refusals: in a sequence the matrix of tasks by after which task it was measured, how
+//! much was forgotten, and what later tasks did for earlier ones; of tasks side by side every task alone, and what merging them lost.
 
 use super::metric::{Metric, outcomes_in};
 use super::values::scores_in;
-use crate::record::{Arm, Cell, Expect, Record, task_loss};
+use crate::record::{Arm, Cell, Expect, MergeSummary, Record, task_loss};
 
 /// What is measured of a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Measure {
     }
 }
 
-/// One suite along a sequence.
+/// One suite along the tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The suite.
@@ -42,20 +42,23 @@ pub struct Row {
     pub task: Option<usize>,
     /// Of the aligned model.
     pub start: Option<f64>,
-    /// After each task, averaged over seeds; none where it was not measured.
+    /// After each task, averaged over seeds; none where it was not measured. Of tasks side by side: of each alone, then of their merge.
     pub after: Vec<Option<f64>>,
+    /// Whether the tasks were learnt side by side and merged.
+    pub merged: bool,
 }
 
 impl Row {
     /// How much of this task was forgotten at the end: f = max over l < T of a(l) − a(T), where a(l) is the metric after task l of T, or
     /// its negative where lower is better. Below 0 where the end is the best. None of a suite of no task, of the last task, and where
-    /// something was not measured.
+    /// something was not measured. Of a merge: a(i) − a(T), what the task alone has more than the merge.
     ///
     /// Source: Chaudhry et al., *Riemannian Walk* (1801.10112), section 3, whose l also runs over every earlier task, those before this
     /// one was learnt too.
     pub fn forgotten(&self) -> Option<f64> {
         let (end, earlier) = self.ended()?;
-        Some(earlier.iter().copied().fold(f64::NEG_INFINITY, f64::max) - end)
+        let best = if self.merged { earlier[self.task?] } else { earlier.iter().copied().fold(f64::NEG_INFINITY, f64::max) };
+        Some(best - end)
     }
 
     /// What the tasks behind this one did for it: a(T) − a(i), where i is this task; below 0 where it was forgotten.
@@ -75,14 +78,14 @@ impl Row {
     }
 }
 
-/// The mean over all tasks but the last, of one measure.
+/// The mean over all tasks but the last of a sequence, or over all that were merged, of one measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Average {
     /// Of what.
     pub measure: Measure,
-    /// Average forgetting, F = 1/(T−1) Σ f over the tasks before the last, see [`Row::forgotten`].
+    /// Average forgetting, F = 1/(T−1) Σ f over the tasks before the last, see [`Row::forgotten`]; of a merge over all tasks.
     pub forgetting: f64,
-    /// Backward transfer, BWT = 1/(T−1) Σ (a(T) − a(i)), see [`Row::transferred`].
+    /// Backward transfer, BWT = 1/(T−1) Σ (a(T) − a(i)), see [`Row::transferred`]; of a merge the negative of what it lost.
     pub transfer: f64,
 }
 
@@ -93,8 +96,10 @@ pub struct Sequence {
     pub arm: String,
     /// The tasks' suites in the tasks' order, then suites of harmful, then of good prompts.
     pub rows: Vec<Row>,
-    /// By measure, of those that every task before the last has.
+    /// By measure, of those that every task before the last has, or every one that was merged.
     pub averages: Vec<Average>,
+    /// What merging did, of tasks that were learnt side by side; none of a sequence.
+    pub merge: Option<MergeSummary>,
 }
 
 /// The tasks of a record's pipeline with their suites, in order; empty where it has no sequence.
@@ -104,7 +109,7 @@ pub fn tasks(record: &Record) -> Vec<(String, Option<String>)> {
     tasks.into_iter().flatten().filter_map(|task| Some((text(&task["name"])?, text(&task["suite"])))).collect()
 }
 
-/// What every arm that learnt the tasks one after another did; arms that are made of another one's end are none of them. Empty where
+/// What every arm that learnt the tasks, one after another or side by side, did; arms that are made of another one's end are none of them. Empty where
 /// there are no tasks.
 pub fn sequences(record: &Record) -> Vec<Sequence> {
     let tasks = tasks(record);
@@ -132,17 +137,22 @@ impl Sequence {
             }
         }
         let start: Vec<&Cell> = aligned.into_iter().flat_map(|arm| &arm.cells).filter(|cell| cell.last).collect();
+        let mut states: Vec<Vec<&Cell>> = tasks.iter().map(|(task, _)| evaluated(arm, task)).collect();
+        if arm.merge.is_some() {
+            states.push(arm.cells.iter().filter(|cell| cell.last).collect());
+        }
         let rows = wanted.into_iter().map(|(suite, measure, judge, task)| Row {
             suite: suite.to_owned(),
             measure,
             judge: judge.filter(|_| matches!(measure, Measure::Metric(metric) if metric.is_judged())).map(str::to_owned),
             task,
             start: value(&start, suite, measure, judge),
-            after: tasks.iter().map(|(task, _)| value(&evaluated(arm, task), suite, measure, judge)).collect(),
+            after: states.iter().map(|cells| value(cells, suite, measure, judge)).collect(),
+            merged: arm.merge.is_some(),
         });
         let rows: Vec<Row> = rows.filter(|row| row.after.iter().any(Option::is_some)).collect();
-        let averages = averages(&rows, tasks.len());
-        Self { arm: arm.name.clone(), rows, averages }
+        let averages = averages(&rows, states.len());
+        Self { arm: arm.name.clone(), rows, averages, merge: arm.merge.clone() }
     }
 }
 
@@ -165,15 +175,15 @@ fn value(cells: &[&Cell], suite: &str, measure: Measure, judge: Option<&str>) ->
     }
 }
 
-/// The averages of every measure that all `tasks` but the last have.
-fn averages(rows: &[Row], tasks: usize) -> Vec<Average> {
+/// The averages of every measure that the tasks of all `states` but the last have.
+fn averages(rows: &[Row], states: usize) -> Vec<Average> {
     let mut measures: Vec<Measure> = rows.iter().filter(|row| row.task.is_some()).map(|row| row.measure).collect();
     measures.dedup();
     let of = |measure: Measure| {
         let mine = || rows.iter().filter(move |row| row.measure == measure);
         let (lost, moved): (Vec<f64>, Vec<f64>) = mine().filter_map(|row| Some((row.forgotten()?, row.transferred()?))).unzip();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        (tasks > 1 && lost.len() == tasks - 1).then(|| Average { measure, forgetting: mean(&lost), transfer: mean(&moved) })
+        (states > 1 && lost.len() == states - 1).then(|| Average { measure, forgetting: mean(&lost), transfer: mean(&moved) })
     };
     measures.into_iter().filter_map(of).collect()
 }
@@ -184,7 +194,7 @@ mod tests {
     use super::*;
 
     fn row(measure: Measure, task: Option<usize>, after: [f64; 3]) -> Row {
-        Row { suite: "s".into(), measure, judge: None, task, start: None, after: after.map(Some).to_vec() }
+        Row { suite: "s".into(), measure, judge: None, task, start: None, after: after.map(Some).to_vec(), merged: false }
     }
 
     #[test]
@@ -203,5 +213,16 @@ mod tests {
         assert_eq!(loss.each_ref().map(Row::transferred), [Some(0.25), Some(1.0)]);
         assert_eq!(averages(&loss[..1], 3), [], "one of two tasks says nothing of both");
         assert_eq!(row(exact, None, [1.0, 1.0, 0.0]).forgotten(), None);
+    }
+
+    /// Two tasks and their merge: the last column is no task's, so every task has lost something, from what it was alone.
+    #[test]
+    fn a_merge_loses_from_each_task_alone() {
+        let exact = Measure::Metric(Metric::ExactMatch);
+        let rows = [row(exact, Some(0), [0.75, 1.0, 0.5]), row(exact, Some(1), [0.0, 0.5, 0.75])].map(|row| Row { merged: true, ..row });
+        assert_eq!(rows.each_ref().map(Row::forgotten), [Some(0.25), Some(-0.25)], "not from what another task had");
+        let average = averages(&rows, 3);
+        assert_eq!((average.len(), average[0].forgetting, average[0].transfer), (1, 0.0, 0.0));
+        assert_eq!(averages(&rows[..1], 3), [], "one of two tasks says nothing of both");
     }
 }

@@ -17,7 +17,20 @@ pub struct Comparison {
     /// Tensors of the second that the first lacks.
     pub extra: Vec<String>,
     /// Tensors whose shapes differ.
-    pub mis_shaped: Vec<String>,
+    pub mis_shaped: Vec<MisShaped>,
+    /// Frozen weights of tensors that are missing or mis-shaped, which cannot be compared.
+    pub unseen: u64,
+}
+
+/// A tensor whose shapes differ.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MisShaped {
+    /// Its name.
+    pub name: String,
+    /// In the first checkpoint.
+    pub before: Vec<usize>,
+    /// In the second.
+    pub after: Vec<usize>,
 }
 
 /// One tensor.
@@ -43,7 +56,13 @@ impl Comparison {
         self.missing.is_empty() && self.extra.is_empty() && self.mis_shaped.is_empty() && self.frozen_changed() == 0
     }
 
-    /// Frozen weights.
+    /// Whether every frozen weight is there and kept its bits, and the second has every tensor of the first: tensors without frozen weights
+    /// may have another shape (resized embeddings), and others may stand beside them (another head).
+    pub fn keeps(&self) -> bool {
+        self.missing.is_empty() && self.unseen == 0 && self.frozen_changed() == 0
+    }
+
+    /// Frozen weights that could be compared.
     pub fn frozen(&self) -> u64 {
         self.tensors.iter().map(|tensor| tensor.frozen).sum()
     }
@@ -69,17 +88,16 @@ pub fn compare(before: &Weights, after: &Weights, frozen: &BTreeMap<String, Mask
                 continue;
             }
             found.missing.push(name.to_owned());
+            found.unseen += frozen.get(name).map_or(0, |mask| mask.count() as u64);
             continue;
         };
-        if before.shape(name) != after.shape(name) {
-            found.mis_shaped.push(format!(
-                "{name}: {:?} and {:?}",
-                before.shape(name).unwrap_or_default(),
-                after.shape(name).unwrap_or_default()
-            ));
+        let mask = frozen.get(name);
+        let (one, other) = (before.shape(name).unwrap_or_default(), after.shape(name).unwrap_or_default());
+        if one != other {
+            found.mis_shaped.push(MisShaped { name: name.to_owned(), before: one.to_vec(), after: other.to_vec() });
+            found.unseen += mask.map_or(0, |mask| mask.count() as u64);
             continue;
         }
-        let mask = frozen.get(name);
         let mut tensor = TensorComparison { name: name.to_owned(), frozen: 0, frozen_changed: 0, free: 0, free_changed: 0, first: None };
         tensor.frozen = mask.map_or(0, |mask| mask.count() as u64);
         tensor.free = a.len() as u64 - tensor.frozen;

@@ -37,6 +37,10 @@ pub(super) fn check_auto(pipeline: &Pipeline, place: Place, findings: &mut Findi
             );
             problem(&path, message, "give them the same per_device_train_batch_size, gradient_accumulation_steps and max_length".into());
         }
+        if std::iter::once(arm).chain(&auto.candidates).any(|one| one.training.max_tokens.is_some()) {
+            let message = format!("arm {} is chosen by a race, whose candidates take as many steps, and has max_tokens", arm.name);
+            problem(&path, message, "remove max_tokens, or write protect: auto in a pipeline of its own".into());
+        }
         if let Some((message, remedy)) = missing_probe(pipeline.evaluate.probes.as_ref(), arm) {
             problem("evaluate.probes", message, remedy);
         }

@@ -28,19 +28,15 @@ pub(super) fn check_sweep(pipeline: &Pipeline, place: Place, findings: &mut Find
     }
     let rows =
         |arm: &Arm| arm.training.max_steps * (arm.training.per_device_train_batch_size * arm.training.gradient_accumulation_steps) as u64;
-    let budget = |arm: &&Arm| (rows(arm), arm.training.max_length);
+    let budget = |arm: &&Arm| (rows(arm), arm.training.max_length, arm.training.max_tokens);
+    let sees = |arm: &Arm| {
+        let all = arm.training.max_tokens.map(|most| format!(", {most} in all")).unwrap_or_default();
+        format!("{} sees {} rows of at most {} tokens{all}", arm.name, rows(arm), arm.training.max_length)
+    };
     let fixed: Vec<&Arm> = swept.into_iter().filter(|arm| arm.sweep.as_ref().is_some_and(|grid| grid.max_steps.is_empty())).collect();
     if let Some((first, other)) = fixed.first().and_then(|first| Some((first, fixed.iter().find(|arm| budget(arm) != budget(first))?))) {
-        let message = format!(
-            "{} sees {} rows of at most {} tokens, and {} {} of at most {}: arms of a sweep have the same budget",
-            first.name,
-            rows(first),
-            first.training.max_length,
-            other.name,
-            rows(other),
-            other.training.max_length
-        );
-        let remedy = "give them the same max_steps, batch and max_length, or sweep the steps: sweep: {max_steps: [50, 100]}";
+        let message = format!("{}, and {}: arms of a sweep have the same budget", sees(first), sees(other));
+        let remedy = "give them the same max_steps, max_tokens, batch and max_length, or sweep the steps: sweep: {max_steps: [50, 100]}";
         findings.problem(place, "finetune.sweep", message, Some(remedy.into()));
     }
 }

@@ -17,7 +17,7 @@ model: {base: hf://a/b@c, endpoint: {url: http://a, model: b, price: {}}}
 pretrain: {data: {path: builtin:tiny-text, columns: {}}, architecture: {}}
 align: {data: {path: builtin:refusals, columns: {}}}
 ticket: {score: snip, data: {path: builtin:refusals, columns: {}}, minus: {data: builtin:helpful}, over: {data: builtin:helpful}}
-finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, audit: true, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, elastic: {data: {path: builtin:refusals, columns: {}}}, project: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}, AUTO: {protect: auto, auto: {}}}}
+finetune: {data: {path: builtin:helpful, columns: {}}, sweep: {}, audit: true, tasks: [{name: a, data: builtin:helpful}], arms: {NAME: {train: lora, sweep: {}, replay: {data: {path: builtin:refusals, columns: {}}}, first_tokens: {}, anchor: {data: {path: builtin:refusals, columns: {}}}, elastic: {data: {path: builtin:refusals, columns: {}}}, project: {data: {path: builtin:refusals, columns: {}}}, lora: {}, layers: {}, merge: {}, from: NAME, edit: {interpolate: {}, restore: ticket, resta: {}, safe_lora: {}}}, AUTO: {protect: auto, auto: {}}}}
 evaluate:
   judges: [phrases, {name: llm, endpoint: {url: http://a, model: b, price: {}}}, {name: minos, classifier: hf://a/b@c, refused: r}]
   divergence: {}
@@ -61,6 +61,10 @@ pub fn schema() -> Json {
     let arm = with(arm, &[("elastic", elastic), ("project", project), ("auto", section("finetune.arms.AUTO.auto"))]);
     let arm = with(arm, &[("first_tokens", section("finetune.arms.NAME.first_tokens"))]);
     let arm = with(arm, &[("lora", section("finetune.arms.NAME.lora")), ("layers", layers(&asked)), ("edit", edit(&asked))]);
+    let mut merge = section("finetune.arms.NAME.merge");
+    merge["required"] = json!(["method"]);
+    merge["description"] = json!("The tasks are trained side by side, each from the aligned model, and merged.");
+    let arm = with(arm, &[("merge", merge)]);
     let one_key =
         |key: &str, value: Json| json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});
     let choice = choice(&asked, "evaluate.suites.CHOICE.expect.multiple_choice");

@@ -27,6 +27,9 @@ pub struct Arm {
     /// What each task of a sequence did, in its first seed; empty where there is one task. [`Self::training`] is then all of them together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskTraining>,
+    /// What became of the tasks of an arm that learnt them side by side, in its first seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeSummary>,
     /// How its recipe was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub race: Option<Race>,
@@ -117,18 +120,41 @@ pub struct EditSummary {
     pub seconds: f64,
 }
 
+/// What merging the tasks of an arm did, each of which was trained from the aligned model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergeSummary {
+    /// Weights that at least one task changed.
+    pub weights: u64,
+    /// Of these, weights that several tasks changed.
+    pub shared: u64,
+    /// Of these, weights that some tasks raised and others lowered.
+    pub opposed: u64,
+    /// Weights whose saved bits differ from the aligned model's.
+    pub changed: u64,
+    /// Weights that the merge would have moved, and rounding to the saved dtype left as they were.
+    pub erased: u64,
+    /// Norm of the difference from the aligned weights, after rounding to the saved dtype.
+    pub update_norm: f64,
+    /// Weights that no task changed, and whose bits differ; anything but 0 is a defect.
+    pub kept_changed: u64,
+    /// Wall time, in seconds.
+    pub seconds: f64,
+}
+
 /// The unit of measurement: arm × seed × after-task × step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
     /// Seed of data order and tickets.
     pub seed: u64,
-    /// The task after which it was measured, or within which, in a sequence; `finetune` where there is one task; none before any.
+    /// The task after which it was measured, or within which, where there are several; `finetune` where there is one; none before any,
+    /// and of a model into which all tasks were merged.
     pub after_task: Option<String>,
     /// Training step after which it was measured; in a sequence steps count on from task to task.
     pub step: u64,
     /// Whether this is the arm's end, measured on the saved files: one cell a seed. In a sequence the saved files of every task before
-    /// the last are measured likewise, in cells that are not the last and have completions.
+    /// the last, and of an arm that merges its tasks those of each, are measured likewise, in cells that are not the last and have completions.
     pub last: bool,
     /// Figures by name: probes (`drift`, `refusal_log_odds`, `task_nll`, `refusal_rate`, `answered_rate`), and on saved files
     /// `benign_refusal_mass` and, in a sequence, [`task_loss`] of every task's suite.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, Rouge, TaskTraining, TrainingSummary, task_loss};
+pub use self::arm::{Arm, Cell, Chosen, Completion, EditSummary, Figure, MergeSummary, Rouge, TaskTraining, TrainingSummary, task_loss};
 pub use self::audit::{Audit, AuditRow};
 pub use self::baseline::{BASELINE_VERSION, Baseline, Kept};
 pub use self::equal::{AtUtility, Difference, EqualUtility, Estimate, Level, UtilityTable, WithinBudget};

@@ -74,12 +74,13 @@ pub fn render(record: &Record) -> String {
     if !view.sequences.is_empty() {
         let _ = writeln!(
             text,
-            "\n## Sequences\n\nEvery suite after every task; a task's own column is bold. Forgotten: from the best of all earlier columns behind aligned to the last."
+            "\n## Several tasks\n\nEvery suite after every task, or of every task alone and their merge; a task's own column is bold. Forgotten: from the best of all earlier columns behind aligned to the last. Lost in merging: from the task alone to the merge."
         );
     }
     for arm in &view.sequences {
         let heads: Vec<String> = arm.columns.iter().map(|column| escape(column)).collect();
-        let _ = writeln!(text, "\n| {} | {} | forgotten |\n|---|{}---|", escape(&arm.arm), heads.join(" | "), "---|".repeat(heads.len()));
+        let _ =
+            writeln!(text, "\n| {} | {} | {} |\n|---|{}---|", escape(&arm.arm), heads.join(" | "), arm.lost, "---|".repeat(heads.len()));
         for row in &arm.rows {
             let cell = |(i, cell): (usize, &String)| if row.learnt == Some(i) { format!("**{cell}**") } else { cell.clone() };
             let cells: Vec<String> = row.cells.iter().enumerate().map(cell).collect();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::describe::describe;
-use super::sequence::Learnt;
 use crate::error::Failure;
 use crate::pipeline::settings::{self, Pipeline};
 use crate::record::{Arm, Cell, Completion, Figure, Race, TrainingSummary};
@@ -36,16 +35,20 @@ impl Bench<'_> {
     pub(super) fn arm(&self, settings: &settings::Arm, sources: &mut Sources) -> Result<(Arm, BTreeMap<String, String>), Failure> {
         let Self { context, pipeline, frame, .. } = self;
         let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
-        let (mut training, mut edited, mut tasks) = (None, None, Vec::new());
-        let end = frame.tasks().last().map(str::to_owned);
+        let (mut training, mut edited, mut tasks, mut merge) = (None, None, Vec::new(), None);
+        let end = frame.tasks().last().map(str::to_owned).filter(|_| settings.merge.is_none());
         for &seed in &pipeline.seeds {
             let mut tuned = match &settings.edit {
                 None => {
-                    let Learnt { tuned, tasks: learnt } = self.learn(settings, seed, &mut cells)?;
+                    let learnt = match &settings.merge {
+                        None => self.learn(settings, seed, &mut cells)?,
+                        Some(how) => self.learn_apart(settings, how, seed, &mut cells)?,
+                    };
                     if tasks.is_empty() {
-                        tasks = learnt;
+                        tasks = learnt.tasks;
                     }
-                    tuned
+                    merge = merge.or(learnt.merge);
+                    learnt.tuned
                 }
                 Some(how) => {
                     let source = sources.get(&(how.from.clone(), seed)).ok_or_else(|| {
@@ -74,6 +77,7 @@ impl Bench<'_> {
             training,
             edit: edited,
             tasks,
+            merge,
             race: None,
             cells,
         };

@@ -1,6 +1,6 @@
 //! What an arm does, in one sentence.
 
-use crate::pipeline::settings::{Arm, ArmTicket, DataSpec, Edit, Edited, Train};
+use crate::pipeline::settings::{Arm, ArmTicket, DataSpec, Edit, Edited, Merge, MergeMethod, Train};
 
 /// One sentence on an arm: `trains every weight at 5e-4`.
 pub(super) fn describe(arm: &Arm) -> String {
@@ -34,9 +34,14 @@ pub(super) fn describe(arm: &Arm) -> String {
         let sources: Vec<&str> = replay.data.iter().map(|data| data.source.as_str()).collect();
         format!(", with {:.1} % of its rows from {}", replay.share * 100.0, sources.join(" and "))
     });
-    let each = if several { format!(", in each of {} tasks", arm.tasks.len()) } else { String::new() };
+    let each = match &arm.merge {
+        Some(how) => format!(", on each of {} tasks from the aligned model, and {}", arm.tasks.len(), describe_merge(how)),
+        None if several => format!(", in each of {} tasks", arm.tasks.len()),
+        None => String::new(),
+    };
     let is_swept = arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty());
     let steps = if is_swept { format!(", {} steps", arm.training.max_steps) } else { String::new() };
+    let tokens = arm.training.max_tokens.map(|most| format!(", at most {most} tokens")).unwrap_or_default();
     let held = arm.first_tokens.as_ref().map_or("", |_| ", the first tokens of replies held to the aligned model's");
     let from = |data: &[DataSpec]| data.iter().map(|data| data.source.as_str()).collect::<Vec<_>>().join(" and ");
     let anchor =
@@ -50,7 +55,7 @@ pub(super) fn describe(arm: &Arm) -> String {
     });
     let project = arm.project.as_ref().map(|project| format!(", gradients projected off what raises the loss on {}", from(&project.data)));
     let beside = [replay.as_deref(), Some(held), anchor.as_deref(), elastic.as_deref(), project.as_deref()];
-    format!("trains {what}{layers} at {rate}{each}{steps}{}", beside.into_iter().flatten().collect::<String>())
+    format!("trains {what}{layers} at {rate}{each}{steps}{tokens}{}", beside.into_iter().flatten().collect::<String>())
 }
 
 /// The learning rate, or those of the tasks where they differ.
@@ -66,6 +71,18 @@ fn ticket(arm: &Arm) -> String {
         Some(ArmTicket::Random { like, draw: 0 }) => format!("a random ticket as dense as {like:?}"),
         Some(ArmTicket::Random { like, draw }) => format!("a random ticket as dense as {like:?}, draw {}", draw + 1),
         None => "no ticket".into(),
+    }
+}
+
+fn describe_merge(how: &Merge) -> String {
+    let scales: Vec<String> = how.scale.iter().map(f64::to_string).collect();
+    let scaled = if how.scale.iter().all(|scale| *scale == 1.0) { String::new() } else { format!(" times {}", scales.join(", ")) };
+    let share = how.density.unwrap_or(1.0) * 100.0;
+    match how.method {
+        MergeMethod::Union => "writes their changes side by side".into(),
+        MergeMethod::TaskArithmetic => format!("adds their task vectors{scaled}"),
+        MergeMethod::Ties => format!("merges the largest {share:.0} % of their task vectors{scaled} (TIES)"),
+        MergeMethod::Dare => format!("adds a random {share:.0} % of their task vectors{scaled}, scaled up (DARE)"),
     }
 }
 

@@ -62,8 +62,8 @@ pub fn write_without_text(record: &Record, folder: &Path) -> Result<(), Failure>
     write_reports(&bare, folder, Samples::Ids)
 }
 
-/// Where a file of a stage goes. In a sequence (`finetune ARM/TASK`) the arm's folder holds the model after the last task, and in `tasks`
-/// the ticket and the delta of each.
+/// Where a file of a task's stage (`finetune ARM/TASK`) goes. The arm's folder holds the model after the last task of a sequence, or all
+/// merged, and in `tasks` the ticket and the delta of each.
 fn of_task(folder: &Path, arm: &str, task: &str, file: &str, is_last: bool) -> Option<PathBuf> {
     let arm = folder.join("arms").join(arm.replace(' ', "-"));
     match file {
@@ -87,7 +87,8 @@ pub(super) fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<()
                 let Some((arm, task)) = name.split_once('/') else { continue };
                 let same =
                     |later: &StageTiming| later.stage.strip_prefix("finetune ").is_some_and(|name| name.split('/').next() == Some(arm));
-                let is_last = kind == "finetune" && !timings[i + 1..].iter().any(same);
+                let merged = |later: &StageTiming| later.stage.strip_prefix("merge ") == Some(arm);
+                let is_last = kind == "finetune" && !timings[i + 1..].iter().any(|later| same(later) || merged(later));
                 for file in crate::artifact::store::files_below(&entry)? {
                     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                     let target = of_task(folder, arm, task, &name, is_last).filter(|_| name != "manifest.json");
@@ -97,7 +98,7 @@ pub(super) fn place_artifacts(context: &Context<'_>, folder: &Path) -> Result<()
                 }
                 continue;
             }
-            "finetune" | "edit" => folder.join("arms").join(name.replace(' ', "-")),
+            "finetune" | "edit" | "merge" => folder.join("arms").join(name.replace(' ', "-")),
             _ => continue,
         };
         for file in crate::artifact::store::files_below(&entry)? {

@@ -5,6 +5,7 @@ pub mod beside;
 mod check;
 mod describe;
 mod files;
+mod merge;
 mod sequence;
 
 use std::collections::BTreeMap;
@@ -270,6 +271,7 @@ fn unfitting(settings: &settings::Arm) -> Result<Arm, Failure> {
         training: None,
         edit: None,
         tasks: Vec::new(),
+        merge: None,
         race: None,
         cells: Vec::new(),
     })
@@ -286,6 +288,7 @@ fn untrained(name: &str, pipeline: &Pipeline, completions: BTreeMap<String, Vec<
         training: None,
         edit: None,
         tasks: Vec::new(),
+        merge: None,
         race: None,
         cells: vec![cell],
     }

@@ -1,11 +1,12 @@
 //! The tasks of an arm, one after another.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::arm::Bench;
 use crate::error::Failure;
 use crate::pipeline::settings;
-use crate::record::{Cell, TaskTraining, TrainingSummary};
+use crate::record::{Cell, MergeSummary, TaskTraining, TrainingSummary};
 use crate::stage::edit::distance;
 use crate::stage::finetune::{Tuned, finetune};
 use crate::stage::sequence::{Leg, task_delta};
@@ -17,6 +18,8 @@ pub(super) struct Learnt {
     pub tuned: Tuned,
     /// The training of each task; empty where the pipeline names none.
     pub tasks: Vec<TaskTraining>,
+    /// What merging the tasks did, where they were learnt side by side.
+    pub merge: Option<MergeSummary>,
 }
 
 impl Bench<'_> {
@@ -26,16 +29,14 @@ impl Bench<'_> {
         let frame = &self.frame;
         let names: Vec<&str> = frame.tasks().collect();
         let mut tasks = Vec::new();
-        let mut tuned = self.task(arm, seed, Leg { task: 0, before: None }, names[0], cells)?;
+        let mut tuned = self.task(arm, seed, Leg { task: 0, before: None, taken: None }, names[0], cells)?.0;
         tasks.extend(of_task(arm, names[0], &tuned));
         for (i, name) in names.iter().enumerate().skip(1) {
             let earlier = names[i - 1];
             let who = format!("{} after {earlier}", arm.name);
-            let completions = self.ask(&who, &tuned.model)?;
-            let mut figures = std::mem::take(&mut tuned.figures);
-            figures.extend(self.losses(&who, &tuned.model)?);
-            cells.push(Cell { seed, after_task: Some(earlier.to_owned()), step: tuned.steps, last: false, figures, completions });
-            let next = self.task(arm, seed, Leg { task: i, before: Some(&tuned) }, name, cells)?;
+            cells.push(self.on_the_way(&who, seed, earlier, &mut tuned)?);
+            let leg = Leg { task: i, before: Some(&tuned), taken: tuned.taken.as_ref() };
+            let next = self.task(arm, seed, leg, name, cells)?.0;
             tasks.extend(of_task(arm, name, &next));
             tuned = next;
         }
@@ -45,30 +46,48 @@ impl Bench<'_> {
             let update_norm = finite_or_zero(distance(&frame.aligned().weights, &tuned.model.weights)?);
             tuned.training = Some(whole(&tasks, update_norm));
         }
-        Ok(Learnt { tuned, tasks })
+        Ok(Learnt { tuned, tasks, merge: None })
     }
 
-    /// One task, with its delta in a sequence.
-    fn task(&self, arm: &settings::Arm, seed: u64, leg: Leg<'_>, name: &str, cells: &mut Vec<Cell>) -> Result<Tuned, Failure> {
+    /// One task, and where its delta is, of several tasks; the curve goes to `cells`.
+    pub(super) fn task(
+        &self,
+        arm: &settings::Arm,
+        seed: u64,
+        leg: Leg<'_>,
+        name: &str,
+        cells: &mut Vec<Cell>,
+    ) -> Result<(Tuned, Option<PathBuf>), Failure> {
         let Self { context, frame, .. } = self;
         let mut tuned = finetune(context, arm, frame, seed, leg)?;
-        if frame.is_sequence() {
-            let start = leg.before.map_or(frame.aligned(), |before| &before.model);
-            task_delta(context, &arm.name, seed, name, start, &tuned.model)?;
-        }
+        let delta = match (frame.is_sequence(), leg.before) {
+            (false, _) => None,
+            (true, before) => {
+                let start = before.map_or(frame.aligned(), |before| &before.model);
+                task_delta(context, &arm.name, seed, name, start, &tuned.model)?
+            }
+        };
         for (step, figures) in std::mem::take(&mut tuned.curve) {
             cells.push(Cell { seed, after_task: Some(name.to_owned()), step, last: false, figures, completions: BTreeMap::new() });
         }
-        Ok(tuned)
+        Ok((tuned, delta))
+    }
+
+    /// A model that is not the arm's end, asked every prompt of every suite.
+    pub(super) fn on_the_way(&self, who: &str, seed: u64, task: &str, tuned: &mut Tuned) -> Result<Cell, Failure> {
+        let completions = self.ask(who, &tuned.model)?;
+        let mut figures = std::mem::take(&mut tuned.figures);
+        figures.extend(self.losses(who, &tuned.model)?);
+        Ok(Cell { seed, after_task: Some(task.to_owned()), step: tuned.steps, last: false, figures, completions })
     }
 }
 
-fn of_task(arm: &settings::Arm, name: &str, tuned: &Tuned) -> Option<TaskTraining> {
+pub(super) fn of_task(arm: &settings::Arm, name: &str, tuned: &Tuned) -> Option<TaskTraining> {
     Some(TaskTraining { name: name.to_owned(), training: tuned.training.clone()?, own_weights: arm.has_own_weights() })
 }
 
 /// All tasks together: counts are summed, and weights too where each task has its own; of the shares that rounding erased, the largest.
-fn whole(tasks: &[TaskTraining], update_norm: f64) -> TrainingSummary {
+pub(super) fn whole(tasks: &[TaskTraining], update_norm: f64) -> TrainingSummary {
     let all = || tasks.iter().map(|task| &task.training);
     let sum = |of: &dyn Fn(&TrainingSummary) -> u64| all().map(of).sum::<u64>();
     let own = tasks.iter().all(|task| task.own_weights);

@@ -1,4 +1,4 @@
-//! finetune: one task of an arm, from the aligned model, or from what the task before it left, to a tuned one.
+//! finetune: one task of an arm, from the aligned model, or in a sequence from what the task before it left, to a tuned one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::model::decoder::Trained;
 use crate::model::inventory::inventory;
 use crate::model::verify;
 use crate::model::weights::Weights;
-use crate::pipeline::settings::Arm;
+use crate::pipeline::settings::{Arm, Training};
 use crate::record::{EditSummary, Figure, TrainingSummary};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::fit::Next;
@@ -51,7 +51,7 @@ pub struct Tuned {
     pub curve: Curve,
     /// Figures of the saved files.
     pub figures: BTreeMap<String, Figure>,
-    /// In a sequence whose tasks have their own weights: those of this task and of all before it.
+    /// Where each of several tasks has its own weights: those of this task and of all before it.
     pub taken: Option<MaskSet>,
 }
 
@@ -89,7 +89,7 @@ pub(super) fn finetune_from(
     let entry = context.stage(&name, VERSION, &parts, |place| {
         let ticket = ticket.as_ref().map(|(masks, _)| masks);
         let examples = rows.cut(arm.training_of(leg.task).max_length)?;
-        let taken = leg.taken().filter(|_| own_weights);
+        let taken = leg.taken.filter(|_| own_weights);
         if let Some((checkpoint, curve)) = left {
             // What is not there was lost in a kill: then it is trained again.
             for (from, name) in [(checkpoint, CHECKPOINT), (curve, CHECKPOINT_CURVE)].into_iter().filter(|(from, _)| from.is_file()) {
@@ -114,11 +114,23 @@ pub(super) fn finetune_from(
     if let Some(warning) = rounding_warning(&who, summary.erased_by_rounding) {
         context.warn(warning);
     }
+    if let Some(warning) = budget_warning(&who, arm.training_of(leg.task), &summary) {
+        context.warn(warning);
+    }
     let model = Model::open(&entry.folder, frame.model_settings)?;
     let earlier = leg.before.map_or(0, |before| before.steps);
     let curve = curve.into_iter().map(|(step, figures)| (earlier + step, figures)).collect();
-    let taken = if own_weights { Some(taken(&entry.folder, leg.taken())?) } else { None };
+    let taken = if own_weights { Some(taken(&entry.folder, leg.taken)?) } else { None };
     Ok(Tuned { model, steps: earlier + summary.steps, training: Some(summary), edit: None, curve, figures, taken })
+}
+
+/// The warning where steps ended before the tokens that they were given, so that arms with one budget may have read unlike numbers.
+fn budget_warning(who: &str, training: &Training, summary: &TrainingSummary) -> Option<String> {
+    let (most, steps) = (training.max_tokens?, summary.steps.max(1));
+    let room = most.saturating_sub(summary.tokens) > summary.tokens / steps;
+    (summary.steps == training.max_steps && room).then(|| {
+        format!("{who} read {} of max_tokens: {most}: max_steps: {} ended it; write more steps", summary.tokens, training.max_steps)
+    })
 }
 
 /// A stage's name for an arm and a seed.

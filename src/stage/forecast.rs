@@ -184,7 +184,9 @@ pub fn forecast(
                 let training = arm.training_of(i);
                 let rows_a_step = (training.per_device_train_batch_size * training.gradient_accumulation_steps) as f64;
                 let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
-                let steps = if arm.train == Train::None { 0 } else { training.max_steps };
+                let fit = training.max_tokens.map(|most| most as f64 / (rows_a_step * row(sources) + held).max(1.0));
+                let most = fit.map_or(training.max_steps, |fit| training.max_steps.min(fit as u64));
+                let steps = if arm.train == Train::None { 0 } else { most };
                 let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
                 let first_tokens = if arm.first_tokens.is_some() { FORWARD * tokens(sources) } else { 0.0 };
                 all += ((steps + calibrating) as f64 * rows_a_step * row(sources) + steps as f64 * held) * token
@@ -192,10 +194,10 @@ pub fn forecast(
                     + probing as f64 * (probes * token * FORWARD + generating)
                     + saving;
             }
-            Ok(all)
+            Ok(if arm.merge.is_some() { all + saving } else { all })
         };
         for arm in &finetune.arms {
-            let learnt = if arm.edit.is_some() { 1 } else { tasks.len() };
+            let learnt = if arm.edit.is_some() { 1 } else { tasks.len() + usize::from(arm.merge.is_some()) };
             let recipes = arm.recipes();
             let times = recipes.iter().map(&mut of_recipe).collect::<Result<Vec<f64>, Failure>>()?;
             let slowest = times.iter().copied().fold(0.0, f64::max);

@@ -12,6 +12,7 @@ use crate::train::fit::{Fitted, Next, Plan, Step, fit_with};
 use crate::train::lora::{self, Lora};
 use crate::train::may_move;
 use crate::train::optimizer::Optimizer;
+use crate::train::tokens::within;
 
 use super::engine::Engine;
 use super::fetch::Model;
@@ -84,6 +85,8 @@ pub(super) fn learn(
     sources.extend(replay.iter().flat_map(|rows| rows.sources.clone()));
     let replay_share = arm.replay.as_ref().map(|replay| (examples.sources.len(), replay.share));
     let plan = Plan { steps, until: course.until, replay_share, ..plan(training, job.seed) };
+    let plan = training.max_tokens.map_or(Ok(plan), |most| within(plan, &sources, &mut restraints, most))?;
+    let steps = plan.steps;
     let end = course.until.map_or(steps, |until| until.min(steps));
     let mut curve: Curve = std::fs::read_to_string(course.curve).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let what = format!("finetune {}", arm.name);

@@ -29,6 +29,7 @@ pub mod judging;
 mod learn;
 pub mod losses;
 pub mod manner;
+pub mod merge;
 mod over;
 mod parts;
 pub mod perplexity;
@@ -149,7 +150,7 @@ impl Context<'_> {
 }
 
 /// The version of each kind of stage, which is part of its keys: raised when the same input makes another output.
-pub fn versions() -> [(&'static str, u32); 20] {
+pub fn versions() -> [(&'static str, u32); 21] {
     [
         ("materialise", fetch::MATERIALISE_VERSION),
         ("initialise", initialise::VERSION),
@@ -164,6 +165,7 @@ pub fn versions() -> [(&'static str, u32); 20] {
         ("delta", sequence::DELTA_VERSION),
         ("losses", losses::VERSION),
         ("edit", edit::VERSION),
+        ("merge", merge::VERSION),
         ("evaluate", evaluate::VERSION),
         ("choose", choices::VERSION),
         ("judge", classifier_judge::VERSION),

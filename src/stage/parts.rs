@@ -78,7 +78,7 @@ impl<'a> Parts<'a> {
                 .then_some(frame.aligned.digest.as_str()),
             lora: arm.lora.as_ref(),
             layers: arm.layers.as_ref(),
-            sequence: own_weights.then(|| leg.taken().map(digest)),
+            sequence: own_weights.then(|| leg.taken.map(digest)),
             probes: frame.probes.as_ref().map(|(_, digest, settings)| (digest.as_str(), settings.every, settings.of.as_slice())),
             until: arm.until,
             seed,

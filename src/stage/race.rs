@@ -34,7 +34,7 @@ pub(super) const VERSION: u32 = 5;
 pub(super) const PACE_VERSION: u32 = 2;
 
 /// Where a race begins, as every arm does.
-const START: Leg<'_> = Leg { task: 0, before: None };
+const START: Leg<'_> = Leg { task: 0, before: None, taken: None };
 
 /// Races the candidates of an arm with one seed. `summary` says what a candidate does.
 ///

@@ -44,7 +44,7 @@ pub fn rewrite<T>(
 }
 
 /// Writes a file whose content is made by something that fails with more than an I/O error.
-fn written<T>(path: &Path, weights: impl FnOnce(&mut dyn Write) -> Result<T, DeltaError>) -> Result<T, Failure> {
+pub(super) fn written<T>(path: &Path, weights: impl FnOnce(&mut dyn Write) -> Result<T, DeltaError>) -> Result<T, Failure> {
     let mut outcome = None;
     let saved = write_whole(path, |file| {
         let made = weights(file);

@@ -1,13 +1,13 @@
-//! Tasks in sequence: where each begins, which weights are its own, and its delta.
+//! Several tasks: where each begins, which weights are its own, and its delta.
 //!
-//! A task begins with the files that the one before it saved, in the type in which they are saved: what training in f32 held beyond
+//! In a sequence a task begins with the files that the one before it saved, in the type in which they are saved: what training in f32 held beyond
 //! that type is gone, as it is for everybody who gets the files, and so is the optimizer's state. With `model.dtype: f32` nothing of
 //! the weights is lost.
 //!
 //! Source: *Lottery Ticket Adaptation* (2406.16797), section 3, sequential training: each task is calibrated and trained outside the
 //! union of all earlier tickets.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::artifact::digest::sha256;
 use crate::artifact::write::write_whole;
@@ -33,13 +33,19 @@ pub(super) const DELTA_VERSION: u32 = 2;
 /// The file with the weights of a task's own.
 const TICKET: &str = "ticket.safetensors";
 
+/// The file with what a task changed.
+const DELTA: &str = "delta.safetensors";
+
 /// One task of an arm.
 #[derive(Clone, Copy)]
 pub struct Leg<'a> {
-    /// Its place in the sequence, from 0.
+    /// Its place among the tasks, from 0.
     pub task: usize,
-    /// What the task before it left; none before the first, which begins with the aligned model.
+    /// What the task before it left, with which it begins; none of the first, and of tasks side by side: they begin with the aligned
+    /// model.
     pub before: Option<&'a Tuned>,
+    /// The weights of all earlier tasks, where each has its own.
+    pub taken: Option<&'a MaskSet>,
 }
 
 impl<'a> Leg<'a> {
@@ -49,11 +55,6 @@ impl<'a> Leg<'a> {
         'a: 'b,
     {
         self.before.map_or(frame.aligned, |before| &before.model)
-    }
-
-    /// The weights of all earlier tasks, where each has its own.
-    pub(super) fn taken(&self) -> Option<&'a MaskSet> {
-        self.before?.taken.as_ref()
     }
 }
 
@@ -116,22 +117,30 @@ pub(super) fn taken(folder: &Path, earlier: Option<&MaskSet>) -> Result<MaskSet,
 
 /// Writes what a task changed, as a delta of its model against the one that it began with. Of an arm whose tasks have their own weights
 /// it can be applied to the aligned model alone or with any of the others, in any order, unless the first one changed the type in which
-/// weights are stored (`model.dtype: f32` of a bf16 model); of every other arm after all earlier ones. Nothing where no weight changed.
+/// weights are stored (`model.dtype: f32` of a bf16 model); of every other arm after all earlier ones. Returns where it is; nothing is
+/// written where no weight changed.
 ///
 /// # Errors
 /// When the models cannot be compared or the store cannot be written.
-pub fn task_delta(context: &Context<'_>, arm: &str, seed: u64, task: &str, start: &Model, tuned: &Model) -> Result<(), Failure> {
+pub fn task_delta(
+    context: &Context<'_>,
+    arm: &str,
+    seed: u64,
+    task: &str,
+    start: &Model,
+    tuned: &Model,
+) -> Result<Option<PathBuf>, Failure> {
     if start.digest == tuned.digest {
-        return Ok(());
+        return Ok(None);
     }
     let name = of_task("delta", arm, seed, Some(task));
-    context.stage(&name, DELTA_VERSION, &(&start.digest, &tuned.digest), |place| {
+    let entry = context.stage(&name, DELTA_VERSION, &(&start.digest, &tuned.digest), |place| {
         // Neutral names: the same delta belongs to every arm with these weights.
         let sources = ("before the task".to_owned(), "after it".to_owned());
         let made = make(&start.weights, &tuned.weights, sources).within(|| name.clone())?;
-        write_whole(&place.folder.join("delta.safetensors"), |file| made.write(file))?;
+        write_whole(&place.folder.join(DELTA), |file| made.write(file))?;
         let changed: usize = made.origin.tensors.values().map(|facts| facts.changed).sum();
         Ok(format!("{changed} weights"))
     })?;
-    Ok(())
+    Ok(Some(entry.folder.join(DELTA)))
 }

@@ -10,8 +10,11 @@ use crate::train::TrainError;
 use crate::train::checkpoint::Progress;
 use crate::train::fit::{Fitted, Next, Plan, fit};
 use crate::train::may_move;
+use crate::train::restraint::Restraints;
+use crate::train::tokens::within;
 
 use super::calibrate::{Choice, calibrate};
+use super::engine::Engine;
 use super::fetch::Model;
 use super::rows::training_rows;
 use super::train::{erased_share, plan, rounding_warning, save};
@@ -86,6 +89,8 @@ pub fn teach(
             (Train::Maskable, _) => may_move::only(&full),
             _ => may_move::all(&specs),
         };
+        let free = &mut Restraints::<Engine>::default();
+        let plan = settings.training.max_tokens.map_or(Ok(plan), |most| within(plan, &rows.sources, free, most))?;
         let checkpoint = place.folder.join("checkpoint.safetensors");
         let Fitted { progress, stopped } =
             fit::<_, TrainError>(&mut decoder, &rows.sources, &trained, &plan, Some(&checkpoint), &mut |step, _| {

@@ -84,6 +84,15 @@ pub fn save_changed(
             Ok(_) => Ok(()),
         }
     })?;
+    save_beside(source, dtype, folder)?;
+    Ok(outcome?)
+}
+
+/// Writes what stands beside saved weights: copies of the source's other files, which say how the model is asked and when it ends.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub(super) fn save_beside(source: &Model, dtype: Dtype, folder: &Path) -> Result<(), Failure> {
     for name in SIDE_FILES {
         let from = source.folder.join(name);
         if from.is_file() {
@@ -105,7 +114,7 @@ pub fn save_changed(
     if let Some(template) = source.text.given_template() {
         write_bytes(&folder.join("chat_template.jinja"), template.as_bytes())?;
     }
-    Ok(outcome?)
+    Ok(())
 }
 
 /// A config.json as transformers needs it: it names the type of model, and the weights' type where that is another than the

@@ -83,6 +83,26 @@ impl<B: Backend> Anchor<B> {
         Ok(Self { rows: held, states, head, weight, rows_a_step, order })
     }
 
+    /// How many tokens the rows of a step have; as for [`Self::gradients`].
+    ///
+    /// # Errors
+    /// When the step is behind the last one of the run.
+    pub fn tokens(&mut self, step: u64) -> Done<usize> {
+        Ok(self.chosen(step)?.iter().map(|row| self.rows[row].example.tokens.len()).sum())
+    }
+
+    /// The rows of a step, by their place among all, each of which is held.
+    fn chosen(&mut self, step: u64) -> Done<Vec<usize>> {
+        self.order.seek((step - 1) * self.rows_a_step as u64);
+        let mut chosen = Vec::with_capacity(self.rows_a_step);
+        for _ in 0..self.rows_a_step {
+            let row = self.order.next_row().map(|(_, row)| row).filter(|row| self.rows.contains_key(row));
+            let lacking = || BackendError { backend: "any", message: format!("an anchor has no rows for step {step}") };
+            chosen.push(row.ok_or_else(lacking)?);
+        }
+        Ok(chosen)
+    }
+
     /// How many rows are held.
     #[cfg(test)]
     pub fn held(&self) -> usize {
@@ -101,13 +121,8 @@ impl<B: Backend> Anchor<B> {
         trained: &Trained,
         gradients: &mut Gradients<B>,
     ) -> Done<(f64, usize)> {
-        self.order.seek((step - 1) * self.rows_a_step as u64);
-        let mut chosen = Vec::with_capacity(self.rows_a_step);
-        for _ in 0..self.rows_a_step {
-            let held = self.order.next_row().and_then(|(_, row)| self.rows.get(&row));
-            let lacking = || BackendError { backend: "any", message: format!("an anchor has no rows for step {step}") };
-            chosen.push(held.ok_or_else(lacking)?);
-        }
+        let chosen = self.chosen(step)?;
+        let chosen: Vec<&Held> = chosen.iter().map(|row| &self.rows[row]).collect();
         let batch = Packed::from_examples(chosen.iter().map(|row| &row.example));
         let places: Vec<usize> = chosen.iter().flat_map(|row| row.start..row.start + row.example.supervised_tokens()).collect();
         let states = decoder.backend_mut().gather_rows(&self.states, &places)?;

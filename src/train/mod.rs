@@ -12,6 +12,7 @@ pub mod order;
 pub mod project;
 pub mod restraint;
 pub mod schedule;
+pub mod tokens;
 pub mod updater;
 
 use std::path::PathBuf;
@@ -36,6 +37,14 @@ pub enum TrainError {
     /// There are no rows.
     #[error("there are no training rows")]
     NoRows,
+    /// A budget of tokens that one step exceeds.
+    #[error("the first step reads {first} tokens, and max_tokens is {most}")]
+    Tokens {
+        /// The budget.
+        most: u64,
+        /// What the first step reads.
+        first: u64,
+    },
     /// No weight can be held by the data that are to hold them.
     #[error("the mean squared gradient of the elastic rows over the trained weights is {mean}, so no weight can be held by it")]
     NoFisher {
@@ -63,6 +72,7 @@ impl Explain for TrainError {
         match self {
             Self::NotFinite { .. } => "loss-not-finite",
             Self::NoRows => "empty-data",
+            Self::Tokens { .. } => "max-tokens",
             Self::NoFisher { .. } => "no-gradient",
             Self::Checkpoint { .. } => "damaged-checkpoint",
             Self::Artifact(error) => error.code(),
@@ -74,6 +84,9 @@ impl Explain for TrainError {
         match self {
             Self::NotFinite { .. } => Some("lower learning_rate, or set max_grad_norm: 1.0 and warmup_steps".into()),
             Self::NoFisher { .. } => Some("name rows that the model does not know by heart, and check that its weights are finite".into()),
+            Self::Tokens { first, .. } => {
+                Some(format!("write max_tokens: {first} or more, or fewer rows a step: per_device_train_batch_size: 1"))
+            }
             Self::Artifact(error) => error.remedy(),
             Self::Checkpoint { path, .. } => Some(format!("remove it and train from the start: rm {}", shell_word(path))),
             _ => None,

@@ -38,15 +38,25 @@ impl<B: Backend> Projection<B> {
         Ok(Self { rows, rows_a_step: rows_a_step.max(1), order, reference: Gradients::<B>::new() })
     }
 
+    /// How many tokens the rows of a step have; as for [`Self::project`].
+    pub fn tokens(&mut self, step: u64) -> usize {
+        self.chosen(step).into_iter().map(|row| self.rows[row].tokens.len()).sum()
+    }
+
+    /// The rows of a step, by their place.
+    fn chosen(&mut self, step: u64) -> Vec<usize> {
+        self.order.seek((step - 1) * self.rows_a_step as u64);
+        (0..self.rows_a_step).filter_map(|_| self.order.next_row()).map(|(_, row)| row).collect()
+    }
+
     /// Projects a step's gradient where it must be, and returns whether, and how many tokens were fed. Which rows it looks at depends on
     /// the step's number, from 1, alone.
     ///
     /// # Errors
     /// When the backend fails.
     pub fn project(&mut self, decoder: &mut Decoder<B>, step: u64, trained: &Trained, gradients: &mut Gradients<B>) -> Done<(bool, usize)> {
-        self.order.seek((step - 1) * self.rows_a_step as u64);
-        let chosen = (0..self.rows_a_step).filter_map(|_| self.order.next_row()).map(|(_, row)| &self.rows[row]);
-        let batch = Packed::from_examples(chosen);
+        let chosen = self.chosen(step);
+        let batch = Packed::from_examples(chosen.iter().map(|&row| &self.rows[row]));
         if self.reference.is_empty() {
             self.reference = decoder.new_gradients(trained)?;
         }

@@ -3,7 +3,7 @@
 use super::anchor::Anchor;
 use super::elastic::Elastic;
 use super::project::Projection;
-use crate::model::backend::Backend;
+use crate::model::backend::{Backend, Done};
 use crate::model::constraint::Constraint;
 
 /// Restraints of a training; by default none.
@@ -29,5 +29,15 @@ impl<B: Backend> Restraints<B> {
     /// Those of a row; none where it is learnt freely.
     pub fn of(&self, source: usize, row: usize) -> &[Constraint] {
         self.constraints.get(source).and_then(|rows| rows.get(row)).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many tokens of their own rows a step reads, from 1.
+    ///
+    /// # Errors
+    /// When the step is behind the last one of the run.
+    pub fn tokens(&mut self, step: u64) -> Done<usize> {
+        let anchor = self.anchor.as_mut().map(|anchor| anchor.tokens(step)).transpose()?;
+        let projection = self.projection.as_mut().map(|projection| projection.tokens(step));
+        Ok(anchor.unwrap_or(0) + projection.unwrap_or(0))
     }
 }

@@ -28,6 +28,7 @@ mod llm;
 mod loopback;
 mod lora;
 mod manner;
+mod merges;
 mod ops;
 mod oracle;
 mod perplexity;
@@ -45,6 +46,7 @@ mod smollm2;
 mod stages;
 mod sweep;
 mod tiny;
+mod tokens;
 mod world;
 
 use std::path::PathBuf;

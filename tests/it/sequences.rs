@@ -9,7 +9,7 @@ use steadfast::ticket::file::Ticket;
 
 use crate::tiny::{Home, PIPELINE, told};
 
-const TASKS: &str = "  tasks:
+pub const TASKS: &str = "  tasks:
     - {name: sums, data: task.jsonl, suite: task}
     - {name: names, data: names.jsonl, suite: names, max_steps: 4, learning_rate: 2e-3}
     - {name: signs, data: signs.jsonl}
@@ -21,8 +21,8 @@ const ARMS: &str = "    unprotected: {train: all}
     half: {from: sparse, edit: {interpolate: {weight: 0.5}}}
 ";
 
-/// The tiny pipeline with three tasks and these arms.
-fn pipeline(home: &Home, tasks: &str, arms: &str) {
+/// The tiny pipeline with these tasks and arms, the latter protected by `sparse`.
+pub fn pipeline(home: &Home, tasks: &str, arms: &str) {
     let word = |i: usize| ["oak", "elm", "yew", "fir", "ash"][i % 5];
     let rows = |name: &str, row: &dyn Fn(usize) -> Value| {
         home.write(name, (0..12).map(|i| row(i).to_string() + "\n").collect::<String>());
@@ -38,7 +38,8 @@ fn pipeline(home: &Home, tasks: &str, arms: &str) {
     home.write("p.yaml", text);
 }
 
-fn tensors(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+/// The bits of a model's tensors.
+pub fn tensors(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = std::fs::read(folder.join("model.safetensors")).unwrap();
     SafeTensors::deserialize(&file).unwrap().iter().map(|(name, view)| (name.to_owned(), view.data().to_vec())).collect()
 }
@@ -127,7 +128,7 @@ fn tasks_keep_apart_are_measured_one_after_another_and_leave_deltas() {
 
     let summary = std::fs::read_to_string(run.join("summary.md")).unwrap();
     for part in [
-        "## Sequences",
+        "## Several tasks",
         "| sparse | aligned | after sums | after names | after signs | forgotten |",
         "| names: exact match | ",
         "harmful: refused",

@@ -143,6 +143,8 @@ finetune:
     sequential: {train: all}
     tickets: {train: complement, density: 0.10, calibration_steps: 12, calibration_learning_rate: 1e-3}
     draws: {train: random, density: 0.2}
+    joined: {like: sequential, merge: {method: task-arithmetic, scale: 0.5}}
+    united: {like: tickets, merge: {method: union}}
 evaluate:
   floor: 0.0
   suites: {sums: {prompts: test.jsonl, expect: {exact_match: response}, max_new_tokens: 1}}
@@ -228,7 +230,7 @@ fn outputs() -> BTreeMap<String, Output> {
         ("gguf", pipeline("gguf", GGUF), &["materialise"]),
         ("lota", pipeline("lota", LOTA), &["align"]),
         ("pretrained", pipeline("pretrained", PRETRAIN), &["initialise", "pretrain"]),
-        ("sequence", SEQUENCE.to_owned(), &["finetune", "delta", "losses"]),
+        ("sequence", SEQUENCE.to_owned(), &["finetune", "delta", "merge", "losses"]),
         ("judged", JUDGED.to_owned(), &["judge"]),
         ("race", RACE.to_owned(), &["pace", "race"]),
     ];

@@ -146,6 +146,7 @@ fn add(all: &mut Record, part: &Record) -> Result<(), String> {
         known.race = known.race.take().filter(|race| Some(race) == arm.race.as_ref());
         known.training = known.training.clone().or_else(|| arm.training.clone());
         known.edit = known.edit.clone().or_else(|| arm.edit.clone());
+        known.merge = known.merge.clone().or_else(|| arm.merge.clone());
     }
     all.audit = all.audit.take().filter(|audit| Some(audit) == part.audit.as_ref());
     let new = |warning: &&String| !all.warnings.contains(warning);

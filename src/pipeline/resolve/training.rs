@@ -2,15 +2,27 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::pipeline::data::sources;
 use crate::pipeline::node::Node;
 use crate::pipeline::reader::{Findings, Section};
 use crate::pipeline::settings::{Align, Calibration, Scheduler, Train, Training};
 
+/// More tokens than anybody trains on here.
+const MOST_TOKENS: f64 = 1e12;
+
 /// Hyperparameters, with those of the enclosing section as defaults.
 pub(super) fn training(section: &mut Section<'_>, outer: &Training, findings: &mut Findings) -> Training {
     let share = |number: f64| (0.0..1.0).contains(&number);
+    let whole = |number: f64| (1.0..=MOST_TOKENS).contains(&number) && number.fract() == 0.0;
+    let tokens = section.number("max_tokens", "a whole number from 1 to 1e12", whole, findings);
+    section.describe(
+        "max_tokens",
+        json!({"type": "integer", "minimum": 1, "description": "As many steps as read no more, at most max_steps."}),
+    );
     Training {
+        max_tokens: tokens.map(|tokens| tokens as u64).or(outer.max_tokens),
         max_steps: section.whole("max_steps", 1, findings).unwrap_or(outer.max_steps),
         learning_rate: section.number("learning_rate", "a number above 0", |rate| rate > 0.0, findings).unwrap_or(outer.learning_rate),
         per_device_train_batch_size: section
@@ -56,6 +68,7 @@ pub(super) fn calibration(section: &mut Section<'_>, outer: Calibration, finding
 pub(super) fn trainer() -> Training {
     Training {
         max_steps: 100,
+        max_tokens: None,
         learning_rate: 5e-5,
         per_device_train_batch_size: 8,
         gradient_accumulation_steps: 1,

@@ -12,7 +12,9 @@ mod training;
 
 use serde::Serialize;
 
-pub use self::arm::{Anchor, Arm, ArmTicket, Auto, Edited, Elastic, FirstTokens, Layers, Lora, Project, RaceBudget, Replay, Train};
+pub use self::arm::{
+    Anchor, Arm, ArmTicket, Auto, Edited, Elastic, FirstTokens, Layers, Lora, Merge, MergeMethod, Project, RaceBudget, Replay, Train,
+};
 pub use self::evaluate::{Divergence, Evaluate, Probe, Probes, Suite};
 pub use self::finetune::{Finetune, Task};
 pub use self::model::{ComputeDtype, Dtype, Model};

@@ -11,6 +11,10 @@ use crate::train::schedule::Scheduler;
 pub struct Training {
     /// Optimizer steps.
     pub max_steps: u64,
+    /// Tokens that all steps read together at most, those of rows that hold the training back too: it has as many steps as fit, and no
+    /// more than [`Self::max_steps`]; none = whatever these read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Rows a micro-batch.

@@ -1,22 +1,24 @@
-//! Sequences: what every task did to each task, and to refusals.
+//! Several tasks: what every task did to each task, and to refusals, one after another or merged.
 
 use serde::Serialize;
 
 use super::scorecard::word;
-use super::words::percent;
+use super::words::{count, percent};
 use crate::eval::sequence::{Average, Measure, Row, Sequence, sequences, tasks};
-use crate::record::Record;
+use crate::record::{MergeSummary, Record};
 
 /// One arm along the tasks.
 #[derive(Debug, Serialize)]
 pub struct SequenceView {
     /// The arm.
     pub arm: String,
-    /// `aligned`, then `after TASK` for every task.
+    /// `aligned`, then `after TASK` for every task, or `TASK alone` for every one and `merged`.
     pub columns: Vec<String>,
+    /// What the last column tells: `forgotten`, or `lost in merging`.
+    pub lost: &'static str,
     /// One row a suite.
     pub rows: Vec<SequenceRow>,
-    /// What was forgotten on average; empty where it cannot be told.
+    /// What was forgotten on average, and what merging did; empty where neither can be told.
     pub sentence: String,
 }
 
@@ -33,7 +35,7 @@ pub struct SequenceRow {
     pub forgotten: String,
 }
 
-/// Every arm that learnt the tasks one after another.
+/// Every arm that learnt the tasks.
 pub(super) fn views(record: &Record) -> Vec<SequenceView> {
     let tasks: Vec<String> = tasks(record).into_iter().map(|(name, _)| name).collect();
     sequences(record).into_iter().map(|sequence| view(sequence, &tasks)).collect()
@@ -52,19 +54,36 @@ fn view(sequence: Sequence, tasks: &[String]) -> SequenceView {
             forgotten: row.forgotten().map(|lost| difference(row.measure, lost)).unwrap_or_default(),
         }
     };
+    let merge = sequence.merge.as_ref();
+    let mut columns = vec!["aligned".to_owned()];
+    columns.extend(tasks.iter().map(|task| if merge.is_some() { format!("{task} alone") } else { format!("after {task}") }));
+    columns.extend(merge.map(|_| "merged".to_owned()));
+    let sentences = sequence.averages.iter().map(|average| told(average, merge.is_some())).chain(merge.map(merged));
     SequenceView {
-        columns: std::iter::once("aligned".to_owned()).chain(tasks.iter().map(|task| format!("after {task}"))).collect(),
+        columns,
+        lost: if merge.is_some() { "lost in merging" } else { "forgotten" },
         rows: sequence.rows.iter().map(row).collect(),
-        sentence: sequence.averages.iter().map(told).collect::<Vec<_>>().join(" "),
+        sentence: sentences.collect::<Vec<_>>().join(" "),
         arm: sequence.arm,
     }
 }
 
-fn told(average: &Average) -> String {
+fn merged(merge: &MergeSummary) -> String {
+    let [weights, shared, opposed, changed] = [merge.weights, merge.shared, merge.opposed, merge.changed].map(count);
+    format!(
+        "Tasks changed {weights} weights, {shared} of them several tasks and {opposed} in opposite directions; in the merge {changed} changed, and {} of those that no task did.",
+        count(merge.kept_changed)
+    )
+}
+
+fn told(average: &Average, merged: bool) -> String {
     let of = match average.measure {
         Measure::Metric(metric) => word(metric),
         Measure::Loss => "answer loss",
     };
+    if merged {
+        return format!("By {of}: {} lost in merging on average.", difference(average.measure, average.forgetting));
+    }
     format!(
         "By {of}: average forgetting {}, backward transfer {}.",
         difference(average.measure, average.forgetting),

@@ -14,7 +14,7 @@ use crate::pipeline::settings::{Arm, ArmTicket, Auto, RaceBudget, Replay, Train}
 const LIMIT: f64 = 0.05;
 
 /// What says how an arm is trained, which a race decides.
-const RECIPE: [&str; 15] = [
+const RECIPE: [&str; 16] = [
     "train",
     "density",
     "ticket",
@@ -27,6 +27,7 @@ const RECIPE: [&str; 15] = [
     "anchor",
     "elastic",
     "project",
+    "merge",
     "like",
     "sweep",
     "draws",

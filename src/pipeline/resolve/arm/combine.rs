@@ -87,7 +87,9 @@ pub(super) fn check_trained(section: &Section<'_>, arm: &Arm, tickets: &[Ticket]
         }
     }
     if arm.train == Train::None {
-        for key in ["layers", "replay", "first_tokens", "anchor", "elastic", "project", "protect"].into_iter().filter(|key| gives(key)) {
+        for key in
+            ["layers", "replay", "first_tokens", "anchor", "elastic", "project", "protect", "merge"].into_iter().filter(|key| gives(key))
+        {
             problem(key, format!("{path} trains nothing, and has {key}"), "remove it, or say what is trained: train: all");
         }
     }

@@ -8,6 +8,7 @@ mod elastic;
 mod first_tokens;
 mod layers;
 mod lora;
+mod merge;
 mod project;
 mod protect;
 mod replay;
@@ -28,6 +29,7 @@ use self::elastic::elastic;
 use self::first_tokens::first_tokens;
 use self::layers::layers;
 use self::lora::lora;
+use self::merge::{check_merge, merge};
 use self::project::project;
 use self::protect::protect;
 use self::replay::replay;
@@ -129,7 +131,7 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
         arm.ticket = arm.ticket.or(restored).or_else(|| like.and_then(|like| like.ticket.clone())).filter(|_| restores);
         arm.edit = source.zip(edit).map(|(source, edit)| Edited { from: source.name.clone(), edit });
         (arm.train, arm.density, arm.replay, arm.lora, arm.layers) = (Train::None, None, None, None, None);
-        (arm.first_tokens, arm.anchor, arm.elastic, arm.project) = (None, None, None, None);
+        (arm.first_tokens, arm.anchor, arm.elastic, arm.project, arm.merge) = (None, None, None, None, None);
         if let Some(source) = source {
             // What its weights were trained with.
             (arm.training, arm.calibration) = (source.training.clone(), source.calibration);
@@ -142,6 +144,7 @@ pub(super) fn arm(node: &Node, name: &str, path: &str, around: &Around<'_>, find
         }
         check_trained(&section, &arm, around.tickets, findings);
         check_room(&section, &arm, around.tasks.len(), around.tickets, findings);
+        check_merge(&section, &arm, around.tasks.len(), findings);
     }
     section.finish(findings);
     drawn(arm, draws, path, findings)
@@ -208,6 +211,10 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         }
         None => like.and_then(|like| like.project.clone()),
     };
+    let merge = match section.get("merge") {
+        Some(node) => merge(node, &format!("{path}.merge"), around.tasks.len(), findings),
+        None => like.and_then(|like| like.merge.clone()),
+    };
     let mut arm = Arm {
         name: name.into(),
         family: None,
@@ -225,6 +232,7 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
         project,
         lora,
         layers,
+        merge,
         edit: None,
         auto: None,
         until: None,

@@ -7,6 +7,7 @@ mod elastic;
 mod first_tokens;
 mod layers;
 mod lora;
+mod merge;
 mod project;
 mod replay;
 
@@ -19,6 +20,7 @@ pub use self::elastic::Elastic;
 pub use self::first_tokens::FirstTokens;
 pub use self::layers::Layers;
 pub use self::lora::Lora;
+pub use self::merge::{Merge, MergeMethod};
 pub use self::project::Project;
 pub use self::replay::Replay;
 use super::{Calibration, Grid, Training};
@@ -69,6 +71,9 @@ pub struct Arm {
     /// The layers to which all of this is limited; none = all of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Layers>,
+    /// How its tasks, each of them trained from the aligned model, become one; none where they are learnt one after another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Merge>,
     /// What it is made of, in place of training; `train` is then `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edited>,
@@ -117,7 +122,7 @@ impl Arm {
         self.auto.as_ref().map_or(std::slice::from_ref(self), |auto| &auto.candidates)
     }
 
-    /// Whether each task of a sequence has weights of its own, which no other task of it may train: a task's own ticket (LoTTO), or the
+    /// Whether each of several tasks has weights of its own, which no other task of the arm may train: a task's own ticket (LoTTO), or the
     /// next share of a random order. Every other arm trains the same weights in each task.
     pub fn has_own_weights(&self) -> bool {
         matches!((self.train, self.density), (Train::Complement, Some(_)) | (Train::Random, _))
