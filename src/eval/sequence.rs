@@ -69,6 +69,16 @@ impl Row {
         Some(end - earlier[self.task?])
     }
 
+    /// How much worse the merge is than every task alone, above 0: what no task lost by itself. None where one of them is as bad, in a
+    /// sequence, of a task's own suite, and where something was not measured.
+    pub fn worse_than_every_task(&self) -> Option<f64> {
+        let (&merged, alone) = self.after.split_last().filter(|_| self.merged && self.task.is_none())?;
+        let sign = if self.measure.lower_is_better() { 1.0 } else { -1.0 };
+        let worst =
+            alone.iter().map(|value| value.map(|value| sign * value)).try_fold(f64::NEG_INFINITY, |worst, one| Some(worst.max(one?)))?;
+        Some(sign * merged? - worst).filter(|worse| *worse > 0.0 && worse.is_finite())
+    }
+
     /// The metric after the last task and after each before, larger = better; none as in [`Self::forgotten`].
     fn ended(&self) -> Option<(f64, Vec<f64>)> {
         let sign = if self.measure.lower_is_better() { -1.0 } else { 1.0 };
@@ -221,6 +231,13 @@ mod tests {
         let exact = Measure::Metric(Metric::ExactMatch);
         let rows = [row(exact, Some(0), [0.75, 1.0, 0.5]), row(exact, Some(1), [0.0, 0.5, 0.75])].map(|row| Row { merged: true, ..row });
         assert_eq!(rows.each_ref().map(Row::forgotten), [Some(0.25), Some(-0.25)], "not from what another task had");
+        assert_eq!(rows.each_ref().map(Row::worse_than_every_task), [None, None], "tasks' own suites tell what was lost");
+        let of = |metric, after| Row { merged: true, ..row(Measure::Metric(metric), None, after) }.worse_than_every_task();
+        assert_eq!(of(Metric::RefusalRate, [1.0, 0.75, 0.5]), Some(0.25));
+        assert_eq!(of(Metric::RefusalRate, [1.0, 0.5, 0.5]), None);
+        assert_eq!(of(Metric::OverRefusalRate, [0.25, 0.5, 0.625]), Some(0.125));
+        assert_eq!(of(Metric::OverRefusalRate, [0.25, 0.5, 0.25]), None);
+        assert_eq!(row(Measure::Metric(Metric::RefusalRate), None, [1.0, 1.0, 0.0]).worse_than_every_task(), None, "a sequence");
         let average = averages(&rows, 3);
         assert_eq!((average.len(), average[0].forgetting, average[0].transfer), (1, 0.0, 0.0));
         assert_eq!(averages(&rows[..1], 3), [], "one of two tasks says nothing of both");

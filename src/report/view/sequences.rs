@@ -58,7 +58,8 @@ fn view(sequence: Sequence, tasks: &[String]) -> SequenceView {
     let mut columns = vec!["aligned".to_owned()];
     columns.extend(tasks.iter().map(|task| if merge.is_some() { format!("{task} alone") } else { format!("after {task}") }));
     columns.extend(merge.map(|_| "merged".to_owned()));
-    let sentences = sequence.averages.iter().map(|average| told(average, merge.is_some())).chain(merge.map(merged));
+    let averages = sequence.averages.iter().map(|average| told(average, merge.is_some()));
+    let sentences = averages.chain(sequence.rows.iter().filter_map(lost_by_none)).chain(merge.map(merged));
     SequenceView {
         columns,
         lost: if merge.is_some() { "lost in merging" } else { "forgotten" },
@@ -68,10 +69,17 @@ fn view(sequence: Sequence, tasks: &[String]) -> SequenceView {
     }
 }
 
+/// What only the merge lost.
+fn lost_by_none(row: &Row) -> Option<String> {
+    let (worse, Measure::Metric(metric)) = (row.worse_than_every_task()?, row.measure) else { return None };
+    let more = if metric.lower_is_better() { "more" } else { "fewer" };
+    Some(format!("Merged, {:.1} points {more} of {} are {} than with any task alone.", worse * 100.0, row.suite, word(metric)))
+}
+
 fn merged(merge: &MergeSummary) -> String {
     let [weights, shared, opposed, changed] = [merge.weights, merge.shared, merge.opposed, merge.changed].map(count);
     format!(
-        "Tasks changed {weights} weights, {shared} of them several tasks and {opposed} in opposite directions; in the merge {changed} changed, and {} of those that no task did.",
+        "In the first seed tasks changed {weights} weights, {shared} of them several tasks and {opposed} in opposite directions; in the merge {changed} changed, and {} of those that no task did.",
         count(merge.kept_changed)
     )
 }
