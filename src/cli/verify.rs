@@ -45,7 +45,9 @@ impl Verify {
         ui.value(&found);
         for (what, names) in [("missing", &found.missing), ("extra", &found.extra)] {
             for name in names {
-                ui.text(&format!("{what}: {name}"));
+                let acts = found.acting.contains(name);
+                let told = if acts { ", which changes what the ticket's weights beside it compute" } else { "" };
+                ui.text(&format!("{what}: {name}{told}"));
             }
         }
         for MisShaped { name, before, after } in &found.mis_shaped {

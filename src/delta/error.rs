@@ -200,7 +200,9 @@ impl Explain for DeltaError {
             Self::Io { .. } => "check the path and who may read it".into(),
             Self::Damaged { .. } => "copy it again, or make it again: steadfast delta make ALIGNED TUNED --out FILE".into(),
             Self::Version { .. } => "make it again with this program: steadfast delta make ALIGNED TUNED --out FILE".into(),
-            Self::OtherTensors { .. } => "give two checkpoints of one model, the aligned one first".into(),
+            Self::OtherTensors { .. } => {
+                "give the aligned model, and one that was tuned from it, with its adapters merged into its weights".into()
+            }
             Self::Same(_) => "give the aligned model first, the tuned one second: steadfast delta make ALIGNED TUNED --out FILE".into(),
             Self::OtherModel { path, .. } => of_its_own_model(path),
             Self::Differs(found) => found.done.map_or_else(|| of_its_own_model(&found.path), str::to_owned),

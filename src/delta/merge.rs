@@ -65,6 +65,8 @@ pub struct Merge<'a> {
     /// In the order of their digests, each with its scale: sums do not depend on the order given.
     deltas: Vec<(&'a Delta, f32)>,
     method: Method,
+    /// Whether a weight that is no finite number is an error.
+    finite: bool,
 }
 
 impl<'a> Merge<'a> {
@@ -88,7 +90,12 @@ impl<'a> Merge<'a> {
         same_types(deltas, Direction::Apply)?;
         let mut ordered: Vec<(&Delta, f32)> = deltas.iter().zip(scales.iter().copied().cycle()).collect();
         ordered.sort_by(|a, b| a.0.origin.digest.cmp(&b.0.origin.digest));
-        Ok(Self { source, all: deltas, deltas: ordered, method })
+        Ok(Self { source, all: deltas, deltas: ordered, method, finite: true })
+    }
+
+    /// The same, which writes weights that are no finite numbers too: of a training that diverged the merge is measured like every other.
+    pub fn whatever_comes(self) -> Self {
+        Self { finite: false, ..self }
     }
 
     fn dtype(&self, name: &str) -> Option<Dtype> {
@@ -111,7 +118,7 @@ impl<'a> Merge<'a> {
         let scales: Vec<f32> = changes.iter().map(|&(_, scale, _)| scale).collect();
         let mut vectors = Vec::with_capacity(changes.len());
         for (change, ..) in &changes {
-            vectors.push(task_vector(name, change, &union)?);
+            vectors.push(task_vector(name, change, &union, self.finite)?);
         }
         let mut done = Merged { weights: union.count() as u64, ..overlaps(&vectors, &changes, &union) };
         let merged = match self.method {
@@ -136,7 +143,7 @@ impl<'a> Merge<'a> {
             let before = from.widen_one(&source[index * wide..(index + 1) * wide]);
             let made = to.narrow(before + task);
             let value = to.widen_one(&made);
-            if !value.is_finite() {
+            if self.finite && !value.is_finite() {
                 return Err(DeltaError::NotFinite { tensor: name.into(), index, value, dtype: to });
             }
             let is_other = value.to_bits() != before.to_bits();
@@ -168,8 +175,8 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// New less old at the union's positions; 0 where the delta has none.
-fn task_vector(name: &str, change: &Change<'_>, union: &Mask) -> Result<Vec<f32>, DeltaError> {
+/// New less old at the union's positions; 0 where the delta has none. A difference that is no number is an error, if `finite`.
+fn task_vector(name: &str, change: &Change<'_>, union: &Mask, finite: bool) -> Result<Vec<f32>, DeltaError> {
     let (old, new) = (change.facts.old.widen(change.old), change.facts.new.widen(change.new));
     let mut own = change.mask.positions().zip(old.iter().zip(&new)).peekable();
     let mut vector = Vec::with_capacity(union.count());
@@ -179,7 +186,7 @@ fn task_vector(name: &str, change: &Change<'_>, union: &Mask) -> Result<Vec<f32>
             continue;
         };
         let value = new - old;
-        if !value.is_finite() {
+        if finite && !value.is_finite() {
             return Err(DeltaError::NotFinite { tensor: name.into(), index, value, dtype: Dtype::F32 });
         }
         vector.push(value);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::DeltaError;
 use super::pair::{converted, pair};
+use crate::model::verify::is_beside;
 use crate::model::weights::{Weights, write_edited};
 use crate::ticket::TicketError;
 use crate::ticket::file::Ticket;
@@ -47,20 +48,23 @@ pub fn bind(aligned: &Weights, ticket: &Ticket) -> Result<(), TicketError> {
 
 /// Writes the tuned checkpoint with the aligned model's numbers at every weight of the ticket, as one safetensors file in the tuned
 /// one's types, one tensor in memory at a time. The ticket fits the aligned model, see [`bind`]. Tensors without a weight of the ticket may
-/// have another shape in the tuned one, or stand there alone.
+/// have another shape in the tuned one, or stand there alone, but not in the module of one with weights of the ticket (a bias, an adapter's
+/// factors): they would change what the restored weights compute.
 ///
 /// # Errors
-/// When the tuned checkpoint lacks a tensor, or has one with weights of the ticket in another shape, a number of the aligned model does not fit the tuned one's type, or writing
+/// When the tuned checkpoint lacks a tensor, has one with weights of the ticket in another shape, or one beside it in its module, a number of the aligned model does not fit the tuned one's type, or writing
 /// fails.
 pub fn restore(aligned: &Weights, tuned: &Weights, ticket: &Ticket, out: &mut dyn Write) -> Result<Restored, DeltaError> {
     let beside = pair(aligned, tuned);
     let held = |name: &str| ticket.masks.0.get(name).is_some_and(|mask| mask.count() > 0);
     let (inside, outside): (Vec<_>, Vec<_>) = beside.mis_shaped.into_iter().partition(|(name, _)| held(name));
-    let problems: Vec<String> = beside.missing.into_iter().chain(inside.into_iter().map(|(_, line)| line)).collect();
+    let acts = |name: &str| ticket.masks.0.keys().any(|weight| held(weight) && is_beside(name, weight));
+    let (acting, extra): (Vec<_>, Vec<_>) = beside.extra.into_iter().partition(|(name, _)| acts(name));
+    let problems: Vec<String> = beside.missing.into_iter().chain(inside.into_iter().chain(acting).map(|(_, line)| line)).collect();
     if !problems.is_empty() {
         return Err(DeltaError::OtherTensors { problems });
     }
-    let others = outside.into_iter().map(|(_, line)| line).chain(beside.extra).map(|line| line.trim_start().to_owned()).collect();
+    let others = outside.into_iter().chain(extra).map(|(_, line)| line.trim_start().to_owned()).collect();
     let done = RefCell::new(Restored { others, ..Restored::default() });
     let edit = |name: &str| -> Result<Option<Vec<u8>>, DeltaError> {
         let Some(mask) = ticket.masks.0.get(name).filter(|mask| mask.count() > 0) else { return Ok(None) };

@@ -229,7 +229,7 @@ fn every_problem_names_the_thing_and_both_values() {
     let named = open(&at("named"), &one("u", bf16(&[1.0, 2.0, 3.0])));
     assert!(refused(&named, &[first()]).contains("missing: t"));
     let unlike = make(&aligned, &named, (String::new(), String::new())).err().unwrap().to_string();
-    assert!(unlike.contains("missing in the second: t") && unlike.contains("only in the second: u"), "{unlike}");
+    assert!(unlike.contains("missing in the tuned model: t") && unlike.contains("only in the tuned model: u"), "{unlike}");
 
     let merge = |scales: &[f32], method| merged(&aligned, &[first(), second()], scales, method).err().unwrap().to_string();
     assert_eq!(merge(&[1.0], Method::Ties { density: 0.0 }), "density 0 is not in (0, 1]");

@@ -35,7 +35,7 @@ struct Roles<'a> {
     /// arm around a named ticket.
     protected: Vec<&'a Arm>,
     /// The arm that shows what happens without protection: of the others that train every (maskable) weight of every layer on the task
-    /// alone, the one with the largest learning rate; where there is none, of those that train LoRA factors.
+    /// alone, one task after another, the one with the largest learning rate; where there is none, of those that train LoRA factors.
     unprotected: Option<&'a Arm>,
     /// All other arms whose weights are not the aligned ones: those that train something, and those that are made of their weights.
     controls: Vec<&'a Arm>,
@@ -56,7 +56,9 @@ impl<'a> Roles<'a> {
         let rate = |arm: &Arm| arm.settings.pointer("/training/learning_rate").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
         let plain = |arm: &Arm, trains: &[&str]| {
             arm.settings["train"].as_str().is_some_and(|train| trains.contains(&train))
-                && ["replay", "first_tokens", "anchor", "elastic", "project", "layers"].iter().all(|key| arm.settings[key].is_null())
+                && ["replay", "first_tokens", "anchor", "elastic", "project", "layers", "merge"]
+                    .iter()
+                    .all(|key| arm.settings[key].is_null())
                 && !is(&protected, arm)
                 && arm.race.is_none()
         };

@@ -50,8 +50,8 @@ pub struct Row {
 
 impl Row {
     /// How much of this task was forgotten at the end: f = max over l < T of a(l) − a(T), where a(l) is the metric after task l of T, or
-    /// its negative where lower is better. Below 0 where the end is the best. None of a suite of no task, of the last task, and where
-    /// something was not measured. Of a merge: a(i) − a(T), what the task alone has more than the merge.
+    /// its negative where lower is better. Below 0 where the end is the best. None of a suite of no task, of the last task of a sequence, and
+    /// where something was not measured. Of a merge: a(i) − a(T), what the task alone has more than the merge.
     ///
     /// Source: Chaudhry et al., *Riemannian Walk* (1801.10112), section 3, whose l also runs over every earlier task, those before this
     /// one was learnt too.
@@ -61,7 +61,7 @@ impl Row {
         Some(best - end)
     }
 
-    /// What the tasks behind this one did for it: a(T) − a(i), where i is this task; below 0 where it was forgotten.
+    /// What the tasks behind this one, or the merge, did for it: a(T) − a(i), where i is this task; below 0 where it was forgotten.
     ///
     /// Source: Lopez-Paz and Ranzato, *Gradient Episodic Memory* (1706.08840), section 3: the summand of backward transfer.
     pub fn transferred(&self) -> Option<f64> {

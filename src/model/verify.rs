@@ -16,6 +16,8 @@ pub struct Comparison {
     pub missing: Vec<String>,
     /// Tensors of the second that the first lacks.
     pub extra: Vec<String>,
+    /// Those of them that stand in the module of a tensor with frozen weights, see [`is_beside`].
+    pub acting: Vec<String>,
     /// Tensors whose shapes differ.
     pub mis_shaped: Vec<MisShaped>,
     /// Frozen weights of tensors that are missing or mis-shaped, which cannot be compared.
@@ -57,9 +59,9 @@ impl Comparison {
     }
 
     /// Whether every frozen weight is there and kept its bits, and the second has every tensor of the first: tensors without frozen weights
-    /// may have another shape (resized embeddings), and others may stand beside them (another head).
+    /// may have another shape (resized embeddings), and others may be there too (another head), but none that changes what frozen ones compute.
     pub fn keeps(&self) -> bool {
-        self.missing.is_empty() && self.unseen == 0 && self.frozen_changed() == 0
+        self.missing.is_empty() && self.unseen == 0 && self.acting.is_empty() && self.frozen_changed() == 0
     }
 
     /// Frozen weights that could be compared.
@@ -76,6 +78,13 @@ impl Comparison {
     pub fn free_changed(&self) -> u64 {
         self.tensors.iter().map(|tensor| tensor.free_changed).sum()
     }
+}
+
+/// Whether a tensor stands in the module of another, so that it changes what that one computes: `a.q_proj.bias` beside `a.q_proj.weight`, and
+/// the factors of an adapter, `a.q_proj.lora_A.weight`.
+pub fn is_beside(tensor: &str, weight: &str) -> bool {
+    let module = weight.strip_suffix(".weight").unwrap_or(weight);
+    tensor != weight && tensor.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Compares two checkpoints, tensor by tensor, widened to f32. `frozen` names the weights that had to keep their bits; a
@@ -115,5 +124,7 @@ pub fn compare(before: &Weights, after: &Weights, frozen: &BTreeMap<String, Mask
         found.tensors.push(tensor);
     }
     found.extra = after.names().filter(|name| before.dtype(name).is_none() && !after.redundant(name)).map(str::to_owned).collect();
+    let holds = |name: &str| frozen.iter().any(|(weight, mask)| mask.count() > 0 && is_beside(name, weight));
+    found.acting = found.extra.iter().filter(|name| holds(name)).cloned().collect();
     found
 }

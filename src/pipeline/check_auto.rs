@@ -37,8 +37,9 @@ pub(super) fn check_auto(pipeline: &Pipeline, place: Place, findings: &mut Findi
             );
             problem(&path, message, "give them the same per_device_train_batch_size, gradient_accumulation_steps and max_length".into());
         }
-        if std::iter::once(arm).chain(&auto.candidates).any(|one| one.training.max_tokens.is_some()) {
-            let message = format!("arm {} is chosen by a race, whose candidates take as many steps, and has max_tokens", arm.name);
+        let mut all = std::iter::once(arm).chain(&auto.candidates);
+        if let Some((one, most)) = all.find_map(|one| Some((one, one.training.max_tokens?))) {
+            let message = format!("arm {} is chosen by a race of as many steps, and {} has max_tokens: {most}", arm.name, one.name);
             problem(&path, message, "remove max_tokens, or write protect: auto in a pipeline of its own".into());
         }
         if let Some((message, remedy)) = missing_probe(pipeline.evaluate.probes.as_ref(), arm) {

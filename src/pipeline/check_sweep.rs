@@ -26,6 +26,12 @@ pub(super) fn check_sweep(pipeline: &Pipeline, place: Place, findings: &mut Find
         let remedy = "name fewer values, sweep fewer arms (sweep: {arms: [protected, control]}), or write fewer seeds";
         findings.problem(place, "finetune.sweep", message, Some(remedy.into()));
     }
+    let steps = |arm: &&Arm| arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty());
+    if let Some((arm, most)) = swept.iter().copied().filter(|arm| steps(arm)).find_map(|arm| Some((arm, arm.training.max_tokens?))) {
+        let message = format!("{} is swept over max_steps, and has max_tokens: {most}, which may end them alike", arm.name);
+        let remedy = "remove max_tokens, or max_steps from the sweep";
+        findings.problem(place, "finetune.sweep", message, Some(remedy.into()));
+    }
     let rows =
         |arm: &Arm| arm.training.max_steps * (arm.training.per_device_train_batch_size * arm.training.gradient_accumulation_steps) as u64;
     let budget = |arm: &&Arm| (rows(arm), arm.training.max_length, arm.training.max_tokens);

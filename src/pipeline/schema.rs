@@ -99,7 +99,7 @@ pub fn schema() -> Json {
     let audit = json!({"anyOf": [{"type": "boolean"}, data], "description": "Which rows pull against these refusals, in the report; true: the ticket's data."});
     let mut task = with(section("finetune.tasks.0"), &[("data", data.clone())]);
     task["required"] = json!(["name", "data"]);
-    let tasks = json!({"anyOf": [task, {"type": "array", "items": task, "minItems": 1}], "description": "Learnt one after another, in place of data."});
+    let tasks = json!({"anyOf": [task, {"type": "array", "items": task, "minItems": 1}], "description": "Learnt one after another, or side by side in arms that merge them; in place of data."});
     let seed = json!({"type": "integer", "minimum": 0});
     let named = |item: Json| json!({"type": "object", "additionalProperties": item});
     let mut top = with(

@@ -24,7 +24,7 @@ pub struct Arm {
     /// What was done to another arm's weights to make it, in its first seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<EditSummary>,
-    /// What each task of a sequence did, in its first seed; empty where there is one task. [`Self::training`] is then all of them together.
+    /// What each of several tasks did, in its first seed; empty where there is one task. [`Self::training`] is then all of them together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskTraining>,
     /// What became of the tasks of an arm that learnt them side by side, in its first seed.
@@ -37,7 +37,7 @@ pub struct Arm {
     pub cells: Vec<Cell>,
 }
 
-/// What the training of one task of a sequence did.
+/// What the training of one of several tasks did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskTraining {
@@ -149,9 +149,10 @@ pub struct Cell {
     /// Seed of data order and tickets.
     pub seed: u64,
     /// The task after which it was measured, or within which, where there are several; `finetune` where there is one; none before any,
-    /// and of a model into which all tasks were merged.
+    /// of a model into which all tasks were merged, and of what is made of it.
     pub after_task: Option<String>,
-    /// Training step after which it was measured; in a sequence steps count on from task to task.
+    /// Training step after which it was measured; in a sequence steps count on from task to task, of tasks side by side each counts its own,
+    /// and their merge has the sum.
     pub step: u64,
     /// Whether this is the arm's end, measured on the saved files: one cell a seed. In a sequence the saved files of every task before
     /// the last, and of an arm that merges its tasks those of each, are measured likewise, in cells that are not the last and have completions.

@@ -36,7 +36,7 @@ impl Bench<'_> {
         let Self { context, pipeline, frame, .. } = self;
         let (mut cells, mut digests) = (Vec::new(), BTreeMap::new());
         let (mut training, mut edited, mut tasks, mut merge) = (None, None, Vec::new(), None);
-        let end = frame.tasks().last().map(str::to_owned).filter(|_| settings.merge.is_none());
+        let end = frame.tasks().last().map(str::to_owned).filter(|_| !self.is_merged(settings));
         for &seed in &pipeline.seeds {
             let mut tuned = match &settings.edit {
                 None => {
@@ -101,6 +101,13 @@ impl Bench<'_> {
         let mut said = ask(self.context, who, model, &self.pipeline.evaluate, self.against.asked, self.judges)?;
         self.against.measure(self.context, who, model, &mut said)?;
         Ok(said)
+    }
+
+    /// Whether an arm's end is a merge of all tasks, or is made of one.
+    fn is_merged(&self, arm: &settings::Arm) -> bool {
+        let arms = self.pipeline.finetune.iter().flat_map(|finetune| &finetune.arms);
+        let from = arm.edit.as_ref().and_then(|edited| arms.clone().find(|other| other.name == edited.from));
+        arm.merge.is_some() || from.is_some_and(|from| self.is_merged(from))
     }
 
     /// Whether another arm is made of this one.

@@ -41,7 +41,7 @@ pub(super) fn describe(arm: &Arm) -> String {
     };
     let is_swept = arm.sweep.as_ref().is_some_and(|grid| !grid.max_steps.is_empty());
     let steps = if is_swept { format!(", {} steps", arm.training.max_steps) } else { String::new() };
-    let tokens = arm.training.max_tokens.map(|most| format!(", at most {most} tokens")).unwrap_or_default();
+    let tokens = tokens(arm);
     let held = arm.first_tokens.as_ref().map_or("", |_| ", the first tokens of replies held to the aligned model's");
     let from = |data: &[DataSpec]| data.iter().map(|data| data.source.as_str()).collect::<Vec<_>>().join(" and ");
     let anchor =
@@ -55,14 +55,31 @@ pub(super) fn describe(arm: &Arm) -> String {
     });
     let project = arm.project.as_ref().map(|project| format!(", gradients projected off what raises the loss on {}", from(&project.data)));
     let beside = [replay.as_deref(), Some(held), anchor.as_deref(), elastic.as_deref(), project.as_deref()];
-    format!("trains {what}{layers} at {rate}{each}{steps}{tokens}{}", beside.into_iter().flatten().collect::<String>())
+    format!("trains {what}{layers} at {rate}{tokens}{each}{steps}{}", beside.into_iter().flatten().collect::<String>())
+}
+
+/// The budget of tokens, or those of the tasks where they differ; empty where there is none.
+fn tokens(arm: &Arm) -> String {
+    let told = |most: Option<u64>| most.map_or_else(|| "any number of".to_owned(), |most| format!("at most {most}"));
+    let mut budgets: Vec<Option<u64>> = arm.tasks.iter().map(|task| task.max_tokens).collect();
+    budgets.dedup();
+    match (budgets.is_empty(), arm.training.max_tokens) {
+        (true, None) => String::new(),
+        (true, most) => format!(", {} tokens", told(most)),
+        (false, _) if budgets == [None] => String::new(),
+        (false, _) => format!(", {} tokens a task", budgets.into_iter().map(told).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// The learning rate, or those of the tasks where they differ.
 fn rate(arm: &Arm) -> String {
     let mut rates: Vec<String> = arm.tasks.iter().map(|task| format!("{:e}", task.learning_rate)).collect();
     rates.dedup();
-    if rates.is_empty() { format!("{:e}", arm.training.learning_rate) } else { rates.join(", then ") }
+    if rates.is_empty() {
+        format!("{:e}", arm.training.learning_rate)
+    } else {
+        rates.join(if arm.merge.is_some() { " and " } else { ", then " })
+    }
 }
 
 fn ticket(arm: &Arm) -> String {

@@ -26,11 +26,17 @@ impl Bench<'_> {
             let (mut tuned, delta) = self.task(arm, seed, leg, name, cells)?;
             cells.push(self.on_the_way(&format!("{} on {name} alone", arm.name), seed, name, &mut tuned)?);
             tasks.extend(of_task(arm, name, &tuned));
+            if let Some(earlier) = delta.is_some().then(|| deltas.iter().position(|other| *other == delta)).flatten() {
+                let (first, digest) = (self.frame.tasks().nth(earlier).unwrap_or_default(), &tuned.model.digest);
+                let message = format!("arm {} merges tasks {first} and {name}, which both end at weights sha256 {digest}", arm.name);
+                return Err(Failure::new("same-delta", message).remedy("remove one of the two tasks, or give them other rows"));
+            }
             deltas.push(delta);
             taken = tuned.taken;
         }
-        let Whole { model, summary, figures } = merge(self.context, (arm, how), &self.frame, seed, &deltas)?;
-        let training = whole(&tasks, summary.update_norm);
+        let Whole { model, summary, stopped, figures } = merge(self.context, (arm, how), &self.frame, seed, &deltas)?;
+        let mut training = whole(&tasks, summary.update_norm);
+        training.stopped = training.stopped.or(stopped);
         let tuned = Tuned { model, steps: training.steps, training: Some(training), edit: None, curve: Vec::new(), figures, taken: None };
         Ok(Learnt { tuned, tasks, merge: Some(summary) })
     }

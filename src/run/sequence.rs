@@ -40,7 +40,7 @@ impl Bench<'_> {
             tasks.extend(of_task(arm, name, &next));
             tuned = next;
         }
-        if !frame.is_sequence() {
+        if !frame.has_tasks() {
             tasks.clear();
         } else if tasks.len() > 1 {
             let update_norm = finite_or_zero(distance(&frame.aligned().weights, &tuned.model.weights)?);
@@ -60,7 +60,7 @@ impl Bench<'_> {
     ) -> Result<(Tuned, Option<PathBuf>), Failure> {
         let Self { context, frame, .. } = self;
         let mut tuned = finetune(context, arm, frame, seed, leg)?;
-        let delta = match (frame.is_sequence(), leg.before) {
+        let delta = match (frame.has_tasks(), leg.before) {
             (false, _) => None,
             (true, before) => {
                 let start = before.map_or(frame.aligned(), |before| &before.model);

@@ -71,8 +71,8 @@ impl<'a> Against<'a> {
         if model.digest == self.aligned.digest {
             return Ok(vec![Some(0.0); asked.rows.len()]);
         }
-        if !self.same_tokens(model) {
-            context.warn(format!("{who} has another tokenizer than the aligned model: their distance is not measured"));
+        if let Some(what) = self.other_tokens(model) {
+            context.warn(format!("{who} has {what} than the aligned model: their distance is not measured"));
             return Ok(Vec::new());
         }
         let suite = &asked.suite.name;
@@ -88,8 +88,12 @@ impl<'a> Against<'a> {
         divergence::measure(context, (self.aligned, model), &format!("divergence {who} {suite}"), &way)
     }
 
-    /// Whether a token is the same in both models, so that their distributions are over the same things.
-    fn same_tokens(&self, model: &Model) -> bool {
-        model.config.vocab_size == self.aligned.config.vocab_size && model.text.tokenizer_digest() == self.aligned.text.tokenizer_digest()
+    /// What differs, where a token is not the same in both models, so that their distributions are not over the same things.
+    fn other_tokens(&self, model: &Model) -> Option<String> {
+        let (own, other) = (self.aligned.config.vocab_size, model.config.vocab_size);
+        if own != other {
+            return Some(format!("another vocabulary ({other} tokens, not {own})"));
+        }
+        (model.text.tokenizer_digest() != self.aligned.text.tokenizer_digest()).then(|| "another tokenizer".to_owned())
     }
 }

@@ -57,7 +57,7 @@ struct Job<'a> {
     seed: u64,
 }
 
-/// Edits what an arm's training with the same seed saved, in a sequence after its last task, saves it likewise, proves that the edit left the other weights their bits, and
+/// Edits what an arm's training with the same seed saved, of several tasks after the last or of their merge, saves it likewise, proves that the edit left the other weights their bits, and
 /// measures the saved files. The arm must have [`Arm::edit`].
 ///
 /// # Errors
@@ -171,13 +171,13 @@ impl Job<'_> {
     }
 }
 
-/// ‖a − b‖ over all tensors.
+/// ‖a − b‖ over all tensors; what says nothing that another tensor does not (a copy of tied embeddings) is left out.
 ///
 /// # Errors
 /// When a tensor of `b` is not in `a`.
 pub fn distance(a: &Weights, b: &Weights) -> Result<f64, WeightsError> {
     let mut sum = 0.0;
-    for name in b.names() {
+    for name in b.names().filter(|name| !b.redundant(name)) {
         let (a, b) = (a.widened(name)?, b.widened(name)?);
         sum += a.iter().zip(&b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>();
     }

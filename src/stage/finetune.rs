@@ -12,7 +12,7 @@ use crate::model::decoder::Trained;
 use crate::model::inventory::inventory;
 use crate::model::verify;
 use crate::model::weights::Weights;
-use crate::pipeline::settings::{Arm, Training};
+use crate::pipeline::settings::Arm;
 use crate::record::{EditSummary, Figure, TrainingSummary};
 use crate::ticket::mask_set::MaskSet;
 use crate::train::fit::Next;
@@ -23,7 +23,7 @@ use super::learn::{Course, Curve, Learnt, learn};
 use super::parts::Parts;
 use super::selection::{Job, frozen};
 use super::sequence::{Leg, keep_ticket, of_task, taken};
-use super::train::{erased_share, rounding_warning, save};
+use super::train::{budget_warning, erased_share, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
@@ -83,9 +83,9 @@ pub(super) fn finetune_from(
     let specs = inventory(&frame.aligned.config);
     let ticket = frame.ticket_of(arm, &specs, seed)?;
     let (task, rows) = &frame.tasks[leg.task];
-    let own_weights = frame.is_sequence() && arm.has_own_weights();
+    let own_weights = frame.has_tasks() && arm.has_own_weights();
     let parts = Parts::of(context, arm, frame, (seed, leg), ticket.as_ref().map(|(_, digest)| digest.clone()));
-    let name = of_task("finetune", &arm.name, seed, frame.is_sequence().then_some(task));
+    let name = of_task("finetune", &arm.name, seed, frame.has_tasks().then_some(task));
     let entry = context.stage(&name, VERSION, &parts, |place| {
         let ticket = ticket.as_ref().map(|(masks, _)| masks);
         let examples = rows.cut(arm.training_of(leg.task).max_length)?;
@@ -107,14 +107,14 @@ pub(super) fn finetune_from(
         Ok(note)
     })?;
     let Report { summary, curve, figures } = read_json(&entry, "training.json")?;
-    let who = if frame.is_sequence() { format!("arm {}, task {task}", arm.name) } else { format!("arm {}", arm.name) };
+    let who = if frame.has_tasks() { format!("arm {}, task {task}", arm.name) } else { format!("arm {}", arm.name) };
     if let Some(why) = &summary.stopped {
         context.warn(format!("{who} stopped early: {why}"));
     }
     if let Some(warning) = rounding_warning(&who, summary.erased_by_rounding) {
         context.warn(warning);
     }
-    if let Some(warning) = budget_warning(&who, arm.training_of(leg.task), &summary) {
+    if let Some(warning) = budget_warning(&who, arm.training_of(leg.task), summary.steps, summary.tokens) {
         context.warn(warning);
     }
     let model = Model::open(&entry.folder, frame.model_settings)?;
@@ -122,15 +122,6 @@ pub(super) fn finetune_from(
     let curve = curve.into_iter().map(|(step, figures)| (earlier + step, figures)).collect();
     let taken = if own_weights { Some(taken(&entry.folder, leg.taken)?) } else { None };
     Ok(Tuned { model, steps: earlier + summary.steps, training: Some(summary), edit: None, curve, figures, taken })
-}
-
-/// The warning where steps ended before the tokens that they were given, so that arms with one budget may have read unlike numbers.
-fn budget_warning(who: &str, training: &Training, summary: &TrainingSummary) -> Option<String> {
-    let (most, steps) = (training.max_tokens?, summary.steps.max(1));
-    let room = most.saturating_sub(summary.tokens) > summary.tokens / steps;
-    (summary.steps == training.max_steps && room).then(|| {
-        format!("{who} read {} of max_tokens: {most}: max_steps: {} ended it; write more steps", summary.tokens, training.max_steps)
-    })
 }
 
 /// A stage's name for an arm and a seed.

@@ -74,6 +74,11 @@ pub(super) fn held(pipeline: &Pipeline, arm: &Arm, specs: &[TensorSpec], plain: 
     ((numbers * F32) as u64).saturating_sub(plain * (ADAMW * F32) as u64)
 }
 
+/// Bytes of a task's delta: what it moves before and after, in so many bytes a weight, and which of all weights these are.
+pub(super) fn delta(pipeline: &Pipeline, arm: &Arm, specs: &[TensorSpec], bytes: usize) -> usize {
+    2 * bytes * moved(pipeline, arm, specs) + weights(specs.iter()).div_ceil(8)
+}
+
 /// The weights that an arm moves, or as many as they can be.
 fn moved(pipeline: &Pipeline, arm: &Arm, specs: &[TensorSpec]) -> usize {
     let mine = || specs.iter().filter(|spec| in_layers(arm, spec));

@@ -87,7 +87,7 @@ pub fn forecast(
     let own = specs.first().and_then(|spec| model.weights.dtype(&spec.name)).map_or(4, |dtype| dtype.bytes());
     let stored = pipeline.model.dtype.wanted().map_or(own, |dtype| dtype.bytes()) * weights;
     let saving = stored as f64 / SAVING;
-    let (mut models, mut saved, mut racing, mut held_back) = (1, 0, 0, 0);
+    let (mut models, mut saved, mut racing, mut held_back, mut deltas) = (1, 0, 0, 0, 0);
 
     let mut decoder = context.compute.load(&model)?;
     let everything = may_move::all(&specs);
@@ -117,14 +117,14 @@ pub fn forecast(
     if let Some(pretrain) = &pipeline.pretrain {
         let rows = training_rows(context, "pretrain", &pretrain.data, &model, pretrain.training.max_length)?;
         let (step, token) = per_step("pretrain", &pretrain.training, &rows.sources)?;
-        parts.push(("pretrain".into(), step * pretrain.training.max_steps as f64 + saving));
+        parts.push(("pretrain".into(), step * steps_within(&pretrain.training, step / token) as f64 + saving));
         per_token = Some(token);
         saved += 1;
     }
     if let Some(align) = &pipeline.align {
         let rows = training_rows(context, "align", &align.data, &model, align.training.max_length)?;
         let (step, token) = per_step("align", &align.training, &rows.sources)?;
-        parts.push(("align".into(), step * align.training.max_steps as f64 + saving));
+        parts.push(("align".into(), step * steps_within(&align.training, step / token) as f64 + saving));
         per_token = per_token.or(Some(token));
         saved += 1;
     }
@@ -184,9 +184,8 @@ pub fn forecast(
                 let training = arm.training_of(i);
                 let rows_a_step = (training.per_device_train_batch_size * training.gradient_accumulation_steps) as f64;
                 let calibrating = if arm.train == Train::Complement && arm.density.is_some() { arm.calibration.steps } else { 0 };
-                let fit = training.max_tokens.map(|most| most as f64 / (rows_a_step * row(sources) + held).max(1.0));
-                let most = fit.map_or(training.max_steps, |fit| training.max_steps.min(fit as u64));
-                let steps = if arm.train == Train::None { 0 } else { most };
+                let fit = steps_within(training, rows_a_step * row(sources) + held);
+                let steps = if arm.train == Train::None { 0 } else { fit };
                 let probing = pipeline.evaluate.probes.as_ref().map_or(0, |probes| steps / probes.every.max(1) + 2);
                 let first_tokens = if arm.first_tokens.is_some() { FORWARD * tokens(sources) } else { 0.0 };
                 all += ((steps + calibrating) as f64 * rows_a_step * row(sources) + steps as f64 * held) * token
@@ -210,6 +209,9 @@ pub fn forecast(
             parts.push((format!("finetune {}", arm.name), slowest * pipeline.seeds.len() as f64));
             models += learnt * pipeline.seeds.len();
             saved += learnt * pipeline.seeds.len();
+            if !finetune.tasks.is_empty() && arm.edit.is_none() {
+                deltas += tasks.len() * pipeline.seeds.len() * footprint::delta(pipeline, arm, &specs, own);
+            }
         }
         per_token = per_token.or(Some(token));
     }
@@ -264,8 +266,13 @@ pub fn forecast(
         seconds: parts.iter().map(|(_, seconds)| seconds).sum(),
         parts,
         memory_bytes: if peak == 0 { 0 } else { peak + held_back },
-        disk_bytes: (saved * stored + on_the_way) as u64,
+        disk_bytes: (saved * stored + deltas + on_the_way) as u64,
     }))
+}
+
+/// The steps of a training, each of so many tokens.
+fn steps_within(training: &Training, tokens: f64) -> u64 {
+    training.max_tokens.map_or(training.max_steps, |most| training.max_steps.min((most as f64 / tokens.max(1.0)) as u64))
 }
 
 /// The seconds of a race whose candidates would take `times` to their end, where each takes an equal part of its steps; 0 where no race is.

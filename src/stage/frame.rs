@@ -41,7 +41,7 @@ pub struct Frame<'a> {
     /// The tasks' rows with their names, in order; at least one.
     pub(super) tasks: Vec<(String, TrainingRows)>,
     /// Whether the pipeline names tasks, one or more.
-    sequence: bool,
+    has_tasks: bool,
     /// Other rows that arms learn from or are held on, by where they come from; arms with the same ones share them.
     others: Vec<(Vec<DataSpec>, TrainingRows)>,
     pub(super) probes: Option<(Reference, String, &'a settings::Probes)>,
@@ -117,7 +117,7 @@ impl<'a> Frame<'a> {
             model_settings: &pipeline.model,
             tickets,
             tasks,
-            sequence: !finetune.tasks.is_empty(),
+            has_tasks: !finetune.tasks.is_empty(),
             others,
             probes,
             measure: OnceCell::new(),
@@ -201,8 +201,8 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether the pipeline names tasks, one or more.
-    pub fn is_sequence(&self) -> bool {
-        self.sequence
+    pub fn has_tasks(&self) -> bool {
+        self.has_tasks
     }
 
     /// Checks that as many weights as an arm trains, in all tasks together where each has its own, are outside its ticket and inside its
@@ -274,7 +274,7 @@ fn learnable(arm: &Arm, tasks: &[(String, TrainingRows)], others: &[(Vec<DataSpe
     Ok(())
 }
 
-/// A sequence that runs out of weights before its last task.
+/// Tasks that run out of weights before the last of them.
 fn no_room(arm: &Arm, tasks: usize, one: usize, inside: &MaskSet) -> Failure {
     let room = inside.count();
     let message = format!(
@@ -292,7 +292,7 @@ pub(super) fn finite(figures: BTreeMap<String, Figure>) -> BTreeMap<String, Figu
     figures.into_iter().filter(|(_, figure)| figure.value.is_finite()).collect()
 }
 
-/// Held-out task rows: those that the probes name, else those of the suites that a sequence's tasks name, all together, else the first
+/// Held-out task rows: those that the probes name, else those of the suites that several tasks name, all together, else the first
 /// task suite's.
 fn task_rows(
     context: &Context<'_>,
@@ -314,7 +314,7 @@ fn task_rows(
     Ok((rows, digests))
 }
 
-/// The task suites that tasks of a sequence name, in the order of the suites.
+/// The task suites that several tasks name, in the order of the suites.
 pub(super) fn named_suites<'a>(asked: &'a [Questions], finetune: &Finetune) -> Vec<&'a Questions> {
     let named = |questions: &&Questions| finetune.tasks.iter().any(|task| task.suite.as_ref() == Some(&questions.suite.name));
     asked.iter().filter(named).filter(|questions| questions.is_task()).collect()

@@ -1,4 +1,4 @@
-//! losses: how well a model of a sequence knows each task's answers, as a figure that moves where exact matches stay at none or all.
+//! losses: how well a model that learns several tasks knows each task's answers, as a figure that moves where exact matches stay at none or all.
 
 use std::collections::BTreeMap;
 

@@ -23,11 +23,11 @@ use super::fetch::Model;
 use super::finetune::of_seed;
 use super::frame::Frame;
 use super::rewrite::written;
-use super::train::{finite_or_zero, save_beside};
+use super::train::{finite_or_zero, rounding_warning, save_beside};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Parts<'a> {
@@ -47,6 +47,8 @@ struct Parts<'a> {
 #[derive(Serialize, Deserialize)]
 struct Report {
     summary: MergeSummary,
+    /// Why nothing may be decided by the merge.
+    stopped: Option<String>,
     figures: BTreeMap<String, Figure>,
 }
 
@@ -56,6 +58,8 @@ pub struct Whole {
     pub model: Model,
     /// What merging did.
     pub summary: MergeSummary,
+    /// Why nothing may be decided by it; none where all its weights are finite numbers.
+    pub stopped: Option<String>,
     /// Figures of the saved files.
     pub figures: BTreeMap<String, Figure>,
 }
@@ -65,8 +69,7 @@ pub struct Whole {
 /// result does not depend on the order of tasks with one scale.
 ///
 /// # Errors
-/// When two deltas are the same, two write the same weight (`union`), a merged weight is not finite, the backend fails, or the store
-/// cannot be written.
+/// When two deltas are the same, two write the same weight (`union`), the backend fails, or the store cannot be written.
 pub fn merge(
     context: &Context<'_>,
     (arm, how): (&Arm, &settings::Merge),
@@ -96,14 +99,18 @@ pub fn merge(
         numerics: context.compute.numerics(),
     };
     let entry = context.stage(&of_seed("merge", &arm.name, seed), VERSION, &parts, |place| {
-        let summary = write(how, frame, seed, &changes, place)?;
+        let (summary, stopped) = write(how, frame, seed, &changes, place)?;
         let figures = frame.figures_of(context, &Model::open(&place.folder, frame.model_settings)?)?;
         let note = format!("{} weights changed, 0 of those that no task changed", summary.changed);
-        write_json(place, "merge.json", &Report { summary, figures })?;
+        write_json(place, "merge.json", &Report { summary, stopped, figures })?;
         Ok(note)
     })?;
-    let Report { summary, figures } = read_json(&entry, "merge.json")?;
-    Ok(Whole { model: Model::open(&entry.folder, frame.model_settings)?, summary, figures })
+    let Report { summary, stopped, figures } = read_json(&entry, "merge.json")?;
+    let moved = summary.changed + summary.erased;
+    if let Some(warning) = rounding_warning(&format!("arm {}, its merge", arm.name), summary.erased as f64 / moved.max(1) as f64) {
+        context.warn(warning);
+    }
+    Ok(Whole { model: Model::open(&entry.folder, frame.model_settings)?, summary, stopped, figures })
 }
 
 /// What the tasks changed, in their order, without those that changed nothing.
@@ -113,14 +120,14 @@ struct Changes {
     scales: Vec<f32>,
 }
 
-/// Writes the merged weights, and proves what they had to keep.
+/// Writes the merged weights, and proves what they had to keep; also says where they are no finite numbers.
 fn write(
     how: &settings::Merge,
     frame: &Frame<'_>,
     seed: u64,
     Changes { deltas, scales }: &Changes,
     place: &Workplace,
-) -> Result<MergeSummary, Failure> {
+) -> Result<(MergeSummary, Option<String>), Failure> {
     let start = Instant::now();
     let aligned = &frame.aligned.weights;
     let file = place.folder.join("model.safetensors");
@@ -133,13 +140,14 @@ fn write(
     };
     let merged = match method {
         Some(method) => {
-            let merge = Merge::new(aligned, deltas, scales, method)?;
+            let merge = Merge::new(aligned, deltas, scales, method)?.whatever_comes();
             written(&file, |out| merge.write(out))?
         }
         None => {
             let writes = Writes::new(aligned, deltas, Direction::Apply)?;
             written(&file, |out| writes.write(out))?;
-            Merged { weights: deltas.iter().map(|delta| delta.count() as u64).sum(), ..Merged::default() }
+            let weights = deltas.iter().map(|delta| delta.count() as u64).sum();
+            Merged { weights, changed: weights, ..Merged::default() }
         }
     };
     save_beside(frame.aligned, frame.model_settings.dtype, &place.folder)?;
@@ -158,14 +166,17 @@ fn write(
             format!("{} weights that no task changed are others after the merge: a defect of the program", compared.frozen_changed());
         return Err(Failure::new("frozen-changed", message));
     }
-    Ok(MergeSummary {
+    let moved = distance(aligned, &after)?;
+    let stopped = (!moved.is_finite()).then(|| "a merged weight is no finite number".to_owned());
+    let summary = MergeSummary {
         weights: merged.weights,
         shared: merged.shared,
         opposed: merged.opposed,
-        changed: compared.free_changed(),
+        changed: merged.changed,
         erased: merged.erased,
-        update_norm: finite_or_zero(distance(aligned, &after)?),
+        update_norm: finite_or_zero(moved),
         kept_changed: compared.frozen_changed(),
         seconds: start.elapsed().as_secs_f64(),
-    })
+    };
+    Ok((summary, stopped))
 }

@@ -36,7 +36,7 @@ pub(super) struct Parts<'a> {
     lora: Option<&'a settings::Lora>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<&'a settings::Layers>,
-    /// In a sequence whose tasks have their own weights: those of the earlier ones.
+    /// Where each of several tasks has its own weights: those of the earlier ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<Option<String>>,
     probes: Option<(&'a str, u64, &'a [settings::Probe])>,
@@ -57,7 +57,7 @@ impl<'a> Parts<'a> {
         (seed, leg): (u64, Leg<'a>),
         ticket: Option<String>,
     ) -> Self {
-        let own_weights = frame.is_sequence() && arm.has_own_weights();
+        let own_weights = frame.has_tasks() && arm.has_own_weights();
         let beside = |key| frame.beside(arm, key).map(|rows| rows.digests.as_slice());
         Self {
             aligned: &leg.start(frame).digest,

@@ -31,7 +31,7 @@ pub(super) struct Job<'a> {
     pub seed: u64,
     /// The task, from 0.
     pub task: usize,
-    /// Of a sequence whose tasks have their own weights: those of the earlier ones, which this one leaves alone.
+    /// Where each of several tasks has its own weights: those of the earlier ones, which this one leaves alone.
     pub taken: Option<&'a MaskSet>,
     /// The rows, cut to the arm's length.
     pub examples: TrainingRows,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::artifact::digest::sha256;
 use crate::artifact::write::write_whole;
+use crate::delta::DeltaError;
 use crate::delta::make::make;
 use crate::error::{Failure, Within};
 use crate::mask::Mask;
@@ -115,9 +116,9 @@ pub(super) fn taken(folder: &Path, earlier: Option<&MaskSet>) -> Result<MaskSet,
     Ok(earlier.map_or_else(|| own.clone(), |earlier| own.union(earlier)))
 }
 
-/// Writes what a task changed, as a delta of its model against the one that it began with. Of an arm whose tasks have their own weights
-/// it can be applied to the aligned model alone or with any of the others, in any order, unless the first one changed the type in which
-/// weights are stored (`model.dtype: f32` of a bf16 model); of every other arm after all earlier ones. Returns where it is; nothing is
+/// Writes what a task changed, as a delta of its model against the one that it began with: of tasks side by side the aligned one. Of a
+/// sequence whose tasks have their own weights it can be applied to the aligned model alone or with any of the others, in any order, unless the first one changed the type in which
+/// weights are stored (`model.dtype: f32` of a bf16 model); of every other sequence after all earlier ones. Returns where it is; nothing is
 /// written where no weight changed.
 ///
 /// # Errors
@@ -130,7 +131,10 @@ pub fn task_delta(
     start: &Model,
     tuned: &Model,
 ) -> Result<Option<PathBuf>, Failure> {
-    if start.digest == tuned.digest {
+    // Saved files leave out copies of tied embeddings: digests may differ where no weight does.
+    let has_copies = || start.weights.names().any(|name| start.weights.redundant(name));
+    let same = || matches!(make(&start.weights, &tuned.weights, Default::default()), Err(DeltaError::Same(_)));
+    if start.digest == tuned.digest || has_copies() && same() {
         return Ok(None);
     }
     let name = of_task("delta", arm, seed, Some(task));

@@ -17,7 +17,7 @@ use super::calibrate::{Choice, calibrate};
 use super::engine::Engine;
 use super::fetch::Model;
 use super::rows::training_rows;
-use super::train::{erased_share, plan, rounding_warning, save};
+use super::train::{budget_warning, erased_share, plan, rounding_warning, save};
 use super::{Context, read_json, write_json};
 
 /// Of this stage's result; raised when what it writes changes.
@@ -107,6 +107,10 @@ pub fn teach(
     })?;
     let report: Report = read_json(&entry, "training.json")?;
     if let Some(warning) = rounding_warning(what, report.erased_by_rounding) {
+        context.warn(warning);
+    }
+    let Progress { steps, tokens, .. } = report.progress;
+    if let Some(warning) = budget_warning(what, &settings.training, steps, tokens) {
         context.warn(warning);
     }
     Model::open(&entry.folder, model)

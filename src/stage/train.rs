@@ -170,6 +170,14 @@ pub fn rounding_warning(what: &str, erased: f64) -> Option<String> {
     })
 }
 
+/// The warning where the steps ended before the tokens that they were given, so that trainings with one budget may have read unlike numbers.
+pub fn budget_warning(what: &str, training: &Training, steps: u64, tokens: u64) -> Option<String> {
+    let most = training.max_tokens?;
+    let room = most.saturating_sub(tokens) > tokens / steps.max(1);
+    let ended = steps == training.max_steps && room;
+    ended.then(|| format!("{what} read {tokens} of max_tokens: {most}, since max_steps: {steps} ended it; write more steps"))
+}
+
 /// A copy of the trained tensors, to rewind to.
 pub fn snapshot<B: Backend>(decoder: &Decoder<B>, trained: &Trained) -> Result<BTreeMap<String, Vec<f32>>, Failure> {
     trained.keys().map(|name| Ok((name.clone(), decoder.values(name).map_err(WeightsError::from)?))).collect()

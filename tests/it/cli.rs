@@ -295,6 +295,8 @@ fn the_pipelines_of_the_repository_are_read() {
         ("lota", "# forecast: about"),
         ("lota-task", "# forecast: about"),
         ("lotto", "# forecast: about"),
+        ("sequence", "evaluate harmful, 10 models"),
+        ("merge", "evaluate harmful, 38 models"),
         ("arms", "# forecast: about"),
         ("auto", "# forecast: about"),
         ("sweep", "# sweep: 12 runs"),

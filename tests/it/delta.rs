@@ -194,7 +194,7 @@ fn every_error_of_deltas_has_a_remedy_and_leaves_nothing() {
     less.insert("model.extra.weight".into(), (vec![1], vec![0, 0]));
     tune(&home, "model", "less", |_, _, _| None);
     save(&less, &home.path("less"));
-    refused(&home, &make("model", "less"), "weights-mismatch", &["missing in the second: model.norm.weight", "model.extra.weight"]);
+    refused(&home, &make("model", "less"), "weights-mismatch", &["missing in the tuned model: model.norm.weight", "model.extra.weight"]);
 
     let apply = |model, delta| ["delta", "apply", model, delta, "--out", "x"];
     refused(&home, &["delta", "apply", "model", "a.delta", "--out", "b"], "exists", &["b is there already"]);
@@ -319,7 +319,7 @@ fn restoring_puts_the_tickets_bits_back_and_verify_holds() {
     tune(&home, "aligned", "less", |_, _, _| None);
     save(&less, &home.path("less"));
     let missing = ["restore", "less", "--aligned", "aligned", "--ticket", "t.safetensors", "--out", "x"];
-    refused(&home, &missing, "weights-mismatch", &["missing in the second: model.norm.weight"]);
+    refused(&home, &missing, "weights-mismatch", &["missing in the tuned model: model.norm.weight"]);
     assert_eq!(verify("less"), 1);
 
     // Asked on a pipeline's suites before and after.
@@ -375,10 +375,18 @@ fn a_ticket_is_restored_and_verified_beside_resized_embeddings() {
     tune(&home, "model", "headed", |_, _, _| None);
     save(&more, &home.path("headed"));
     let text = good(&home, &restore("headed", "with-head")[..8]);
-    assert!(text.contains("outside the ticket, left as it is: only in the second: v_head.weight"), "{text}");
+    assert!(text.contains("outside the ticket, left as it is: only in the tuned model: v_head.weight"), "{text}");
     let (text, code) = verify("with-head");
     assert!(code == 0 && text.contains("extra: v_head.weight"), "{text}");
     assert!(stored(&home.path("with-head"))["v_head.weight"] == more["v_head.weight"]);
+    // What stands beside a matrix of the ticket changes what it computes.
+    let factors = "model.layers.0.self_attn.q_proj.lora_A.weight";
+    more.insert(factors.into(), (vec![1, 32], vec![0; 64]));
+    tune(&home, "model", "adapted", |_, _, _| None);
+    save(&more, &home.path("adapted"));
+    refused(&home, &restore("adapted", "x")[..8], "weights-mismatch", &["only in the tuned model: ", factors, "adapters merged"]);
+    let (text, code) = verify("adapted");
+    assert!(code == 1 && text.contains(&format!("extra: {factors}, which changes what the ticket's weights beside it compute")), "{text}");
 
     // Fewer rows in a matrix that the ticket holds weights of.
     let mut less = stored(&home.path("model"));

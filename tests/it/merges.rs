@@ -47,7 +47,8 @@ fn tasks_side_by_side_are_measured_alone_and_merged() {
         assert!((shared == 0) == matches!(name, "sparse" | "draws"), "{name}: {merge}");
         assert!(merge["opposed"].as_u64().unwrap() <= shared && merge["changed"].as_u64() <= merge["weights"].as_u64());
     }
-    assert_eq!(arm("half")["cells"].as_array().unwrap().len(), 1, "made of the merge");
+    let half = arm("half")["cells"].as_array().unwrap().clone();
+    assert!(half.len() == 1 && half[0]["after_task"].is_null(), "made of the merge");
     assert!(arm("unprotected").get("merge").is_none());
 
     // The first task is the sequence's first, and arms that merge otherwise train nothing anew.
@@ -162,6 +163,80 @@ fn the_same_task_twice_is_an_error() {
         "    sparse: {train: all, merge: {method: ties}}\n",
     );
     let (text, code) = told(&home.run(&["run", "p.yaml"]));
-    assert!(code == 2 && text.contains("merge sparse") && text.contains("are the same delta") && text.contains("help: "), "{code} {text}");
+    assert!(code == 2 && text.contains("arm sparse merges tasks b and c, which both end at weights sha256 "), "{code} {text}");
+    assert!(text.contains("help: remove one of the two tasks"), "{text}");
     assert!(!home.path("runs/tiny/latest").exists(), "no run is left behind");
+}
+
+/// With `dtype: f32` every delta of a bf16 model changes the type in which all weights are stored.
+#[test]
+fn merges_of_several_seeds_in_another_type() {
+    let home = Home::new();
+    let arms = "    sparse: {train: random, density: 0.2, merge: {method: union}}
+    dare: {train: all, merge: {method: dare, density: 0.4}}
+    ties: {like: dare, merge: {method: ties}}
+";
+    pipeline(&home, TASKS, arms);
+    let text = std::fs::read_to_string(home.path("p.yaml")).unwrap();
+    let (from, to) = (text.find("model:").unwrap(), text.find("ticket:").unwrap());
+    home.write("p.yaml", format!("{}seeds: [0, 1]\nmodel: {{aligned: model, dtype: f32}}\n{}", &text[..from], &text[to..]));
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    let run = home.path("runs/tiny/latest");
+    let record: Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    for (name, how) in [("sparse", "union"), ("dare", "dare --density 0.4 --seed SEED"), ("ties", "ties --density 0.2")] {
+        let cells = record["arms"].as_array().unwrap().iter().find(|arm| arm["name"] == name).unwrap()["cells"].as_array().unwrap();
+        let ends: Vec<_> = cells.iter().filter(|cell| cell["last"] == true).map(|cell| cell["seed"].as_u64().unwrap()).collect();
+        assert_eq!(ends, [0, 1]);
+        let mut seeds = Vec::new();
+        for (seed, folder) in [name.to_owned(), format!("{name}-seed-1")].into_iter().enumerate() {
+            let deltas = NAMES.map(|task| format!("runs/tiny/latest/arms/{folder}/tasks/{task}.delta.safetensors"));
+            let how = how.replace("SEED", &seed.to_string());
+            let mut words = vec!["delta", "merge", "model", &deltas[0], &deltas[1], &deltas[2], "--out", &folder, "--method"];
+            words.extend(how.split(' '));
+            let (text, code) = told(&home.run(&words));
+            assert_eq!(code, 0, "{text}");
+            let merged = tensors(&run.join("arms").join(&folder));
+            assert!(merged == tensors(&home.path(&folder)), "{folder}");
+            assert_eq!(merged["model.norm.weight"].len(), 4 * 32, "in f32");
+            seeds.push(merged);
+        }
+        assert!(seeds[0] != seeds[1], "{name}");
+    }
+}
+
+/// Scales belong to tasks, also where one of these changed nothing; and one that diverged stops its arm alone.
+#[test]
+fn tasks_that_change_nothing_or_diverge() {
+    let home = Home::new();
+    let tasks = TASKS.replace("max_steps: 4, learning_rate: 2e-3", "max_steps: 1, learning_rate: 1e-12");
+    pipeline(&home, &tasks, "    sparse: {train: all, merge: {method: task-arithmetic, scale: [1, 7, 0.5]}}\n");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    let delta = |task: &str| format!("runs/tiny/latest/arms/sparse/tasks/{task}.delta.safetensors");
+    assert!(!home.path(&delta("names")).exists());
+    let (first, last) = (delta("sums"), delta("signs"));
+    let words =
+        ["delta", "merge", "runs/tiny/latest/aligned", &first, &last, "--method", "task-arithmetic", "--scale", "1,0.5", "--out", "m"];
+    let (text, code) = told(&home.run(&words));
+    assert_eq!(code, 0, "{text}");
+    assert!(tensors(&home.path("m")) == tensors(&home.path("runs/tiny/latest/arms/sparse")));
+
+    let tasks = TASKS.replace("max_steps: 4, learning_rate: 2e-3", "max_steps: 1, learning_rate: 1e300");
+    let arms = "    sparse: {train: all, merge: {method: task-arithmetic}}
+    ties: {train: all, merge: {method: ties}}
+    dare: {train: all, merge: {method: dare}}
+    draws: {train: random, density: 0.1, merge: {method: union}}
+    alone: {train: maskable}
+";
+    pipeline(&home, &tasks, arms);
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert!(code == 2 && text.contains("arm sparse, task names stopped early: a weight is no finite number after step 1"), "{code} {text}");
+    let record: Value = serde_json::from_slice(&std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap()).unwrap();
+    for name in ["sparse", "ties", "dare", "draws"] {
+        let arm = record["arms"].as_array().unwrap().iter().find(|arm| arm["name"] == name).unwrap();
+        assert!(arm["training"]["stopped"].as_str().unwrap().contains("no finite number") && arm["merge"].is_object(), "{name}");
+    }
+    let (text, code) = told(&home.run(&["report", "runs/tiny/latest"]));
+    assert_eq!(code, 0, "{text}");
 }

@@ -67,13 +67,17 @@ fn a_budget_that_nothing_fits_or_that_steps_end_is_told() {
     assert!(text.contains("help: write max_tokens: "), "{text}");
     let record = run(&home, "    sparse: {train: all, max_tokens: 1000000}\n");
     let warnings = record["warnings"].to_string();
-    assert!(warnings.contains("arm sparse read ") && warnings.contains("of max_tokens: 1000000: max_steps: 6 ended it"), "{warnings}");
+    assert!(
+        warnings.contains("arm sparse read ") && warnings.contains("of max_tokens: 1000000, since max_steps: 6 ended it"),
+        "{warnings}"
+    );
     for (arms, said) in [
         ("    sparse: {train: all, max_tokens: 0.5}\n", "expected a whole number from 1 to 1e12"),
         (
             "    sparse: {train: all, max_tokens: 900}\n    a: {protect: auto}\n    b: {protect: auto, max_tokens: 900}\n",
-            "and has max_tokens",
+            "and b has max_tokens: 900",
         ),
+        ("    sparse: {train: all, max_tokens: 900, sweep: {max_steps: [2, 4]}}\n", "is swept over max_steps, and has max_tokens: 900"),
     ] {
         pipeline(&home, "  data: task.jsonl\n", arms);
         let (text, code) = told(&home.run(&["check", "p.yaml", "--no-forecast"]));
@@ -98,4 +102,28 @@ fn an_alignment_ends_with_its_tokens() {
     let few: Vec<String> = (1..6).map(|steps| aligned(&format!("max_steps: {steps}"))).collect();
     let within = aligned("max_steps: 6\n  max_tokens: 600");
     assert!(within != many && few.contains(&within), "a plan of fewer steps");
+}
+
+/// A budget is of a task; what an arm says goes before what a task says.
+#[test]
+fn every_task_has_its_own_budget() {
+    let home = Home::new();
+    let tasks = "  tasks: [{name: a, data: task.jsonl, max_tokens: 300}, {name: b, data: safety.jsonl}]\n";
+    pipeline(&home, tasks, "    sparse: {train: all}\n    both: {train: all, max_tokens: 500}\n");
+    let (text, code) = told(&home.run(&["run", "p.yaml"]));
+    assert_ne!(code, 2, "{text}");
+    let record: Value = serde_json::from_slice(&std::fs::read(home.path("runs/tiny/latest/run.json")).unwrap()).unwrap();
+    let arm = |name: &str| record["arms"].as_array().unwrap().iter().find(|arm| arm["name"] == name).unwrap().clone();
+    let read = |name: &str| -> Vec<u64> {
+        arm(name)["tasks"].as_array().unwrap().iter().map(|task| task["training"]["tokens"].as_u64().unwrap()).collect()
+    };
+    let (sparse, both) = (read("sparse"), read("both"));
+    assert!(sparse[0] <= 300 && sparse[1] > 500, "{sparse:?}");
+    assert!((301..=500).contains(&both[0]) && both[1] <= 500, "{both:?}");
+    assert!(
+        arm("sparse")["summary"].as_str().unwrap().contains(", at most 300, any number of tokens a task"),
+        "{}",
+        arm("sparse")["summary"]
+    );
+    assert!(arm("both")["summary"].as_str().unwrap().contains(", at most 500 tokens a task"), "{}", arm("both")["summary"]);
 }

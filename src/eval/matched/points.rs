@@ -67,7 +67,7 @@ impl Family {
 
 /// The families that have curves, as they stand in the record. Along the training, an arm needs a point between the aligned model
 /// and its end; by a suite, a family needs two ends. An arm made of another one's weights has nothing along a training, and by a suite its end or
-/// ends, beside families that have two. Arms trained on several tasks in turn have no curve here.
+/// ends, beside families that have two. Arms trained on several tasks have no curve here.
 pub fn families(record: &Record, measure: &Measure, utility: &Utility) -> Vec<Family> {
     let Some(aligned) = arm(record, "aligned") else { return Vec::new() };
     let first = |expect: Expect| plainly_put(record, expect).next();

@@ -35,7 +35,7 @@ pub(super) fn finetune(
         (Some(place), Some(_)) => findings.problem(
             place,
             "finetune.data",
-            "finetune has data and tasks: a sequence's rows are those of its tasks",
+            "finetune has data and tasks, whose rows are their own",
             Some("move it into a task, tasks: [{name: NAME, data: …}], or remove tasks".into()),
         ),
         (_, None) if data.is_empty() => {

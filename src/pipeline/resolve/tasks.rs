@@ -1,4 +1,4 @@
-//! `finetune.tasks`: tasks in sequence.
+//! `finetune.tasks`: several tasks.
 
 use std::collections::BTreeSet;
 use std::path::Path;

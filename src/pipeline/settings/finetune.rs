@@ -5,14 +5,14 @@ use serde::Serialize;
 use super::{Arm, Training};
 use crate::data::spec::DataSpec;
 
-/// The custom task, or several in sequence, and the arms.
+/// The custom task, or several, and the arms.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finetune {
     /// The user's rows; none where there are tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<DataSpec>,
-    /// The tasks that every arm learns one after another, each from the weights that the one before it left as saved files; none where
-    /// there is one task alone, the rows of [`Self::data`].
+    /// The tasks that every arm learns: one after another, each from the weights that the one before it left as saved files, or side by
+    /// side where it merges them ([`Arm::merge`]); none where there is one task alone, the rows of [`Self::data`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Task>,
     /// The refusals that the rows of all tasks are compared with, for the report; none where the rows are not audited.
@@ -22,7 +22,7 @@ pub struct Finetune {
     pub arms: Vec<Arm>,
 }
 
-/// One task of a sequence.
+/// One of several tasks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Task {
     /// Its name.

@@ -68,7 +68,9 @@ fn chart(record: &Record, gated: &dyn Fn(&str) -> bool, caption: String, x: Axis
         let mut seeds: Vec<u64> = arm.cells.iter().map(|cell| cell.seed).collect();
         seeds.dedup();
         for (i, seed) in seeds.into_iter().enumerate() {
-            let mine: Vec<(f64, f64)> = arm.cells.iter().filter(|cell| cell.seed == seed).filter_map(point).collect();
+            // Tasks side by side are models of their own: of their arm, the merge.
+            let drawn = |cell: &&Cell| cell.seed == seed && (arm.merge.is_none() || cell.last);
+            let mine: Vec<(f64, f64)> = arm.cells.iter().filter(drawn).filter_map(point).collect();
             if mine.is_empty() {
                 continue;
             }

@@ -78,8 +78,9 @@ fn lost_by_none(row: &Row) -> Option<String> {
 
 fn merged(merge: &MergeSummary) -> String {
     let [weights, shared, opposed, changed] = [merge.weights, merge.shared, merge.opposed, merge.changed].map(count);
+    let erased = if merge.erased == 0 { String::new() } else { format!(" (rounding left {} as they were)", count(merge.erased)) };
     format!(
-        "In the first seed tasks changed {weights} weights, {shared} of them several tasks and {opposed} in opposite directions; in the merge {changed} changed, and {} of those that no task did.",
+        "In the first seed tasks changed {weights} weights, {shared} of them several tasks and {opposed} in opposite directions; in the merge {changed} changed{erased}, and {} of those that no task did.",
         count(merge.kept_changed)
     )
 }

@@ -213,7 +213,7 @@ fn trained(section: &mut Section<'_>, name: &str, like: Option<&Arm>, around: &A
     };
     let merge = match section.get("merge") {
         Some(node) => merge(node, &format!("{path}.merge"), around.tasks.len(), findings),
-        None => like.and_then(|like| like.merge.clone()),
+        None => like.and_then(|like| like.merge.clone()).filter(|_| train != Train::None),
     };
     let mut arm = Arm {
         name: name.into(),

@@ -1,4 +1,4 @@
-//! Whether the tasks of a sequence find weights of their own.
+//! Whether several tasks find weights of their own.
 
 use super::combine::{ROUNDING, outside};
 use crate::pipeline::reader::{Findings, Section};

@@ -47,7 +47,7 @@ pub struct Arm {
     pub calibration: Calibration,
     /// Hyperparameters.
     pub training: Training,
-    /// Those of each task of a sequence, in its order: the section's, then the task's, then the arm's own; none where there is one task.
+    /// Those of each of several tasks, in their order: the section's, then the task's, then the arm's own; none where there is one task.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Training>,
     /// Other rows that are mixed into its batches.
