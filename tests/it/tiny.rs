@@ -237,6 +237,19 @@ impl Home {
         std::fs::write(self.path(name), content).unwrap();
     }
 
+    /// What is wrong where `p.yaml` must have one problem: at `at`, behind `from`, told with `said` and a remedy, before anything is done.
+    pub fn not_told(&self, from: &str, at: &str, said: &[&str]) -> Option<String> {
+        let (text, code) = told(&self.run(&["run", "p.yaml"]));
+        let written = std::fs::read_to_string(self.path("p.yaml")).unwrap();
+        let found = written.find(from).map(|from| from + written[from..].find(at).unwrap()).unwrap();
+        let (line, column) = (written[..found].matches('\n').count() + 1, found - written[..found].rfind('\n').unwrap());
+        let place = format!("p.yaml:{line}:{column}\n");
+        let remedy = if text.contains("expected one of") { "expected one of" } else { "help: " };
+        let missing: Vec<&str> = said.iter().copied().chain([remedy, place.as_str()]).filter(|part| !text.contains(part)).collect();
+        let right = code == 2 && missing.is_empty() && !text.contains("panicked") && text.contains("1 problem in");
+        (!right).then(|| format!("exit {code}, not said: {missing:?}\n{text}"))
+    }
+
     /// A pipeline with one piece replaced, which must be there.
     pub fn pipeline(&self, from: &str, to: &str) {
         assert!(PIPELINE.contains(from), "{from}");
