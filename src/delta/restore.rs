@@ -52,8 +52,8 @@ pub fn bind(aligned: &Weights, ticket: &Ticket) -> Result<(), TicketError> {
 /// factors): they would change what the restored weights compute.
 ///
 /// # Errors
-/// When the tuned checkpoint lacks a tensor, has one with weights of the ticket in another shape, or one beside it in its module, a number of the aligned model does not fit the tuned one's type, or writing
-/// fails.
+/// When the tuned checkpoint lacks a tensor, has one with weights of the ticket in another shape, or one beside it in its module, when a
+/// number of the aligned model does not fit the tuned one's type, or writing fails.
 pub fn restore(aligned: &Weights, tuned: &Weights, ticket: &Ticket, out: &mut dyn Write) -> Result<Restored, DeltaError> {
     let beside = pair(aligned, tuned);
     let held = |name: &str| ticket.masks.0.get(name).is_some_and(|mask| mask.count() > 0);

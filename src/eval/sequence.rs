@@ -119,8 +119,8 @@ pub fn tasks(record: &Record) -> Vec<(String, Option<String>)> {
     tasks.into_iter().flatten().filter_map(|task| Some((text(&task["name"])?, text(&task["suite"])))).collect()
 }
 
-/// What every arm that learnt the tasks, one after another or side by side, did; arms that are made of another one's end are none of them. Empty where
-/// there are no tasks.
+/// What every arm that learnt the tasks, one after another or side by side, did; arms that are made of another one's end are none of
+/// them. Empty where there are no tasks.
 pub fn sequences(record: &Record) -> Vec<Sequence> {
     let tasks = tasks(record);
     let aligned = record.arms.iter().find(|arm| arm.name == "aligned");

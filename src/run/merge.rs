@@ -1,7 +1,7 @@
 //! The tasks of an arm side by side, each from the aligned model, and then in one.
 
 use super::arm::Bench;
-use super::sequence::{Learnt, of_task, whole};
+use super::task::{Learnt, of_task, whole};
 use crate::error::Failure;
 use crate::pipeline::settings;
 use crate::record::Cell;

@@ -7,6 +7,7 @@ mod describe;
 mod files;
 mod merge;
 mod sequence;
+mod task;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -57,8 +57,8 @@ struct Job<'a> {
     seed: u64,
 }
 
-/// Edits what an arm's training with the same seed saved, of several tasks after the last or of their merge, saves it likewise, proves that the edit left the other weights their bits, and
-/// measures the saved files. The arm must have [`Arm::edit`].
+/// Edits what an arm's training with the same seed saved, of several tasks after the last or of their merge, saves it likewise, proves
+/// that the edit left the other weights their bits, and measures the saved files. The arm must have [`Arm::edit`].
 ///
 /// # Errors
 /// When the models cannot be compared, the backend fails, or the store cannot be written.

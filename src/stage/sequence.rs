@@ -117,9 +117,9 @@ pub(super) fn taken(folder: &Path, earlier: Option<&MaskSet>) -> Result<MaskSet,
 }
 
 /// Writes what a task changed, as a delta of its model against the one that it began with: of tasks side by side the aligned one. Of a
-/// sequence whose tasks have their own weights it can be applied to the aligned model alone or with any of the others, in any order, unless the first one changed the type in which
-/// weights are stored (`model.dtype: f32` of a bf16 model); of every other sequence after all earlier ones. Returns where it is; nothing is
-/// written where no weight changed.
+/// sequence whose tasks have their own weights it can be applied to the aligned model alone or with any of the others, in any order,
+/// unless the first one changed the type in which weights are stored (`model.dtype: f32` of a bf16 model); of every other sequence after
+/// all earlier ones. Returns where it is; nothing is written where no weight changed.
 ///
 /// # Errors
 /// When the models cannot be compared or the store cannot be written.

@@ -109,6 +109,13 @@ fn tasks_side_by_side_are_measured_alone_and_merged() {
     }
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(page.contains("<th scope=\"col\">lost in merging</th>") && page.contains("<th scope=\"col\">signs alone</th>"));
+    // Curves go on from left to right: tasks that did not follow each other are not joined.
+    let chart = page.split("<figure").find(|part| part.contains("Task loss on held-out rows along training")).unwrap();
+    let lines: Vec<Vec<f64>> = (chart.split("points=\"").skip(1))
+        .map(|part| part.split('"').next().unwrap().split(' ').map(|at| at.split(',').next().unwrap().parse().unwrap()).collect())
+        .collect();
+    assert!(lines.len() >= 8 && lines.iter().any(|line| line.len() > 4), "{lines:?}");
+    assert!(lines.iter().all(|line| line.is_sorted()), "{lines:?}");
     assert!(arm("ties")["summary"].as_str().unwrap().contains("on each of 3 tasks from the aligned model, and merges the largest 30 %"));
 
     // Everything is remembered, and without the stages between two runs the same comes of it.
